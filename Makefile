@@ -115,6 +115,8 @@ nightly: install ## A gigabyte up and down over SFTP and FTPES; a million random
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random
 	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/integration/hostile/test_random_inputs.py --timeout 0
+	FULL_SIZES=1 $(BIN)/python -m pytest tests/integration/hostile tests/integration/test_worker_faults.py \
+	  tests/engine/test_kill.py tests/connectors/smtp/test_once.py --deselect tests/integration/hostile/test_random_inputs.py
 	$(BIN)/python -m tests.integration.inbound_chaos
 
 wsdl-corpus: install ## Import WSDLs of many makes and call each operation against a service that answers by the schema

@@ -192,6 +192,7 @@ def counted(file: str, command: Sequence[str]) -> None:
     sys.argv = list(command)
     if sys.argv[0] == sys.executable:
         sys.argv = sys.argv[1:]
+    sys.path.insert(0, str(Path(sys.argv[0]).parent))  # as Python does with a script
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -11,13 +11,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiocoap
 import pytest
 from aiohttp import web
+from tests.cli.forked import Commands
 from tests.servers.coapd import CoapServer
 
 from zeebe_connectors import __version__
@@ -32,27 +33,30 @@ def clean(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith(ours)} | dict(extra or {})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[None]:
+    yield
+    FORKED.close()
+
+
+FORKED = Commands()
+
+
 def told(
     *arguments: str, folder: Path, given: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        cwd=folder,
-        env=clean(environment),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = FORKED.run(*arguments, folder=folder, environment=clean(environment), given=given)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
 
 def test_version_and_help(tmp_path: Path) -> None:
     """The first things that one types."""
-    assert told("--version", folder=tmp_path).stdout.strip() == __version__
-    shown = told("--help", folder=tmp_path).stdout
+    version, shown = (
+        subprocess.check_output([COMMAND, each], text=True, timeout=60) for each in ("--version", "--help")
+    )
+    assert version.strip() == __version__
+    assert told("--version", folder=tmp_path).stdout == version
     for word in ("run", "dev", "demo", "list", "check", "try", "deploy", "engine", "template", "feel"):
         assert word in shown
 

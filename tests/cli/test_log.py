@@ -59,6 +59,27 @@ def test_lines_are_masked_in_order_and_written_together(logger: logging.Logger) 
     assert reader.writes < 50
 
 
+def test_what_is_masked_is_known_when_a_line_is_written(logger: logging.Logger) -> None:
+    """A secret that was resolved after the line was logged; and a learned one that was forgotten meanwhile."""
+    reader = Reader()
+    mask = Mask(["hunter2"])
+    handler = log.WritingHandler(reader, max_lines=1000)
+    handler.setFormatter(log._Masked(mask, as_json=False))
+    with handler._writing:  # nothing is written yet
+        logger.addHandler(handler)
+        logger.info("later s3cr3t-value and %s", "hunter%32")
+        mask.add("s3cr3t-value")
+        mask.learn("token-0000")
+        logger.info("learned token-0000")
+        for number in range(300):
+            mask.learn(f"other-{number}")
+    handler.close()
+    assert [line.split("INFO", 1)[1].strip() for line in reader.getvalue().splitlines()] == [
+        "later *** and ***",
+        "learned ***",
+    ]
+
+
 def test_a_warning_does_not_wait_for_others(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "_PAUSE", 30.0)
     reader = Reader()

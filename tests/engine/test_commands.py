@@ -473,6 +473,7 @@ def test_how_an_instance_may_be_created(bench) -> None:
         "{",
         "{'a': 1}",
         '{"a": NaN}',
+        '{"a": [-1e999]}',
         "[" * 100_000,
         '{"a":' * 302 + "1" + "}" * 302,
         "\u00a0{}",
@@ -739,6 +740,17 @@ def test_numbers_are_those_of_json(bench) -> None:
     result = bench.run(n=9007199254740993)["r"]
     assert (result["sum"], result["big"], result["third"]) == (0.3, 9007199254740993, 1 / 3)
     assert isinstance(result["wide"], float)
+
+
+@pytest.mark.parametrize("number", ["10 ** 400", "[1, -(10 ** 309)]", "{a: [{b: 10 ** 400}]}"])
+def test_a_number_that_no_variable_can_hold_is_an_incident(bench, number) -> None:
+    """As above: JSON has no infinity, so a worker could not read it."""
+    bench.deploy(process("p", "start > s > end", script("s", f"=if x = null then {number} else x", "r")))
+    key = bench.create()
+    assert "too large for a variable" in bench.incident().message
+    bench.set(key, x=1.5)
+    bench.resolve()
+    assert bench.result(key)["r"] == 1.5
 
 
 def test_keys_ascend_from_those_of_the_first_partition(bench) -> None:

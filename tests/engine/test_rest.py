@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import datetime, timedelta, timezone
 
 import aiohttp
 import pytest
@@ -32,10 +33,10 @@ class Client:
     """Speaks JSON to the engine."""
 
     def __init__(self, address, session):
-        self.address, self._session = address, session
+        self.address, self.session = address, session
 
     async def __call__(self, method, path, body=None, *, status=None):
-        async with self._session.request(method, f"{self.address}/v2/{path}", json=body) as answer:
+        async with self.session.request(method, f"{self.address}/v2/{path}", json=body) as answer:
             text = await answer.text()
             assert answer.status in ({status} if status else {200, 201, 204}), text
             if answer.status >= 400:
@@ -46,7 +47,7 @@ class Client:
         form = aiohttp.FormData()
         for name, text in texts.items():
             form.add_field("resources", text.encode(), filename=f"{name}.bpmn")
-        async with self._session.post(f"{self.address}/v2/deployments", data=form) as answer:
+        async with self.session.post(f"{self.address}/v2/deployments", data=form) as answer:
             return answer.status, await answer.json()
 
     async def find(self, what, **filters):
@@ -299,6 +300,7 @@ async def test_a_command_says_what_is_wrong_and_does_nothing(rest, order, path, 
         ("deployments", "multipart/form-data; boundary=x", b"--x\r\nno head"),
         ("documents", "multipart/form-data; boundary=x", b"no parts"),
         ("messages/publication", "application/json", b'{"name": "\xff"}'),
+        ("messages/publication", "application/json", b'{"name": "m", "variables": {"a": 1e999}}'),
         ("messages/publication", "application/json; charset=none", b'{"name": "m", "variables": {"a": NaN}}'),
         (
             "messages/publication",
@@ -396,3 +398,136 @@ async def test_a_poll_waits_for_a_job_and_ends_when_there_is_none(rest):
     await asyncio.sleep(0.1)
     await rest("POST", "process-instances", {"processDefinitionId": "order"})
     assert len((await waiting)["jobs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead", "zone", "form"),
+    [(0, 0, "milliseconds"), (0, 2, "milliseconds"), (0, -7, "microseconds"), (1, 0, "seconds"), (1, 5, "seconds")],
+)
+async def test_dates_are_compared_as_moments(rest, order, ahead, zone, form):
+    started = datetime.fromisoformat((await rest("GET", f"process-instances/{order}"))["startDate"])
+    end = (started.replace(microsecond=0) if ahead else started) + timedelta(seconds=ahead)
+    text = end.astimezone(timezone(timedelta(hours=zone))).isoformat(timespec=form)
+    assert len(await rest.find("process-instances", startDate={"$lt": text})) == ahead
+    assert len(await rest.find("process-instances", startDate={"$gte": text})) == 1 - ahead
+    assert len(await rest.find("process-instances", startDate=text)) == 1 - ahead
+    assert len(await rest.find("process-instances", startDate={"$in": [text]}, endDate={"$exists": False})) == 1 - ahead
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", 5, {"$gt": "2030-13-01T00:00:00Z"}, {"$in": ["x"]}, {"$like": "2030*"}])
+async def test_a_date_that_is_none_is_refused(rest, wrong):
+    problem = await rest("POST", "process-instances/search", {"filter": {"startDate": wrong}}, status=400)
+    assert "filter.startDate" in problem["detail"]
+
+
+async def test_instances_are_found_by_what_is_inside_them(rest, order):
+    job = await job_of(rest)
+    other = (
+        await rest("POST", "process-instances", {"processDefinitionId": "order", "variables": {"id": "B", "n": 1}})
+    )["processInstanceKey"]
+    await rest("POST", f"jobs/{job['jobKey']}/failure", {"retries": 0, "errorMessage": "no money"})
+
+    async def found(**filters):
+        return [one["processInstanceKey"] for one in await rest.find("process-instances", **filters)]
+
+    assert await found(variables=[{"name": "id", "value": '"A"'}]) == [order]
+    assert await found(variables=[{"name": "id", "value": {"$like": '"?"'}}]) == [order, other]
+    assert await found(variables=[{"name": "id", "value": '"B"'}, {"name": "n", "value": "2"}]) == []
+    assert await found(elementId="pay") == [order, other]
+    assert await found(elementId="begin", elementInstanceState="ACTIVE") == []
+    assert await found(elementId="pay", hasElementInstanceIncident=True) == [order]
+    assert await found(errorMessage={"$like": "*money"}) == [order]
+    for wrong in (
+        {"variables": {}},
+        {"variables": [{"name": "n"}]},
+        {"variables": [{"value": "1"}]},
+        {"elementId": []},
+    ):
+        await rest("POST", "process-instances/search", {"filter": wrong}, status=400)
+
+
+async def test_what_happened_in_one_instance(rest):
+    caller = (
+        f'{HEAD}<process id="caller" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f" sourceRef="s" '
+        'targetRef="c"/><callActivity id="c"><extensionElements><zeebe:calledElement processId="order"/>'
+        "</extensionElements></callActivity></process></definitions>"
+    )
+    await rest.deploy(order=ORDER, caller=caller)
+    key = (await rest("POST", "process-instances", {"processDefinitionId": "caller"}))["processInstanceKey"]
+    job = await job_of(rest)
+    called = job["processInstanceKey"]
+    await rest("POST", f"jobs/{job['jobKey']}/failure", {"retries": 0})
+    (call,) = await rest.find("element-instances", elementId="c")
+    for path in (
+        f"process-instances/{key}", f"process-instances/{called}", f"element-instances/{call['elementInstanceKey']}",
+        f"element-instances/{job['elementInstanceKey']}",
+    ):  # fmt: skip
+        (incident,) = (await rest("POST", f"{path}/incidents/search", {}))["items"]
+        assert (incident["processInstanceKey"], incident["elementId"]) == (called, "pay")
+    passed = (await rest("GET", f"process-instances/{called}/statistics/element-instances"))["items"]
+    assert passed == [
+        {"elementId": "begin", "active": 0, "canceled": 0, "incidents": 0, "completed": 1},
+        {"elementId": "pay", "active": 0, "canceled": 0, "incidents": 1, "completed": 0},
+    ]
+    callers = await rest("GET", f"process-instances/{called}/call-hierarchy")
+    assert [one["processInstanceKey"] for one in callers] == [key, called]
+    for path in ("process-instances/1/incidents/search", "element-instances/1/incidents/search"):
+        await rest("POST", path, {}, status=404)
+    await rest("GET", "process-instances/1/call-hierarchy", status=404)
+
+
+@pytest.mark.parametrize("nothing", [{}, [], False])
+async def test_what_is_empty_is_still_of_the_wrong_type(rest, order, nothing):
+    job = (await job_of(rest))["jobKey"]
+    for path, field in (
+        ("messages/publication", "messageId"), ("messages/publication", "timeToLive"),
+        ("process-instances", "processDefinitionVersion"), (f"jobs/{job}/failure", "errorMessage"),
+        (f"jobs/{job}/failure", "retries"),
+    ):  # fmt: skip
+        body = {"name": "m", "processDefinitionId": "order", "retries": 1, field: nothing}
+        assert field in (await rest("POST", path, body, status=400))["detail"]
+    wrong = {"variables": {}, "local": "no"}
+    assert "local" in (await rest("PUT", f"element-instances/{order}/variables", wrong, status=400))["detail"]
+
+
+async def test_numbers_that_are_too_large(rest, order):
+    (job,) = await rest.find("jobs")
+    for method, path, body in (
+        ("POST", f"jobs/{job['jobKey']}/failure", {"retries": 2**31}),
+        ("PATCH", f"jobs/{job['jobKey']}", {"changeset": {"retries": 2**31}}),
+        ("POST", "messages/publication", {"name": "m", "timeToLive": 2**63}),
+        ("POST", f"process-instances/{2**63}/cancellation", None),
+    ):
+        assert "bits" in (await rest(method, path, body, status=400))["detail"]
+    asked = {"type": "pay", "worker": "w", "timeout": 2**62, "maxJobsToActivate": 1}
+    assert len((await rest("POST", "jobs/activation", asked))["jobs"]) == 1
+    assert [one["deadline"] for one in await rest.find("jobs")] == ["9999-12-31T23:59:59.999Z"]
+
+
+async def test_an_update_that_is_refused_changes_nothing(rest, order):
+    (job,) = await rest.find("jobs")
+    both = {"changeset": {"retries": 9, "timeout": 1_000}}
+    await rest("PATCH", f"jobs/{job['jobKey']}", both, status=409)  # no worker has it, so it has no timeout
+    assert [one["retries"] for one in await rest.find("jobs")] == [2]
+    await job_of(rest)
+    await rest("PATCH", f"jobs/{job['jobKey']}", {"changeset": {"retries": 0, "timeout": 1}}, status=400)
+    await rest("PATCH", f"jobs/{job['jobKey']}", both)
+    assert [one["retries"] for one in await rest.find("jobs")] == [9]
+
+
+async def test_several_documents_at_once(engine, rest):
+    async def create(*names, metadata):
+        form = aiohttp.FormData()
+        for name in names:
+            form.add_field("files", name.encode(), filename=name, content_type="text/plain")
+        form.add_field("metadataList", json.dumps(metadata), content_type="application/json")
+        async with rest.session.post(f"{engine.rest_address}/v2/documents/batch", data=form) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    status, found = await create("a", "b", metadata=[{}, {"fileName": "c"}])
+    assert (status, found["failedDocuments"]) == (201, [])
+    assert [one["metadata"]["fileName"] for one in found["createdDocuments"]] == ["a", "c"]
+    status, found = await create("a", "b", metadata=[{}, {"expiresAt": "soon"}])
+    assert (status, len(found["createdDocuments"]), found["failedDocuments"][0]["fileName"]) == (207, 1, "b")
+    assert (await create("a", metadata=[{}, {}]))[0] == 400
+    assert (await create(metadata=[]))[0] == 400

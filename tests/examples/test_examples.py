@@ -23,16 +23,33 @@ COMMANDS = {
 }
 
 
-def carry_out(package: Path, where: Path, name: str) -> None:
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Mypy's cache: what the packages import is analysed once."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def carry_out(package: Path, where: Path, name: str, analysed: Path) -> None:
     """What the package's `make test` does, with the package installed by pip but without asking an index."""
-    pip = ("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(where), ".")
+    pip = (
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        str(where),
+        ".",
+    )
     path = os.pathsep.join([str(where), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     for what, command in {"installation": pip, **COMMANDS}.items():
         named = (name,) if what == "rules" else ()
         done = subprocess.run(
             [sys.executable, "-m", *command, *named],
             cwd=package,
-            env={**os.environ, "PYTHONPATH": path} if what != "installation" else None,
+            env={**os.environ, "PYTHONPATH": path, "MYPY_CACHE_DIR": str(analysed)} if what != "installation" else None,
             capture_output=True,
             text=True,
             check=False,
@@ -44,11 +61,11 @@ def carry_out(package: Path, where: Path, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["weather", "folder-watch"])
-def test_an_example_installs_and_holds(name: str, tmp_path: Path) -> None:
+def test_an_example_installs_and_holds(name: str, tmp_path: Path, analysed: Path) -> None:
     """Types (mypy strict), tests, and the rules of the project's own connectors."""
     package = tmp_path / name
     shutil.copytree(EXAMPLES / name, package, ignore=COPIED)
-    carry_out(package, tmp_path / "installed", name)
+    carry_out(package, tmp_path / "installed", name, analysed)
 
 
 @pytest.mark.slow
@@ -72,7 +89,7 @@ def test_the_examples_have_no_errors_in_an_authors_editor(tmp_path: Path) -> Non
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "options"), [("exchange-rates", []), ("scanner-inbox", ["--inbound"])])
 def test_a_new_package_is_green_at_once(
-    name: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, options: list[str], tmp_path: Path, analysed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing of the example's name is left in it."""
     monkeypatch.chdir(tmp_path)
@@ -88,7 +105,7 @@ def test_a_new_package_is_green_at_once(
         if file.is_file():
             text = file.read_text(encoding="utf-8").casefold()
             assert not any(word in text for word in ("weather", "folder_watch", "folder-watch")), file
-    carry_out(package, tmp_path / "installed", name)
+    carry_out(package, tmp_path / "installed", name, analysed)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ SHARED = ", ".join(f"x{number + 1}: [x{number}, x{number}]" for number in range(
 CALLS = ", ".join(f"f{number + 1}: function() f{number}() + f{number}()" for number in range(60))
 
 # A slow machine must not reach the seconds first.
-SMALL = feel.Limits(seconds=600, steps=1_000_000, items=100_000, characters=1_000_000)
+SMALL = feel.Limits(seconds=600, steps=200_000, items=100_000, characters=100_000, memory=16_000_000)
 
 HOSTILE = [
     ("text", "1" * 70_000),

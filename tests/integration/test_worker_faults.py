@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.sizes import size
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
@@ -22,7 +23,7 @@ from zeebe_connectors.runtime.outbound.outcome import Complete
 from zeebe_connectors.runtime.outbound.worker import Worker
 
 pytestmark = pytest.mark.engine
-JOBS, KILLS = 2000, 5
+JOBS, KILLS = size(600, 2000), size(3, 5)
 
 
 def diagram(name):
@@ -117,7 +118,7 @@ async def until(condition, within=60.0):
 
 @pytest.mark.timeout(300)
 async def test_engine_killed_at_random_points_under_load(own_zeebe, make_load):
-    """2,000 jobs, SIGKILL for the engine five times: what it acknowledged it has, and each job was done exactly once.
+    """Many jobs, SIGKILL for the engine several times: what it acknowledged it has, and each job was done exactly once.
 
     An instance whose acknowledgement was lost with the engine is made again, under a new key; so it is counted for each
     instance.

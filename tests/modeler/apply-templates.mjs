@@ -80,7 +80,7 @@ async function runCase({ page, problems }, templates, oneCase) {
   try {
     // (1) load: the modeler must take the template
     const loaded = await page.evaluate(args => harness.start(args),
-      { templates, platformVersion, processId: oneCase.processId ?? oneCase.name, elementType, elementId });
+      { platformVersion, processId: oneCase.processId ?? oneCase.name, elementType, elementId });
     failures.push(...loaded.errors.filter(error => error.template === template.id)
       .map(error => `template refused: ${ error.message }`));
 
@@ -141,14 +141,14 @@ async function runCase({ page, problems }, templates, oneCase) {
     const xml = await page.evaluate(() => harness.exportXML());
     await writeFile(file('.bpmn'), xml);
     await writeFile(file('.element.xml'), `${ fragment(xml, elementId) }\n`);
-    result.lint = await page.evaluate(([ text, all ]) => harness.lint(text, all), [ xml, templates ]);
+    result.lint = await page.evaluate(text => harness.lint(text), xml);
     const lintErrors = result.lint.filter(({ category }) => category === 'error');
     const expectedRules = oneCase.expectLintErrors ?? [];
     failures.push(...lintErrors.filter(({ rule }) => !expectedRules.includes(rule))
       .map(({ rule, id, message }) => `lint ${ rule }: ${ id }: ${ message }`));
     failures.push(...expectedRules.filter(name => !lintErrors.some(({ rule }) => rule === name))
       .map(name => `lint: ${ name } should report an error but does not`));
-    const reopened = await page.evaluate(args => harness.reopen(...args), [ xml, templates, platformVersion ]);
+    const reopened = await page.evaluate(args => harness.reopen(...args), [ xml, platformVersion ]);
     failures.push(...reopened.warnings.map(warning => `reopen: ${ warning }`));
     if (reopened.template !== template.id) {
       failures.push(`reopen: the template is no longer found (${ reopened.template })`);
@@ -179,7 +179,7 @@ const waiting = [ ...cases ];
 
 /** One page for many cases: each begins with a modeler of its own. */
 async function work() {
-  const opened = await openModelerPage(browser, bundle);
+  const opened = await openModelerPage(browser, bundle, templates);
   opened.page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
   for (let oneCase = waiting.shift(); oneCase; oneCase = waiting.shift()) {
     const caseStarted = performance.now();

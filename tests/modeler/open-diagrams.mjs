@@ -25,12 +25,12 @@ if (!options.templates || !options.out || !options.browser || !files.length) {
   process.exit(2);
 }
 
-async function check({ page, problems }, templates, file) {
+async function check({ page, problems }, file) {
   const failures = [];
   let opened = null;
   try {
     const xml = await readFile(file, 'utf8');
-    opened = await page.evaluate(args => harness.open(...args), [ xml, templates ]);
+    opened = await page.evaluate(text => harness.open(text), xml);
     failures.push(...opened.warnings.map(warning => `import: ${ warning }`));
     for (const { id, template, version, newest, errors } of opened.elements) {
       if (newest === null) {
@@ -40,7 +40,7 @@ async function check({ page, problems }, templates, file) {
       }
       failures.push(...errors.map(({ entryId, message }) => `${ id }: ${ entryId }: ${ message }`));
     }
-    const lint = await page.evaluate(([ text, all ]) => harness.lint(text, all), [ xml, templates ]);
+    const lint = await page.evaluate(text => harness.lint(text), xml);
     failures.push(...lint.filter(({ category }) => category === 'error')
       .map(({ rule, id, message }) => `lint ${ rule }: ${ id }: ${ message }`));
     if (options.pictures) {
@@ -60,9 +60,9 @@ const bundle = await bundlePage();
 const browser = await openBrowser(options.browser);
 const results = [];
 try {
-  const opened = await openModelerPage(browser, bundle);
+  const opened = await openModelerPage(browser, bundle, templates);
   for (const file of files) {
-    const result = await check(opened, templates, file);
+    const result = await check(opened, file);
     results.push(result);
     console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.file } (${ result.elements.length } elements with templates)`);
     result.failures.forEach(failure => console.log(`     ${ failure }`));

@@ -30,7 +30,7 @@ const picture = (page, name) => page.screenshot({ path: path.join(options.out, n
 
 /** Room for a form beside the diagram, at the size at which the pages show it. */
 async function openPage(browser, bundle) {
-  const { page, problems } = await openModelerPage(browser, bundle);
+  const { page, problems } = await openModelerPage(browser, bundle, templates);
   await page.setViewportSize({ width: 1120, height: 640 });
   await page.addStyleTag({ content: `
     .djs-palette, .djs-context-pad, .djs-minimap { display: none !important; }
@@ -64,7 +64,7 @@ const failures = [];
 try {
   const example = await openPage(browser, bundle);
   const xml = await readFile(options.diagram, 'utf8');
-  await example.page.evaluate(args => harness.open(...args), [ xml, templates ]);
+  await example.page.evaluate(text => harness.open(text), xml);
   await example.page.evaluate(id => harness.pick(id), options.element);
   await showGroups(example.page, oneCase.groupsOfDiagram);
   await picture(example.page, 'modeler.png');
@@ -74,7 +74,7 @@ try {
   const { page, problems } = await openPage(browser, bundle);
   const template = templates.find(({ id }) => id === oneCase.template);
   await page.evaluate(args => harness.start(args), {
-    templates, platformVersion: `${ oneCase.platformVersion }.0`, processId: oneCase.name,
+    platformVersion: `${ oneCase.platformVersion }.0`, processId: oneCase.name,
     elementType: template.elementType.value, elementId: oneCase.elementId
   });
   await page.evaluate(names => harness.rename(names), oneCase.names);

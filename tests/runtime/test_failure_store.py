@@ -9,7 +9,7 @@ from zeebe_connectors.runtime.failure_store import FailureStore
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.ledger.sqlite import SqliteStore
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, timed
+from zeebe_connectors.runtime.outbound.stages import Stages
 from zeebe_connectors.runtime.record import JobRecord
 from zeebe_connectors.sdk.context import Job
 
@@ -35,7 +35,7 @@ async def test_failures_and_nothing_else_are_there_after_a_restart_and_gone_a_da
     counted = record.metrics("rest", None)
     counted.answered(job(1), Complete(), 0.1)
     counted.answered(job(2), Throw("E"), 0.1)
-    counted.answered(job(3), timed(Fail("again \ud800\0", 2, 5.0, code="503"), Stages(1.0, 2.0, 3.0, 4.0, 5.0)), 0.1)
+    counted.answered(job(3), Fail("again \ud800\0", 2, 5.0, code="503", stages=Stages(1.0, 2.0, 3.0, 4.0, 5.0)), 0.1)
     clock.now += 1
     counted.answered(job(3), Fail("no more", 0, code="503"), 0.1)
     await failures.aclose()

@@ -162,3 +162,24 @@ def test_what_is_new_is_found_without_looking_at_what_is_old(record, clock):
     record._recent = {name: Kept(kept) for name, kept in record._recent.items()}
     record.newer(last, 50)
     assert len(looked) <= 5
+
+
+def test_what_became_of_a_job_that_failed_is_kept_however_many_complete(record, clock):
+    counted = record.metrics("rest", None)
+    counted.answered(job(1), Fail("503", 2, code="503"), 0.05)
+    for second in range(2):
+        clock.now += 1
+        for key in range(1000):
+            counted.answered(job(1000 + second * 1000 + key), Complete(), 0.05)
+    assert record.one_in > 1
+    for key in (1, 2):
+        counted.answered(job(key), Complete(), 0.05)
+        counted.answered(job(key), Complete(), 0.05)
+    assert [found.outcome for found in record.tries(1)] == ["completed", "retried"]
+    assert record.tries(2) == []
+    assert {key: found.outcome for key, found in record.latest({1, 2}).items()} == {1: "completed"}
+    for key in range(ROOM["retried"] + 50):
+        counted.answered(job(10_000 + key), Fail("503", 2, code="503"), 0.05)
+    assert len(record.failed) == ROOM["retried"]
+    counted.answered(job(10_000 + ROOM["retried"]), Throw("GONE", ""), 0.05)
+    assert len(record.failed) == ROOM["retried"] - 1

@@ -43,6 +43,21 @@ async def test_callers_that_come_together_share_one_client() -> None:
     assert Client.opened == 2
 
 
+async def test_what_is_open_already_is_there_at_once() -> None:
+    """Neither a client that still opens nor one that failed to; a preset, in every view."""
+    cache = ClientCache(preset={"rules": 1})
+    assert cache.opened("a") is None
+    opening = asyncio.ensure_future(cache.get("a", slowly))
+    await asyncio.sleep(0)
+    assert cache.opened("a") is None
+    assert cache.opened("rules") == cache.scoped("x").opened("rules") == 1
+    assert await opening is cache.opened("a")
+    view = cache.scoped("x", preset={"rules": 2})
+    assert (view.opened("a"), view.opened("rules")) == (None, 2)
+    assert await view.get("a", Client) is view.opened("a")
+    assert view.opened("a") is not cache.opened("a")
+
+
 async def test_a_failure_to_open_is_told_to_all_and_not_kept() -> None:
     """The next call tries anew."""
     cache = ClientCache()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from tests.servers.fetched import SHORT_LIVED
 
 VERSION = "4.2.3"
 _SOURCE = Path(__file__).with_name("CxfServer.java")
@@ -94,7 +95,7 @@ class CxfServer:
         self._keystores()
         path = f"{self._folder}{os.pathsep}{library}/*"
         compiled = subprocess.run(
-            ["javac", "-cp", path, "-d", self._folder, _SOURCE],
+            ["javac", *(f"-J{option}" for option in SHORT_LIVED), "-cp", path, "-d", self._folder, _SOURCE],
             capture_output=True,
             text=True,
             timeout=120,
@@ -106,7 +107,7 @@ class CxfServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._process = subprocess.Popen(
-            ["java", "-Xmx256m", "-cp", path, "CxfServer", str(self.port), str(_CONTRACT)],
+            ["java", *SHORT_LIVED, "-cp", path, "CxfServer", str(self.port), str(_CONTRACT)],
             cwd=self._folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Sets up logging: one line for each record, as text or JSON, with every known secret masked."""
+"""Set up logging: one line for each record, as text or JSON, with every known secret masked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 from zeebe_connectors.config.secrets import Mask
@@ -21,6 +21,7 @@ MAX_LINES = 20_000
 _PAUSE = 0.05
 """Seconds for which lines that report normal operation are gathered into one write."""
 _STARTED = time.time()
+_LEVELS = {level: name for name, level in logging.getLevelNamesMapping().items() if name not in {"WARN", "FATAL"}}
 _LAST_WORDS = 1.0
 """Seconds that a reader gets at the end to take the lines that wait."""
 
@@ -36,10 +37,21 @@ class _Masked(logging.Formatter):
         self._time = ""
 
     def format(self, record: logging.LogRecord) -> str:
+        return self._mask.text(self._line(record))
+
+    def for_later(self, record: logging.LogRecord) -> str:
+        """A record's line for `masked`, which costs less for many; masked now where a value may be forgotten."""
+        return self.format(record) if self._mask.forgets else self._line(record)
+
+    def masked(self, lines: Sequence[str]) -> Sequence[str]:
+        """The lines without secrets."""
+        return self._mask.texts(lines)
+
+    def _line(self, record: logging.LogRecord) -> str:
         if not self._as_json:
             if record.exc_info or record.stack_info:
-                return self._mask.text(super().format(record))
-            return self._mask.text(f"{self._clock(record)} {record.levelname:7} {record.getMessage()}")
+                return super().format(record)
+            return f"{self._clock(record)} {record.levelname:7} {record.getMessage()}"
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
@@ -49,7 +61,7 @@ class _Masked(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return self._mask.text(json.dumps(line, ensure_ascii=False))
+        return json.dumps(line, ensure_ascii=False)
 
     def _clock(self, record: logging.LogRecord) -> str:
         """The time of day; thousands of lines share a second."""
@@ -80,7 +92,7 @@ class _Record(logging.LogRecord):
         if args and len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
             args = args[0]
         self.name, self.msg, self.args = name, msg, args
-        self.levelno, self.levelname = level, logging.getLevelName(level)
+        self.levelno, self.levelname = level, _LEVELS.get(level) or logging.getLevelName(level)
         self.pathname = self.filename = self.module = pathname
         self.lineno, self.funcName = lineno, func or ""
         self.exc_info, self.exc_text, self.stack_info = exc_info, None, sinfo
@@ -112,10 +124,18 @@ class WritingHandler(logging.Handler):
         self._thread: threading.Thread | None = None
         atexit.register(self.close)
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As the library's, without its lock: a line is queued in one step."""
+        passes = bool(self.filter(record))
+        if passes:
+            self.emit(record)
+        return passes
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queues a record's line for writing."""
+        formatter = self.formatter
         try:
-            line = self.format(record)
+            line = formatter.for_later(record) if isinstance(formatter, _Masked) else self.format(record)
         except Exception:  # noqa: BLE001 - as every handler of the library
             self.handleError(record)
             return
@@ -143,9 +163,11 @@ class WritingHandler(logging.Handler):
         if not self._writing.acquire(timeout=patience):
             return
         try:
-            lines = []
+            lines: list[str] = []
             while self._lines:
                 lines.append(self._lines.popleft())
+            if isinstance(self.formatter, _Masked):
+                lines = list(self.formatter.masked(lines))
             if self._left_out:
                 lines.append(self.format(_left_out(self._left_out)))
                 self._left_out = 0

@@ -27,6 +27,7 @@ from zeebe_connectors.feel.expression import (
     evaluate_unary,
     parse_unary,
     strip_marker,
+    value_of,
 )
 from zeebe_connectors.feel.limits import QUICK_LIMITS, Limits
 from zeebe_connectors.feel.offload import offload
@@ -62,4 +63,5 @@ __all__ = [
     "parse_unary",
     "strip_marker",
     "to_json",
+    "value_of",
 ]

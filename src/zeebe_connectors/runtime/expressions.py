@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.payload import encode, plain
-from zeebe_connectors.sdk.budget import for_size_of
+from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 
@@ -50,39 +51,57 @@ def waiting(seconds: float) -> float:
     return seconds if 0 <= seconds <= MAX_WAIT else MAX_WAIT if seconds > 0 else 0.0
 
 
-def check_expressions(headers: Mapping[str, str]) -> None:
-    """Parses a task's result and error expressions, so that invalid FEEL is found before anything happens.
+class ResultMapping:
+    """What a task does with its result, read from its headers once for all its jobs.
 
-    Raises:
-        InputError: `EXPRESSION_INVALID`; the message names the header and the place.
+    Args:
+        headers: The task's custom headers.
     """
-    for name in (RESULT_EXPRESSION, ERROR_EXPRESSION):
-        expression = source(headers, name)
-        if expression:
-            try:
-                feel.compile(expression)
-            except feel.FeelError as error:
-                raise InputError(f"{name}: {error}", code="EXPRESSION_INVALID") from None
+
+    __slots__ = ("error", "result", "variable")
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.variable = headers.get(RESULT_VARIABLE, "").strip()
+        """The result variable's name; empty where there is none."""
+        self.result = source(headers, RESULT_EXPRESSION)
+        """The result expression without its `=`; empty where there is none."""
+        self.error = source(headers, ERROR_EXPRESSION)
+        """The error expression, likewise."""
+
+    def check(self) -> None:
+        """Parses both expressions, so that one that is not FEEL is found before anything happens.
+
+        Raises:
+            InputError: `EXPRESSION_INVALID`; the message names the header and the place.
+        """
+        for name, expression in ((RESULT_EXPRESSION, self.result), (ERROR_EXPRESSION, self.error)):
+            if expression:
+                try:
+                    feel.compile(expression)
+                except feel.FeelError as error:
+                    raise InputError(f"{name}: {error}", code="EXPRESSION_INVALID") from None
 
 
-async def result_variables(
-    headers: Mapping[str, str], response: Any, documents: Documents
-) -> tuple[dict[str, Any], str]:
+async def result_variables(mapping: ResultMapping, response: Any, documents: Documents) -> tuple[dict[str, Any], str]:
     """Returns the variables that `resultVariable` and `resultExpression` make of a result, and their JSON text.
 
     Raises:
         InputError: The expression did not return an object, or the variables cannot be sent.
         ConnectorError: The expression could not be evaluated.
     """
+    if type(response) is SmallJson:
+        response = dict(response)  # of which FEEL reads entries faster
     variables: dict[str, Any] = {}
-    name = headers.get(RESULT_VARIABLE, "").strip()
-    if name:
-        variables[name] = response
-    expression = source(headers, RESULT_EXPRESSION)
+    if mapping.variable:
+        variables[mapping.variable] = response
+    expression = mapping.result
     if expression:
         context = {**response, "response": response} if isinstance(response, dict) else {"response": response}
         variables.update(mapped_variables(await _evaluate(expression, context, RESULT_EXPRESSION, documents)))
-    text = await for_size_of(variables, lambda: encode(variables, "The output"))
+    if is_small(variables):
+        text = encode(variables, "The output")
+    else:
+        text = await asyncio.to_thread(encode, variables, "The output")
     if expression:
         _refuse_functions(text, RESULT_EXPRESSION)
     return variables, text
@@ -157,16 +176,11 @@ def error_context(error: ConnectorError) -> dict[str, Any]:
     return context
 
 
-async def error_verdict(
-    headers: Mapping[str, str],
-    seen: Any,
-    retries: int,
-    documents: Documents,
-) -> Verdict | None:
+async def error_verdict(expression: str, seen: Any, retries: int, documents: Documents) -> Verdict | None:
     """Returns what the error expression decides, on success and on failure; None leaves things as they are.
 
     Args:
-        headers: The task's headers.
+        expression: The task's error expression, without its `=`.
         seen: The output variables or result of a success, or `{"error": …}`.
         retries: The job's remaining retries, for `job.retries`.
         documents: For `createDocument`.
@@ -175,9 +189,6 @@ async def error_verdict(
         InputError: The expression did not return a verdict.
         ConnectorError: It could not be evaluated.
     """
-    expression = source(headers, ERROR_EXPRESSION)
-    if not expression:
-        return None
     base = seen if isinstance(seen, dict) else {}
     context = {**base, "response": seen, "job": {"retries": retries}}
     verdict = verdict_of(await _evaluate(expression, context, ERROR_EXPRESSION, documents))
@@ -269,7 +280,7 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
 
     def work(limits: feel.Limits) -> Any:
         pending.clear()
-        return feel.to_json(feel.compile(expression).run(context, functions, limits=limits).value, limits, exact=True)
+        return feel.to_json(feel.value_of(expression, context, functions, limits), limits, exact=True)
 
     try:
         value = await feel.offload(expression, work)

@@ -10,7 +10,7 @@ import math
 import time
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -131,6 +131,8 @@ class JobRecord:
         """Called with each failed job."""
         self.incidents = OpenIncidents(clock)
         """The open incidents."""
+        self.failed: dict[int, None] = {}
+        """Keys of jobs whose last answer was a failure, the oldest first; what becomes of them is always kept."""
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._recent: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
@@ -160,6 +162,13 @@ class JobRecord:
             minute.codes[code] = minute.codes.get(code, 0) + 1
             if self.on_failure is not None:
                 self.on_failure(job)
+        if job.outcome in FAILED:
+            self.failed.pop(job.key, None)
+            self.failed[job.key] = None
+            if len(self.failed) > ROOM["retried"]:
+                del self.failed[next(iter(self.failed))]
+        else:
+            self.failed.pop(job.key, None)
         if job.outcome == "incident":
             self.incidents.add(job)
         elif job.outcome == "bpmn" and job.key in self.incidents.open:
@@ -287,6 +296,15 @@ class JobRecord:
                 found.append(job)
         return sorted(found, key=lambda job: -job.at)[:limit]
 
+    def latest(self, keys: Container[int]) -> dict[int, RecordedJob]:
+        """Returns the newest kept answer to each of some jobs, by key."""
+        found: dict[int, RecordedJob] = {}
+        for recent in self._recent.values():
+            for job in recent:
+                if job.key in keys and (job.key not in found or found[job.key].at < job.at):
+                    found[job.key] = job
+        return found
+
     def tries(self, key: int) -> list[RecordedJob]:
         """Returns all kept answers to one job, the newest first."""
         return sorted((j for jobs in self._recent.values() for j in jobs if j.key == key), key=lambda j: -j.at)
@@ -311,6 +329,9 @@ class _Counting:
             if job.key in self._record.incidents.open:
                 self._record.incidents.over(job.key)
             at = self._record.count_completed(self._connector, seconds)
+            if job.key in self._record.failed:
+                del self._record.failed[job.key]
+                at = at or self._record._clock()  # noqa: SLF001 - one room
             if at is not None:
                 self._record.keep(self._recorded(job, "completed", at, seconds, steps=_steps(outcome)))
             return

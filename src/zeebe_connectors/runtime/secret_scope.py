@@ -46,19 +46,16 @@ class SecretScope:
 
     Args:
         mode: `diagram`: those that the modeler wrote into the element's own input mappings, or by place if the
-               diagram is unknown. `fields`: by place. `secrets-only`: only inputs of type `Secret`. `everywhere`.
-           unresolved: The consequence of an unresolved placeholder: a warning for each element, or an incident.
+            diagram is unknown. `fields`: by place. `secrets-only`: only inputs of type `Secret`. `everywhere`.
+        unresolved: The consequence of an unresolved placeholder: a warning for each element, or an incident.
     """
 
     def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:
         self.mode = mode
+        self.by_diagram = mode == "diagram"
+        """Whether the diagram must be read."""
         self._unresolved = unresolved
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
-
-    @property
-    def by_diagram(self) -> bool:
-        """Whether the diagram must be read."""
-        return self.mode == "diagram"
 
     def places(self, connector: Description, job: Job, element: Element | None) -> Places:
         """Returns where placeholders resolve in a job's inputs.

@@ -1,4 +1,4 @@
-"""Keeps clients open between jobs, one for each set of settings."""
+"""Keep clients open between jobs, one for each set of settings."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ class ClientCache:
             return cast("ClientT", known.result())
         return cast("ClientT", await asyncio.shield(known))
 
+    def opened(self, key: Hashable) -> Any:
+        """The client for a key, where it is open already; else None, and `get` opens it."""
+        known = self._clients.get(key)
+        if known is None or not known.done() or known.cancelled() or known.exception() is not None:
+            return self._preset.get(key)
+        self._clients.move_to_end(key)
+        return known.result()
+
     def _forget_failure(self, key: Hashable, done: asyncio.Future[Any]) -> None:
         if (done.cancelled() or done.exception()) and self._clients.get(key) is done:
             del self._clients[key]
@@ -93,6 +101,10 @@ class _View(ClientCache):
         if key in self._preset:
             return cast("ClientT", self._preset[key])
         return await self._all.get((self._scope, key), open_client)
+
+    def opened(self, key: Hashable) -> Any:
+        preset = self._preset.get(key)
+        return self._all.opened((self._scope, key)) if preset is None else preset
 
     def discard(self, key: Hashable) -> None:
         self._all.discard((self._scope, key))

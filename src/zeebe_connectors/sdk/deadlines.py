@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -30,11 +31,14 @@ class Deadlines:
         loop: The loop.
     """
 
-    __slots__ = ("_bounded", "_next", "_timer", "loop")
+    __slots__ = ("_bounded", "_next", "_timer", "loop", "remove")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._bounded: set[Bounded] = set()
+        self.remove: Callable[[Bounded], None] = self._bounded.discard
+        """Watches a deadline no longer; nothing happens when it is not watched. The set's own, since each job calls it
+        three times."""
         self._next = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -43,10 +47,6 @@ class Deadlines:
         self._bounded.add(bounded)
         if bounded.ends < self._next:
             self._set(bounded.ends)
-
-    def remove(self, bounded: Bounded) -> None:
-        """Watches it no longer; nothing happens when it is not watched."""
-        self._bounded.discard(bounded)
 
     def _set(self, when: float) -> None:
         if self._timer is not None:
@@ -90,7 +90,6 @@ class Within:
     def __init__(self, ends: float | None) -> None:
         self.ends = float("inf") if ends is None else ends
         self._expired = False
-        self._watch: Deadlines | None = None
 
     @property
     def expired(self) -> bool:
@@ -103,19 +102,21 @@ class Within:
         self._task.cancel()
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        watch = _latest
+        if watch is None or watch.loop is not asyncio.get_running_loop():
+            watch = deadlines()
+        self._watch = watch
+        task = asyncio.current_task(watch.loop)
         if task is None:
             raise RuntimeError("a limit in time needs a task to end")
         self._task = task
         self._before = task.cancelling()
-        self._watch = deadlines()
-        self._watch.add(self)
+        watch.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watch is not None:
-            self._watch.remove(self)
+        self._watch.remove(self)
         if self._expired and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -26,31 +26,37 @@ from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.deadlines import Within
-from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
-from zeebe_connectors.web.message import HttpRequest, HttpResponse, origin_of
+from zeebe_connectors.web.message import HttpRequest, HttpResponse
+from zeebe_connectors.web.reading import coding_of, header_list, phrase_of, read_body, unfinished, unpacked_body
 from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than the runtime allows a client for closing
 _HEAD_LIMIT = 64 * 1024
-_HEADERS_LIMIT = 256 * 1024
-_QUICK_CODED = 8 * 1024  # bytes that are decompressed on the event loop; more goes to a thread
-_DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _MIN_MASKED = 4
-_PIECE = 4 * 1024
-_TURN = 0.005
-"""Seconds of reading a body before other tasks have a turn."""
-_SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
-_LARGE_JOIN = 4 * 1024 * 1024
+_MAX_TARGETS = 512
+"""URLs of which one client remembers that they may be called."""
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
+
+
+@dataclass(slots=True)
+class _Target:
+    """What an allowed URL leads to."""
+
+    scheme: str
+    host: str
+    url: yarl.URL
+    has_user: bool
 
 
 class HttpClient:
@@ -67,6 +73,7 @@ class HttpClient:
         self.rules = rules
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._targets: dict[str, _Target] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,8 +81,12 @@ class HttpClient:
     @classmethod
     async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
         """The runtime's client for these TLS settings."""
+        key = ("web.client", tls.key() if tls else None)
+        known: HttpClient | None = clients.opened(key)
+        if known is not None:
+            return known
         rules = await clients.get(RULES, NetworkRules.from_environment)
-        return await clients.get(("web.client", tls.key() if tls else None), lambda: cls(rules, tls))
+        return await clients.get(key, lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
@@ -98,7 +109,6 @@ class HttpClient:
                 "Accept": "*/*",
                 "Accept-Encoding": "gzip, deflate, br, zstd",
             },
-            skip_auto_headers=("Content-Type",),
             max_line_size=_HEAD_LIMIT,
             max_field_size=_HEAD_LIMIT,
             max_headers=1024,
@@ -122,26 +132,19 @@ class HttpClient:
             InputError: `HOST_FORBIDDEN`.
         """
         import aiohttp  # noqa: PLC0415
-        import yarl  # noqa: PLC0415
 
-        parts = self.rules.check(request.url)
-        host = target_of(request.url)[1]
-        custody.sending(host, [request.url, *request.headers.values(), request.body or b""])
+        target = self._targets.get(request.url) or self._checked(request.url)
+        custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        proxy = self.rules.proxy_for(parts.scheme, host) if self.rules.proxies else None
-        if proxy is not None:
-            await self.rules.check_proxied(host)
-            options = {"proxy": proxy.url}
-            if proxy.user:
-                # For a tunnel, only the CONNECT request carries them; a plain request goes to the proxy itself.
-                proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-                options["proxy_headers"] = proxy_login
-                if parts.scheme == "http":
-                    request = request.copy()
-                    request.headers.update(proxy_login)
-        if "@" in parts.netloc:
-            request = _with_user(request, parts)
+        if self.rules.proxies:
+            request, options = await self._proxied(request, target)
+        url = target.url
+        if target.has_user:
+            request = _with_user(request, target_of(request.url)[0])
+            url = _url(request.url)
+        if request.method != "GET" or request.body:
+            options["skip_auto_headers"] = ("Content-Type",)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         self._running += 1
@@ -150,14 +153,14 @@ class HttpClient:
             with Within(ends):
                 response = await session.request(
                     request.method,
-                    yarl.URL(request.url, encoded=True),
+                    url,
                     headers=request.headers,
                     data=_sent(request.body),
                     allow_redirects=False,
                     timeout=_timeouts(connect, read),
                     **options,
                 )
-                body = await _read(response, limit)
+                body = await read_body(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
@@ -168,11 +171,42 @@ class HttpClient:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-        headers = _header_list(response)
-        coding = _coding(response)
-        if coding and body:
-            body, headers = await _unpacked(body, headers, coding, limit, request.origin, response.status)
-        return HttpResponse(_status(response, request.origin), _phrase(response.reason), headers, body, request.url)
+        status = response.status
+        if status < 200:
+            raise unfinished(status, request.origin)
+        headers = header_list(response)
+        if body and (coding := coding_of(response)):
+            body, headers = await unpacked_body(body, headers, coding, limit, request.origin, status)
+        return HttpResponse(status, phrase_of(response.reason), headers, body, request.url)
+
+    def _checked(self, url: str) -> _Target:
+        """What a URL leads to, once the rules that never change were found to allow it.
+
+        Raises:
+            InputError: `HOST_FORBIDDEN`.
+        """
+        parts = self.rules.check(url)
+        target = _Target(parts.scheme, target_of(url)[1], _url(url), has_user="@" in parts.netloc)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[url] = target
+        return target
+
+    async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
+        """The request and what the library must know to send it through the target's proxy, where it has one."""
+        proxy = self.rules.proxy_for(target.scheme, target.host)
+        if proxy is None:
+            return request, {}
+        await self.rules.check_proxied(target.host)
+        options: dict[str, Any] = {"proxy": proxy.url}
+        if proxy.user:
+            # For a tunnel, only the CONNECT request carries them; a plain request goes to the proxy itself.
+            proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
+            options["proxy_headers"] = proxy_login
+            if target.scheme == "http":
+                request = request.copy()
+                request.headers.update(proxy_login)
+        return request, options
 
     async def aclose(self) -> None:
         """Closes all connections once running requests are done: the cache may evict a client that is in use."""
@@ -192,6 +226,12 @@ def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeou
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
 
 
+def _url(text: str) -> yarl.URL:
+    import yarl  # noqa: PLC0415
+
+    return yarl.URL(text, encoded=True)
+
+
 def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
     """Moves user name and password from the URL to a header, which yields to credentials already there."""
     signed = request.copy()
@@ -203,116 +243,6 @@ def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
 
 def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
     return io.BytesIO(body) if body and len(body) > _LARGE_BODY else body or None
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    content = response.content
-    if content.is_eof() and content.total_bytes <= _SHORT:  # the body came with the headers
-        body = content.read_nowait(-1)
-        if len(body) > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        return body
-    size = 0
-    chunks = []
-    began = time.perf_counter()
-    # In pieces, with turns for other tasks, because what has arrived is read without a pause. Turns go by time, not by
-    # size: bytes that each come in a chunk of their own cost a thousand times more.
-    while chunk := await content.read(_PIECE):
-        size += len(chunk)
-        if size > _PIECE and time.perf_counter() - began > _TURN:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-        if size > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
-        chunks.append(chunk)
-    if len(chunks) < 2:
-        return b"".join(chunks)
-    return b"".join(chunks) if size < _LARGE_JOIN else await asyncio.to_thread(b"".join, chunks)
-
-
-async def _unpacked(
-    body: bytes, headers: list[tuple[str, str]], coding: str, limit: int, origin: str, status: int
-) -> tuple[bytes, list[tuple[str, str]]]:
-    """Decompresses a body, and drops the headers that describe its coding.
-
-    A body in an unknown coding is returned as it is, and so is a refusal that is not coded as declared.
-    """
-    from zeebe_connectors.web.codings import TooLargeError, UndecodableError, codings_of, unpacked  # noqa: PLC0415
-
-    codings = codings_of(coding)
-    if codings is None:
-        return body, headers
-    try:
-        if len(body) <= _QUICK_CODED and codings in (["gzip"], ["deflate"]):
-            plain = unpacked(body, codings, limit)
-        else:
-            plain = await asyncio.to_thread(unpacked, body, codings, limit)
-    except TooLargeError:
-        raise _too_large(origin, limit) from None
-    except UndecodableError as error:
-        if status >= 400:
-            return body, headers
-        raise TransientError(
-            "500",
-            f"The response of {origin} cannot be decompressed as declared ({coding}): {error}",
-            variables={"reason": "protocol"},
-        ) from None
-    return plain, [(name, value) for name, value in headers if name.lower() not in _DESCRIBES_ENCODED]
-
-
-def _too_large(origin: str, limit: int) -> PermanentError:
-    return PermanentError(
-        "RESPONSE_TOO_LARGE",
-        f"The response of {origin} is larger than {limit} bytes and was cut off. Ask for less, receive it as a "
-        "document, or let the operator raise CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE",
-        variables={"reason": "too-large", "limit": limit},
-    )
-
-
-def _header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    if sum(len(name) + len(value) for name, value in response.raw_headers) > _HEADERS_LIMIT:
-        raise PermanentError(
-            "RESPONSE_TOO_LARGE",
-            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
-            "service has to send less",
-            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
-        )
-    try:
-        return [(name.decode("latin-1").strip(), value.decode()) for name, value in response.raw_headers]
-    except UnicodeDecodeError:
-        return [(name.decode("latin-1").strip(), _text(value)) for name, value in response.raw_headers]
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _status(response: aiohttp.ClientResponse, origin: str) -> int:
-    if response.status < 200:
-        raise TransientError(
-            "500",
-            f"{origin} answered {response.status}, which ends no request",
-            variables={"reason": "protocol"},
-        )
-    return response.status
-
-
-def _coding(response: aiohttp.ClientResponse) -> str:
-    """The codings of the body: its content coding, and a transfer coding, which some servers add unasked."""
-    coding = ", ".join(response.headers.getall("Content-Encoding", ())).lower()
-    transfer = response.headers.getall("Transfer-Encoding", ())
-    if transfer:
-        coding = ", ".join((coding, *transfer)).lower().replace("chunked", "").strip(", ")
-    return coding
-
-
-def _phrase(reason: str | None) -> str:
-    """The reason phrase; the library keeps bytes that are not UTF-8 as lone surrogates, which cannot be encoded."""
-    text = (reason or "").strip()
-    return text if text.isascii() else _text(text.encode("utf-8", "surrogateescape"))
 
 
 class Caller(Protocol):
@@ -434,11 +364,12 @@ class Exchange:
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)
-        response = without_echo(response, request, sent)
-        if response.status >= 400 and not json_is_quick(response.body):
-            from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
+        if response.status >= 400:
+            response = without_echo(response, request, sent)
+            if not json_is_quick(response.body):
+                from zeebe_connectors.web.result import read_large_json  # noqa: PLC0415 - few errors are large
 
-            await read_large_json(response)
+                await read_large_json(response)
         return response
 
 

@@ -61,4 +61,6 @@ class Certified(Authenticated):
         Raises:
             InputError: `TLS_MATERIAL_INVALID` or `FILE_FORBIDDEN`.
         """
+        if self.client_keystore is None:
+            return self.client_tls
         return await tls_of(self.client_tls, self.client_keystore, context)

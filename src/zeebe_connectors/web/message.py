@@ -76,7 +76,10 @@ class HttpResponse:
 
     def header(self, name: str) -> str | None:
         """Returns the first value of a header, by its lower-case name; None when it is absent."""
-        return next((value for known, value in self.headers if known.lower() == name), None)
+        for known, value in self.headers:
+            if known.lower() == name:
+                return value
+        return None
 
     @property
     def origin(self) -> str:

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, read_json
+from zeebe_connectors.sdk.budget import (
+    JSON_BYTES,
+    OverBudgetError,
+    SmallJson,
+    decode_quick_json,
+    json_is_quick,
+    one_pass,
+    read_json,
+)
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
@@ -29,7 +37,7 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-_STRICT = json.JSONDecoder(parse_constant=_no_number)
+_decode = one_pass(json.JSONDecoder(parse_constant=_no_number))
 
 
 class Response(TypedDict):
@@ -95,13 +103,14 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
             name = name_of_disposition(response.header("content-disposition"))
             stored = await context.documents.create(response.body, name=name, content_type=kind)
             document = dict(stored.reference)
-    return {
+    result: Response = {
         "status": response.status,
         "headers": header_values(response.headers),
         "body": body,
         "reason": response.reason or None,
         "document": document,
     }
+    return SmallJson(result) if json_is_quick(response.body) else result  # type: ignore[return-value]
 
 
 def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
@@ -127,9 +136,9 @@ def _with_known_characters(data: bytes) -> bytes:
 
 async def _read(data: bytes) -> Any:
     try:
-        return await read_json(data, _STRICT.decode)
+        return await read_json(data, _decode)
     except UnicodeDecodeError:
-        return await read_json(_with_known_characters(data), _STRICT.decode)
+        return await read_json(_with_known_characters(data), _decode)
 
 
 async def lenient_body(response: HttpResponse) -> Any:
@@ -183,9 +192,9 @@ def _known_body(response: HttpResponse) -> Any:
     if _looks_like_json(data):
         with suppress(ValueError):
             try:
-                return decode_quick_json(data, _STRICT.decode)
+                return decode_quick_json(data, _decode)
             except UnicodeDecodeError:
-                return decode_quick_json(_with_known_characters(data), _STRICT.decode)
+                return decode_quick_json(_with_known_characters(data), _decode)
     return _as_text(data)
 
 

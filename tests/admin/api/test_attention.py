@@ -11,9 +11,13 @@ from urllib.parse import quote
 import pytest
 from tests.admin.api.conftest import Started
 
+from zeebe_connectors.config.secrets import JobSecrets, Mask
+from zeebe_connectors.runtime.limits import Busy
 from zeebe_connectors.runtime.outage import PastOutage
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
+from zeebe_connectors.runtime.providers import Asking, Use
 from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.errors import PermanentError, TransientError
 
 
 def answered(running: Started, outcome: Complete | Fail, key: int = 1) -> None:
@@ -130,3 +134,47 @@ async def test_events_are_searched_and_a_title_that_is_hidden_is_not(start, tmp_
     assert 'value="chair"' in text
     assert "A table" not in text
     assert "id%2F1" in await running.viewer.get("/events?q=id/1")
+
+
+async def test_a_provider_that_fails_is_switched_off_or_gets_too_much_is_said(start, tmp_path):
+    file = tmp_path / "providers.yaml"
+    one = "protocol: http, environments: {test: {url: 'http://127.0.0.1:9/'}}"
+    file.write_text(f"providers:\n  erp: {{{one}, rules: {{maxPerSecond: 1}}}}\n  old: {{{one}, active: false}}\n")
+    running = await begin(start, tmp_path, ZEEBE_CONNECTORS_PROVIDERS=str(file))
+    providers = running.runtime.services.providers
+    rest = running.runtime.registry.outbound["rest"]
+
+    async def codes() -> list[tuple[str, str]]:
+        shown = await running.viewer.call("GET", "/overview")
+        return [(item["code"], item["href"]) for item in shown["attention"]]
+
+    async def use(name: str) -> Use:
+        return await providers.use(Asking(name, process="order"), rest, {}, JobSecrets(Mask()))
+
+    assert await codes() == []
+    with pytest.raises(PermanentError):
+        await use("old")
+    erp = await use("erp")
+    for error in (
+        TransientError("REST_UNREACHABLE", "no route to host"),
+        PermanentError("404", "not found"),
+        *[TransientError("REST_UNREACHABLE", "no route to host")] * 3,
+    ):
+        erp.leave(error)
+    assert await codes() == [("PROVIDER_DOWN", "/providers/erp#test"), ("PROVIDER_INACTIVE", "/providers/old")]
+    text = await running.viewer.get("/")
+    assert "The last 3 in a row did, the last one with REST_UNREACHABLE." in text
+    shown = await running.viewer.call("GET", "/runtime")
+    assert shown["health"]["providers"] == {"state": "warn", "text": "1 of 2 providers failing", "more": "erp/test"}
+    erp.leave()
+    with pytest.raises(Busy):
+        await erp.enter("order", deadline=time.monotonic())
+    assert await codes() == [("PROVIDER_INACTIVE", "/providers/old"), ("PROVIDER_BUSY", "/providers/erp#test")]
+    file.write_text(file.read_text().replace(", active: false", ""))
+    await providers.directory.refresh()
+    providers.limits()["erp/test"].counts.handed_back_at -= 61
+    assert await codes() == []
+    file.write_text("providers: [")
+    await providers.directory.refresh()
+    assert await codes() == [("PROVIDERS_FILE", "")]
+    assert "The providers stay as they were." in await running.viewer.get("/")

@@ -116,8 +116,73 @@ async def test_rows_stay_and_newer_jobs_are_counted(start):
     assert "newer job" not in await running.viewer.get("/jobs?top=nonsense")
 
 
+async def test_the_row_of_a_job_that_failed_says_what_became_of_it(start):
+    running = await start()
+    quick(running)
+    answered(running, Fail("the shop is shut", 2, code="SHUT"), 7)
+    answered(running, Fail("the shop is shut", 0, code="SHUT"), 8)
+    answered(running, Complete(), 9)
+    text = await running.viewer.get("/jobs")
+    top = text.partition('data-top="')[2].partition('"')[0]
+    (region,) = re.findall(r'data-live="(job-7-[^"]+)"', text)
+    assert "job-9-" not in text
+    async with stream(running.viewer, f"/jobs?top={top}") as live, stream(running.viewer, "/jobs/7") as one:
+        await live.until("count-quarantine", "")
+        await one.until("tries", "2 retries left")
+        for key in range(100, 160):
+            answered(running, Complete(), key)
+        answered(running, Complete(), 7)
+        names = await live.until(region, "Since then: Completed")
+        assert [name for name in names if name.startswith("job-")] == [region]
+        await one.until("tries", "The engine has its result.")
+    listed = await running.viewer.call("GET", "/jobs?outcome=retried")
+    assert listed["jobs"][0]["later"]["outcome"] == "completed"
+    listed = await running.viewer.call("GET", "/jobs?outcome=incident")
+    assert listed["jobs"][0]["later"] is None
+    assert "Since then: Completed" in await running.viewer.get("/jobs?outcome=retried")
+
+
+async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    quick(running)
+    ledger = running.runtime.ledger
+    for name in ("a", "b"):
+        await ledger.quarantine("box", name, alias=None, reason="bad", title=f"Mail {name}", original=b"x")
+    text = await running.operator.get("/events")
+    top = text.partition('data-top="')[2].partition('"')[0]
+    regions = dict(re.findall(r'data-live="(event-[^"]+)">.*?>Mail (.)<', text, re.DOTALL))
+    (region,) = (found for found, name in regions.items() if name == "a")
+    async with (
+        stream(running.operator, f"/events?state=quarantined&top={top}") as live,
+        stream(running.viewer, "/events/box/a") as one,
+    ):
+        await one.until("way", "In quarantine")
+        await live.until("counts", '<span class="n">2</span>')
+        await running.operator.post("/events/retry?state=quarantined", {"event": '["box", "a"]'})
+        await live.until("counts", '<span class="n">1</span>')
+        names = await live.until(region, "To be tried again")
+        assert not any(name.startswith("event-") and name != region for name in names)
+        await one.until("way", "Somebody asked for it")
+        await ledger.record("box", "a", "done", key=4)
+        await live.until(region, "Handed over")
+        await one.until("way", "with key 4")
+        await ledger.quarantine("box", "c", alias=None, reason="bad", title="Mail c", original=b"x")
+        await live.until("newer", "1 newer event")
+
+
 @pytest.mark.parametrize(
-    "of", ["/jobs/7", "/nowhere", "//evil.example/", "https://evil.example/", "", "/sources/a/b", "/" + "x" * 3000]
+    "of",
+    [
+        "/jobs/7/8",
+        "/events/box",
+        "/nowhere",
+        "//evil.example/",
+        "https://evil.example/",
+        "",
+        "/sources/a/b",
+        "/" + "x" * 3000,
+    ],
 )
 async def test_where_nothing_moves_there_is_no_stream(start, of):
     running = await start()

@@ -11,6 +11,7 @@ from tests.admin.api.conftest import CANARY, Started
 from zeebe_connectors import ConnectorError, Event, InboundContext, Model, Secret, inbound
 from zeebe_connectors.admin.api import sources as shown_sources
 from zeebe_connectors.admin.page.views.sources import answer_of
+from zeebe_connectors.runtime.ledger import LedgerError
 
 SOURCE = "/sources/box%231"
 
@@ -52,6 +53,56 @@ async def test_a_source_that_is_down_says_why_when_it_looks_next_and_how_its_day
         assert words in text
     assert "Try again now" not in text
     assert "Try again now" in await running.operator.get(SOURCE)
+
+
+async def test_its_last_events_are_listed_by_title_and_the_ledger_is_asked_seldom(start, tmp_path, monkeypatch):
+    running = await watched(start, tmp_path)
+    ledger = running.runtime.ledger
+    for number in range(12):
+        title = f"Order <{number:02}>"
+        await ledger.quarantine("box#1", f"id/{number}", alias=None, reason="unreadable", title=title, original=b"x")
+    await ledger.record("box#1", "id/3", "done", key=7)
+    await ledger.record("box#1", "id/20", "ignored", reason="no activation condition holds", title="News")
+    one = await running.viewer.call("GET", SOURCE)
+    assert [event["title"] for event in one["last"]][:2] == ["News", "Order <03>"]
+    assert len(one["last"]) == 10
+    asked = []
+    before = ledger.entries
+
+    async def entries(**given):
+        asked.append(given)
+        return await before(**given)
+
+    monkeypatch.setattr(ledger, "entries", entries)
+    for _ in range(3):
+        text = await running.viewer.get(SOURCE)
+    for words in ("Order &lt;11&gt;", "Handed over", "Passed over", 'href="/events/box%231/id%2F3"'):
+        assert words in text
+    assert "Order &lt;00&gt;" not in text
+    assert [given for given in asked if given.get("source") == "box#1"] == []
+
+
+async def test_titles_are_left_out_where_no_data_is_shown_and_a_source_is_shown_without_the_ledger(
+    start, tmp_path, monkeypatch
+):
+    file = tmp_path / "sources.toml"
+    file.write_text('["box#1"]\ntype = "test:box"\nmessage = "m"\nname = "b"\n')
+    running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file), ZEEBE_CONNECTORS_PAGE_DATA="none")
+    await running.runtime.ledger.quarantine("box#1", "id/1", alias=None, reason="bad", title="Salary", original=b"x")
+    running.runtime.sources.start()
+    async with asyncio.timeout(5):
+        while not running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    one = await running.viewer.call("GET", SOURCE)
+    assert [(event["id"], event["title"]) for event in one["last"]] == [("id/1", "")]
+
+    async def away(**_):
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(running.runtime.ledger, "entries", away)
+    monkeypatch.setattr("zeebe_connectors.admin.api.last_events.MAX_AGE", 0.0)
+    assert (await running.viewer.call("GET", SOURCE))["last"] is None
+    assert "The ledger does not say" in await running.viewer.get(SOURCE)
 
 
 async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, monkeypatch, caplog):
@@ -156,3 +207,5 @@ def test_the_answer_of_a_test_is_a_sentence(verdicts, sentence):
     assert answer_of(rows, "24", more=False) == sentence
     if rows:
         assert f"{len(rows)} or more" in answer_of(rows, "24", more=True)
+        mails = [{**row, "sender": "a@example.com"} for row in rows]
+        assert answer_of(mails, "24", more=False) == sentence.replace("event", "mail")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ playwright = pytest.importorskip("playwright.async_api")
 pytestmark = [pytest.mark.page, pytest.mark.xdist_group("usual ports")]
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
 ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "bpmn-examples" / "imap.bpmn"
+EXAMPLE = ROOT / "examples" / "order-by-mail" / "order-by-mail.bpmn"
 PICTURES = ROOT / "docs" / "pictures"
 TEXT = ROOT / "docs" / "tutorial-page.md"
 
@@ -60,73 +61,124 @@ async def test_from_dev_to_a_process_that_a_mail_started(tmp_path):
             started = await player.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
             page = await started.new_page(viewport={"width": 1080, "height": 680}, accept_downloads=True)
             page.set_default_timeout(25_000)
-            await walk(page, link, folder, process)
+            walk = Walk(page, link, folder, process)
+            for step in (walk.look_around, walk.deploy, walk.send, walk.test, walk.let_it_look, walk.see):
+                await step()
             await started.close()
     finally:
         process.terminate()
         await process.communicate()
 
 
-async def walk(page: Any, link: str, folder: Path, process: asyncio.subprocess.Process) -> None:
+class Walk:
     """What the text says, in its order."""
-    site = link.partition("/signin")[0]
-    text = TEXT.read_text(encoding="utf-8") if TEXT.exists() else ""
-    pictures = PICTURES if os.environ.get("PICTURES") else folder.parent
 
-    async def picture(name: str) -> None:
-        assert not text or f"pictures/{name}.png" in text
-        await page.screenshot(path=pictures / f"{name}.png")
+    def __init__(self, page: Any, link: str, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.page, self.link, self.folder, self.process = page, link, folder, process
+        self.site = link.partition("/signin")[0]
+        self.source = ""
+        self._text = TEXT.read_text(encoding="utf-8")
+        self._pictures = PICTURES if os.environ.get("PICTURES") else folder.parent
 
-    # Sign in by the link.
-    await page.goto(link)
-    await page.get_by_text("Nothing needs attention").wait_for()
-    await picture("page-1-overview")
+    async def picture(self, name: str) -> None:
+        """Takes a picture that the text shows."""
+        assert f"pictures/{name}.png" in self._text
+        await self.page.screenshot(path=self._pictures / f"{name}.png")
 
-    # The template.
-    await page.goto(f"{site}/connectors")
-    await page.get_by_role("link", name=re.compile("IMAP")).first.click()
-    await page.locator("h1").wait_for()
-    await picture("page-2-connector")
-    async with page.expect_download() as waiting:
-        await page.get_by_role("link", name=re.compile("emplate")).last.click()
-    download = await waiting.value
-    assert re.search(r"\.(json|zip)$", download.suggested_filename)
+    async def look_around(self) -> None:
+        """Signs in by the link, and takes the template."""
+        await self.page.goto(self.link)
+        await self.page.get_by_text("Nothing needs attention").wait_for()
+        await self.picture("page-1-overview")
 
-    # Deploy: the folder is watched.
-    (folder / "imap.bpmn").write_bytes(EXAMPLE.read_bytes())
-    await until(process, "imap.bpmn: .*version 1")
-    await page.goto(f"{site}/sources")
-    row = page.get_by_role("link", name=re.compile("example-imap|orders"))
-    while not await row.count():
-        await page.wait_for_timeout(500)
-        await page.reload()
-    await row.first.click()
-    await page.get_by_role("button", name=re.compile("Test")).click()
-    await page.get_by_text(re.compile("of the last 24 hours")).first.wait_for()
-    await picture("page-3-test")
+        await self.page.goto(f"{self.site}/connectors")
+        await self.page.get_by_role("link", name=re.compile("IMAP")).first.click()
+        await self.page.locator("h1").wait_for()
+        await self.picture("page-2-connector")
+        async with self.page.expect_download() as waiting:
+            await self.page.get_by_role("link", name=re.compile("emplate")).last.click()
+        download = await waiting.value
+        assert re.search(r"\.(json|zip)$", download.suggested_filename)
 
-    # The mail, sent by the page itself.
-    await page.goto(f"{site}/connectors/smtp/try")
-    fields = {"Host": "127.0.0.1", "Port": "3025", "From": "ann@example.test", "To": "orders@example.test"}
-    for label, value in {**fields, "Subject": "Two chairs, please", "Text": "By Friday, if you can."}.items():
-        await page.get_by_label(re.compile(rf"^{label}( \*)?$")).first.fill(value)
-    await page.get_by_label(re.compile(r"^(Encryption|Security)( \*)?$")).first.select_option("none")
-    await page.get_by_label("Type", exact=True).select_option("none")
-    await page.get_by_label(re.compile("may change something outside")).check()
-    await page.get_by_role("button", name="Do it once").click()
-    await page.get_by_text("The job would complete").wait_for()
-    await picture("page-4-mail")
+    async def deploy(self) -> None:
+        """Saves the diagram in the folder, which is watched."""
+        (self.folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
+        await until(self.process, rf"{re.escape(EXAMPLE.name)}: .*version 1")
+        await self.page.goto(f"{self.site}/sources")
+        source = self.page.get_by_role("link", name="order-by-mail#start")
+        await source.wait_for()  # it comes by itself
+        await source.click()
+        await self.page.get_by_role("heading", name="Up since").wait_for()
+        self.source = self.page.url
 
-    # What became of it.
-    await page.goto(f"{site}/jobs")
-    job = page.get_by_role("link", name=re.compile("reply|Answer"))
-    while not await job.count():
-        await page.wait_for_timeout(500)
-        await page.reload()
-    await picture("page-5-jobs")
-    await job.first.click()
-    await page.get_by_text("example-imap").first.wait_for()
-    await picture("page-6-instance")
-    await page.goto(f"{site}/events?state=done")
-    await page.get_by_text("Two chairs, please").first.wait_for()
-    await picture("page-7-handed-over")
+    async def send(self) -> None:
+        """Sends two mails with the page itself."""
+        await self.page.goto(f"{self.site}/connectors/smtp/try")
+        fields = {"Host": "127.0.0.1", "Port": "3025", "From": "ann@example.test", "To": "orders@example.test"}
+        for label, value in {**fields, "Subject": "Order: two chairs", "Text": "By Friday, if you can."}.items():
+            await self.page.get_by_label(re.compile(rf"^{label}( \*)?$")).first.fill(value)
+        await self.page.get_by_label(re.compile(r"^(Encryption|Security)( \*)?$")).first.select_option("none")
+        await self.page.get_by_label("Type", exact=True).select_option("none")
+        await self.page.get_by_label(re.compile("may change something outside")).check()
+        await self.page.get_by_role("button", name="Run once").click()
+        await self.page.get_by_text("The job would complete").wait_for()
+        await self.picture("page-3-mail")
+        await self.page.get_by_label(re.compile(r"^Subject( \*)?$")).fill("Our newsletter")
+        await self.page.get_by_label(re.compile("may change something outside")).check()
+        await self.page.get_by_role("button", name="Run once").click()
+        await self.page.get_by_role("heading", name="The job would complete").wait_for()
+        assert "Our newsletter" in await self.page.locator("#h-sent ~ *, section:has(#h-sent)").first.inner_text()
+
+    async def test(self) -> None:
+        """Sees what would come of them; nothing does."""
+        await self.page.goto(self.source)
+        await self.page.get_by_role("button", name="Test operation").click()
+        await self.page.get_by_role(
+            "heading", name="1 of 2 mails of the last 24 hours would start order-by-mail"
+        ).wait_for()
+        newsletter, wanted = (
+            self.page.get_by_role("row", name="Our newsletter"),
+            self.page.get_by_role("row", name="two chairs"),
+        )
+        assert "no activation condition holds" in await newsletter.inner_text()
+        await wanted.get_by_text("Variables").click()
+        variables = json.loads(await wanted.locator("pre").inner_text())
+        assert variables["sender"] == "ann@example.test"
+        assert variables["subject"] == "Order: two chairs"
+        assert variables["text"].strip() == "By Friday, if you can."
+        await self.page.locator("#h-test").scroll_into_view_if_needed()
+        await self.page.evaluate("document.getElementById('h-test').scrollIntoView()")
+        await self.picture("page-4-test")
+        for state in ("done", "ignored", "quarantined"):
+            await self.page.goto(f"{self.site}/events?state={state}")
+            await self.page.get_by_role("heading", name="Nothing is here").wait_for()
+        await self.page.goto(f"{self.site}/jobs")
+        await self.page.get_by_role("heading", name="No job fits").wait_for()
+
+    async def let_it_look(self) -> None:
+        """Presses the button."""
+        await self.page.goto(self.source)
+        await self.page.get_by_role("button", name="Look now").click()
+        await self.page.get_by_text("Asked.").wait_for()
+        handed = self.page.locator("dl.nums div", has_text="Handed over")
+        await handed.get_by_text("1", exact=True).wait_for()  # without a reload
+        await self.picture("page-5-started")
+
+    async def see(self) -> None:
+        """Sees what became of it."""
+        await self.page.goto(f"{self.site}/jobs")
+        job = self.page.get_by_role("link", name="reply")
+        while not await job.count():
+            await self.page.wait_for_timeout(200)
+            await self.page.reload()
+        await self.picture("page-6-jobs")
+        await job.first.click()
+        await self.page.get_by_text("order-by-mail").first.wait_for()
+        key = await self.page.locator("dt", has_text="Instance").locator("xpath=following-sibling::dd[1]").inner_text()
+        await until(self.process, rf"order-by-mail {key.strip()}  .*: completed")
+        await self.picture("page-7-instance")
+        await self.page.goto(f"{self.site}/events?state=done")
+        await self.page.get_by_text("Order: two chairs").first.wait_for()
+        await self.picture("page-8-handed-over")
+        await self.page.goto(f"{self.site}/events?state=ignored")
+        await self.page.get_by_text("Our newsletter").first.wait_for()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lxml import etree
 
-from zeebe_connectors import PermanentError
+from zeebe_connectors import PermanentError, TransientError
+from zeebe_connectors.connectors.soap.connector import call as connector
+from zeebe_connectors.connectors.soap.operation import write_body
+from zeebe_connectors.connectors.soap.operation_template import sample_input, template_of
+from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, gather
+from zeebe_connectors.templates.element_template import templates_of
 
 LOCATION = "file:///srv/orders.wsdl"
 START = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
@@ -50,6 +57,10 @@ def other(name: str, inside: str = '<input message="t:m"/><output message="t:m"/
 
 def bound(name: str, header: str = "") -> str:
     return BOUND.replace('"Op"', f'"{name}"').replace(f"<input>{BODY}", f"<input>{header}{BODY}")
+
+
+def fields(operation) -> list[str]:
+    return list(sample_input(operation.input))
 
 
 def test_a_whole_wsdl_is_left_as_it_is() -> None:
@@ -305,3 +316,128 @@ async def test_what_is_no_wsdl_is_called_what_it_is(text: bytes, words: str) -> 
     with pytest.raises(PermanentError) as raised:
         load(await gather(LOCATION, fetch))
     assert words in raised.value.message
+
+
+TWO_PARTS = '<message name="m"><part name="p" element="t:A"/><part name="file" type="xsd:base64Binary"/></message>'
+MULTIPART = (
+    '<mime:multipartRelated xmlns:mime="http://schemas.xmlsoap.org/wsdl/mime/"><mime:part>' + BODY + "</mime:part>"
+    '<mime:part><mime:content part="file" type="*/*"/></mime:part></mime:multipartRelated>'
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent", "reason"),
+    [
+        ({"bound": BOUND.replace(BODY, "", 1)}, ["A"], ""),
+        ({"messages": TWO_PARTS, "bound": BOUND.replace(BODY, MULTIPART)}, ["A"], "attachments file are not sent"),
+        ({"messages": TWO_PARTS, "bound": BOUND.replace("<soap:body", '<soap:body parts="p"')}, ["A"], ""),
+        ({"bound": BOUND + BOUND}, ["A"], "another one has the same name"),
+        ({"bound": BOUND + BOUND.replace('"Op"', '" "')}, ["A"], "it has no name"),
+    ],
+    ids=["no-body", "multipart", "parts", "overloaded", "nameless"],
+)
+def test_what_a_binding_leaves_out_is_not_left_out_of_the_request(changes, sent, reason) -> None:
+    """Zeep would pass over it, and an empty body would be sent."""
+    found = wsdl(**changes)
+    assert names(found) == ["Op"]
+    assert fields(found.operations[0]) == sent
+    assert any(reason in skipped for skipped in found.skipped) == bool(reason)
+
+
+def loaded(text: str) -> Wsdl:
+    return load(WsdlDocuments(LOCATION, {LOCATION: text.encode()}, {LOCATION: etree.fromstring(text)}))
+
+
+WHOLE = (
+    f'{START}<types><xsd:schema targetNamespace="urn:t">{TYPES}</xsd:schema></types>{MESSAGES}'
+    f'<portType name="P">{OPERATION}</portType><binding name="B" type="t:P">'
+    f'<soap:binding transport="http://schemas.xmlsoap.org/soap/http"/>{BOUND}</binding>'
+    f'<service name="S"><port name="p" binding="t:B">{ADDRESS}</port></service></definitions>'
+)
+
+
+def test_a_wsdl_without_a_service_imports() -> None:
+    """A task gives the address, as where the port has none."""
+    (found,) = loaded(re.sub("<service.*</service>", "", WHOLE)).operations
+    assert (found.service, found.port, found.address) == ("B", "B", "")
+
+
+def test_blanks_around_a_namespace_are_none() -> None:
+    assert names(loaded(WHOLE.replace('targetNamespace="urn:t"', 'targetNamespace=" urn:t\n"'))) == ["Op"]
+
+
+async def gathered(text: str, others: dict[str, str]) -> Wsdl:
+    documents = {LOCATION: text, **{f"file:///srv/{name}": other for name, other in others.items()}}
+
+    async def fetch(address: str) -> bytes:
+        if address not in documents:
+            status = 503 if "busy" in address else 404
+            raise TransientError("SOAP_WSDL_UNREACHABLE", f"{address} is gone", variables={"status": status})
+        return documents[address].encode()
+
+    return load(await gather(LOCATION, fetch))
+
+
+def with_schema(inside: str) -> str:
+    return WHOLE.replace(TYPES, inside)
+
+
+XSD_START = '<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" targetNamespace="urn:t">'
+
+
+async def test_a_type_may_be_redefined() -> None:
+    redefined = (
+        '<xsd:redefine schemaLocation="a.xsd"><xsd:complexType name="T"><xsd:complexContent><xsd:extension base="t:T">'
+        '<xsd:sequence><xsd:element name="more" type="xsd:int"/></xsd:sequence></xsd:extension></xsd:complexContent>'
+        '</xsd:complexType></xsd:redefine><xsd:element name="A" type="t:T"/>'
+    )
+    plain = (
+        f'{XSD_START}<xsd:complexType name="T"><xsd:sequence><xsd:element name="one" type="xsd:int"/></xsd:sequence>'
+        "</xsd:complexType></xsd:schema>"
+    )
+    (operation,) = (await gathered(with_schema(redefined), {"a.xsd": plain})).operations
+    assert fields(operation) == ["one", "more"]
+
+
+@pytest.mark.parametrize("kind", ["import namespace='urn:o'", "include"])
+async def test_an_import_that_does_not_exist_costs_what_needs_it(kind: str) -> None:
+    """Nothing here; where all need it, it is what the message says. One that is out of reach for now is awaited."""
+    found = await gathered(with_schema(f'<xsd:{kind} schemaLocation="gone.xsd"/>{TYPES}'), {})
+    assert names(found) == ["Op"]
+    assert "gone.xsd is gone" in found.skipped[0]
+    with pytest.raises(TransientError, match=r"gone\.xsd is gone"):
+        await gathered(with_schema(f'<xsd:{kind} schemaLocation="gone.xsd"/>'), {})
+    with pytest.raises(TransientError, match=r"busy\.xsd is gone"):
+        await gathered(with_schema(f'<xsd:{kind} schemaLocation="busy.xsd"/>{TYPES}'), {})
+
+
+@pytest.mark.parametrize("draft", ["1999", "2000/10"])
+async def test_the_drafts_of_schemas_are_read_as_the_final_one(draft: str) -> None:
+    assert names(await gathered(WHOLE.replace("2001/XMLSchema", f"{draft}/XMLSchema"), {})) == ["Op"]
+
+
+def test_names_that_a_diagram_cannot_tell_apart_have_inputs_of_their_own() -> None:
+    """Of elements, and of an element and an attribute."""
+    element = (
+        '<xsd:element name="A"><xsd:complexType><xsd:sequence>'
+        + "".join(f'<xsd:element name="{name}" type="xsd:string"/>' for name in ("a.b", "a-b", "a_b"))
+        + '</xsd:sequence><xsd:attribute name="a_b" type="xsd:int"/></xsd:complexType></xsd:element>'
+    )
+    (operation,) = wsdl(types=element).operations
+    template = template_of(operation, "http://localhost/", templates_of(connector)["soap"]).template
+    targets = [item["binding"]["name"] for item in template["properties"] if item["binding"]["type"] == "zeebe:input"]
+    inputs = [name for name in targets if name.startswith("body.input.")]
+    assert len(inputs) == len(set(inputs)) == 4
+    body = etree.Element("Body")
+    values = {name.removeprefix("body.input."): "7" if "__" not in name else "8" for name in inputs}
+    write_body(operation.input, values, body, Writer())
+    assert {etree.QName(each).localname for each in body[0]} == {"a.b", "a-b", "a_b"}
+    assert body[0].get("a_b") in {"7", "8"}
+
+
+def test_a_value_that_is_listed_twice_is_one_choice() -> None:
+    listed = "".join(f'<xsd:enumeration value="{value}"/>' for value in ("x", "y", "x"))
+    kind = f'<xsd:simpleType><xsd:restriction base="xsd:string">{listed}</xsd:restriction></xsd:simpleType>'
+    element = f'<xsd:element name="A"><xsd:complexType><xsd:sequence><xsd:element name="e">{kind}</xsd:element>'
+    (operation,) = wsdl(types=f"{element}</xsd:sequence></xsd:complexType></xsd:element>").operations
+    assert operation.input.element.type.fields["e"].type.choices == ("x", "y")

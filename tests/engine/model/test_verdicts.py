@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.model.judged import DIAGRAMS
+from tests.servers.fetched import SHORT_LIVED, fetched
 
 from zeebe_connectors.engine import InvalidResourceError, read_processes
 
@@ -79,25 +80,15 @@ def test_a_problem_names_its_element(name) -> None:
 @pytest.mark.timeout(400)
 def test_the_witness_still_says_so(tmp_path) -> None:
     """Needs a JDK and Maven, which obtains the library with its ordinary client."""
-    tools = [shutil.which(tool) for tool in ("mvn", "javac", "java")]
-    if not all(tools):
+    maven, java = shutil.which("mvn"), shutil.which("java")
+    if maven is None or java is None or shutil.which("javac") is None:
         pytest.skip("needs Maven and a JDK")
-    shutil.copy(HERE / "pom.xml", tmp_path)
-    got = subprocess.run(
-        [tools[0], "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"],
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if got.returncode:
-        pytest.skip(f"Maven could not obtain the library: {got.stdout[-300:]}")
-    subprocess.run([tools[1], "-cp", "lib/*", "-d", ".", HERE / "Judge.java"], cwd=tmp_path, check=True, timeout=120)
+    command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+    folder = fetched("witness-of-diagrams", "pom.xml", (HERE / "pom.xml").read_text(encoding="utf-8"), command)
     for name, content in DIAGRAMS.items():
         (tmp_path / f"{name}.bpmn").write_bytes(content)
     said = subprocess.run(
-        [tools[2], "-cp", "lib/*:.", "Judge", *(f"{name}.bpmn" for name in DIAGRAMS)],
+        [java, *SHORT_LIVED, "-cp", f"{folder}/lib/*", HERE / "Judge.java", *(f"{name}.bpmn" for name in DIAGRAMS)],
         cwd=tmp_path,
         check=True,
         capture_output=True,

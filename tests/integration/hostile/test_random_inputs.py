@@ -1,6 +1,6 @@
 """Random inputs for everything that reads bytes from outside: each ends soon, with a value or with its own error.
 
-Ten seconds of each here; `FUZZ_SECONDS=600` for longer, as `make nightly` does.
+Three seconds of each here; `FUZZ_SECONDS=600` for longer, as `make nightly` does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zeebe_connectors.mail.reading.tnef import parse_tnef
 from zeebe_connectors.web.message import HttpResponse
 from zeebe_connectors.web.result import ReturnFormat, result_of
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 SLOWEST = 5.0
 """Seconds of processor time that any input may take."""
 MAIL = [

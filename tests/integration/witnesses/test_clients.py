@@ -9,13 +9,12 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests.servers.fetched import SHORT_LIVED, fetched
 
 from zeebe_connectors.testing import EngineProcess
-from zeebe_connectors.testing.process import cache_directory
 
 HERE = Path(__file__).parent
 JAVA_CLIENT = "8.9.0"
@@ -36,23 +35,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 async def engine():
     async with EngineProcess() as running:
         yield running
-
-
-def fetched(name: str, file: str, content: str, command: list[str]) -> Path:
-    """A folder of the user's cache into which a package manager fetched what a file names; or the test is skipped."""
-    folder = cache_directory() / name
-    done = folder / "complete"
-    if not done.exists() or done.read_text() != content:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(content)
-        try:
-            ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"{command[0]} did not fetch the client in time")
-        if ended.returncode:
-            pytest.skip(f"{command[0]} cannot fetch the client: {(ended.stdout + ended.stderr).strip()[-300:]}")
-        done.write_text(content)
-    return folder
 
 
 async def results(engine: EngineProcess, *command: str | Path, cwd: Path) -> list[str]:
@@ -119,7 +101,7 @@ async def test_camundas_java_client(engine):
         pytest.skip("no Java with Maven")
     command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
     folder = await asyncio.to_thread(fetched, f"witness-java-{JAVA_CLIENT}", "pom.xml", POM, command)
-    said = await results(engine, java, "-Xmx256m", "-cp", f"{folder}/lib/*", HERE / "Witness.java", cwd=folder)
+    said = await results(engine, java, *SHORT_LIVED, "-cp", f"{folder}/lib/*", HERE / "Witness.java", cwd=folder)
     assert [line.replace(" ", "") for line in said] == [
         f"{way}.{fact}"
         for way in ("grpc", "rest")

@@ -13,6 +13,9 @@ import { bindingKey, readBinding } from './bindings.js';
 
 let modeler, element, template, loaderErrors, loaderWarnings;
 
+/** All templates, fetched once: they are large, and each call from outside would bring them anew. */
+let templates = [];
+
 const service = name => modeler.get(name);
 
 function skeleton(processId, platformVersion) {
@@ -49,9 +52,9 @@ function plainProblem(problem) {
   return { message: problem.message, template: problem.template?.id ?? null };
 }
 
-function loadTemplates(templates, platformVersion) {
+function loadTemplates(chosen, platformVersion) {
   service('elementTemplates').setEngines({ camunda: platformVersion });
-  service('elementTemplatesLoader').setTemplates(templates);
+  service('elementTemplatesLoader').setTemplates(chosen);
 }
 
 function createShape(type, x, y, id, attrs = {}) {
@@ -142,9 +145,18 @@ function shownEntries() {
     }));
 }
 
+/** The templates, in all their versions, that a diagram names: a modeler checks each that it loads, which takes its time. */
+function namedIn(xml) {
+  return templates.filter(({ id }) => xml.includes(`zeebe:modelerTemplate="${ id }"`));
+}
+
 window.harness = {
 
-  async start({ templates, platformVersion, processId, elementType, elementId }) {
+  async fetchTemplates() {
+    templates = await (await fetch('/templates.json')).json();
+  },
+
+  async start({ platformVersion, processId, elementType, elementId }) {
     newModeler();
     await modeler.importXML(skeleton(processId, platformVersion));
     loadTemplates(templates, platformVersion);
@@ -205,18 +217,18 @@ window.harness = {
     return xml;
   },
 
-  async lint(xml, templates) {
-    const linter = new Linter({ plugins: [ CloudElementTemplatesLinterPlugin(templates) ] });
+  async lint(xml) {
+    const linter = new Linter({ plugins: [ CloudElementTemplatesLinterPlugin(namedIn(xml)) ] });
     const reports = await linter.lint(xml);
     return reports.map(({ id, rule, category, message }) => ({ id, rule, category, message }));
   },
 
   /** Open a diagram that somebody made: what the modeler says of it, and of each element that a template was applied to. */
-  async open(xml, templates) {
+  async open(xml) {
     newModeler();
     const { warnings } = await modeler.importXML(xml);
     const platformVersion = modeler.getDefinitions().get('modeler:executionPlatformVersion');
-    loadTemplates(templates, platformVersion);
+    loadTemplates(namedIn(xml), platformVersion);
     service('canvas').zoom('fit-viewport');
     const applied = service('elementRegistry').filter(shape => shape.type !== 'label'
       && shape.businessObject.get('zeebe:modelerTemplate'));
@@ -255,11 +267,11 @@ window.harness = {
   },
 
   /** Open the exported file in a fresh modeler, as the next user would. */
-  async reopen(xml, templates, platformVersion) {
+  async reopen(xml, platformVersion) {
     const elementId = element.id;
     newModeler();
     const { warnings } = await modeler.importXML(xml);
-    loadTemplates(templates, platformVersion);
+    loadTemplates(namedIn(xml), platformVersion);
     element = service('elementRegistry').get(elementId);
     await select(element);
     return {

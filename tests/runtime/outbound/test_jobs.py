@@ -8,6 +8,7 @@ import datetime as dt
 import logging
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import pytest
@@ -27,6 +28,7 @@ from zeebe_connectors import (
 )
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.outbound.headers import task_headers
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.services import Services
@@ -245,12 +247,32 @@ async def test_an_error_expression_that_cannot_see_the_response_is_warned_of_onc
     assert caplog.records == []
 
 
+async def test_headers_are_read_once_for_all_jobs_of_a_task() -> None:
+    """By their identity, as the gateway gives them; what somebody may change is read each time."""
+    headers = MappingProxyType({"resultExpression": "={a: 1}", "retryBackoff": "PT5S"})
+    first = task_headers(Job(1, "t", headers=headers))
+    assert task_headers(Job(2, "t", headers=headers)) is first
+    assert (first.mapping.result, first.backoff, first.wrong) == ("{a: 1}", 5.0, None)
+    same = MappingProxyType(dict(headers))
+    assert task_headers(Job(3, "t", headers=same)) is not first
+    changing = {"retryBackoff": "PT5S"}
+    job = Job(4, "t", headers=changing)
+    assert task_headers(job).backoff == 5.0
+    changing["retryBackoff"] = "soon"
+    for _ in range(2):
+        with pytest.raises(InputError, match="retryBackoff"):
+            task_headers(job).backoff  # noqa: B018 - it raises
+    wrong = MappingProxyType({"resultExpression": "={"})
+    for key in (5, 6):
+        assert "EXPRESSION_INVALID" in str(task_headers(Job(key, "t", headers=wrong)).wrong.code)  # type: ignore[union-attr]
+
+
 async def test_one_element_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     unmapped = UnmappedResponses()
-    job = Job(1, "t", headers={"errorExpression": "=response.body"}, bpmn_process_id="p", element_id="a")
+    job = Job(1, "t", bpmn_process_id="p", element_id="a")
     for _ in range(3):
-        unmapped.warn(job, {"r": 1})
-    unmapped.warn(dataclasses.replace(job, element_id="b"), {"r": 1})
+        unmapped.warn(job, "response.body", {"r": 1})
+    unmapped.warn(dataclasses.replace(job, element_id="b"), "response.body", {"r": 1})
     assert len(caplog.records) == 2
 
 

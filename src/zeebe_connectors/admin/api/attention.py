@@ -1,6 +1,6 @@
-"""Says what needs the operator's attention, the worst first, and what did until a short while ago.
+"""List what needs the operator's attention, the worst first, and what recently did.
 
-A thing stays until its cause is gone or somebody says that it is dealt with; then, for an hour, among what is over.
+An item stays until its cause is gone or somebody dismisses it; then it is listed as over for an hour.
 """
 
 # ruff: noqa: N815 - names as they are in JSON
@@ -18,16 +18,21 @@ from zeebe_connectors.config.effective import unknown_settings
 from zeebe_connectors.runtime.ledger import Entry, LedgerError, Unsettled
 from zeebe_connectors.runtime.open_incidents import ENDED_SECONDS, Place
 from zeebe_connectors.runtime.outage import PastOutage
+from zeebe_connectors.runtime.providers import Providers
 from zeebe_connectors.runtime.supervisor import Runtime
 
 MIN_OUTAGE = 5.0
-"""Seconds that something must have been away for it to be said afterwards."""
+"""Minimum seconds of an outage that is listed as over afterwards."""
+MIN_FAILURES = 3
+"""Requests to a provider that must have failed in a row for it to be said."""
+BUSY_SECONDS = 60.0
+"""How long it is said that a provider gets more than its rules allow."""
 _SILENT = 60.0
 
 
 @described
 class IncidentsSeen(TypedDict):
-    """The incidents of one place that somebody has dealt with."""
+    """The incidents of one place that somebody dismissed."""
 
     connector: str
     process: str
@@ -35,30 +40,30 @@ class IncidentsSeen(TypedDict):
     element: str
     code: str
     until: float
-    """When the newest one came that was seen, in seconds since 1970; later ones stay."""
+    """Time of the newest incident that was seen, in seconds since 1970; later ones stay."""
 
 
 @described
 class AttentionItem(TypedDict):
-    """Something that needs the operator's attention, or did until a short while ago."""
+    """Something that needs the operator's attention, or recently did."""
 
     level: Literal["bad", "warn", "over"]
-    """`over`: it ended within the last hour."""
+    """`over` if it ended within the last hour."""
     code: str
-    """What kind of thing, or the connector's code of the incidents."""
+    """The kind of item, or the connector's error code of the incidents."""
     title: str
     text: str
-    """Why, and what helps."""
+    """The reason and the remedy."""
     since: float | None
-    """In seconds since 1970; None when nobody knows."""
+    """In seconds since 1970; None if unknown."""
     until: float | None
-    """The last time, for what happened several times; the end, for what is over."""
+    """The last time, if it happened several times; the end, if it is over."""
     href: str
-    """Where on the page there is more; empty when the filter says it."""
+    """The page with more about it; empty if `filter` says it."""
     filter: NotRequired[dict[str, str]]
-    """What to ask `/jobs` for."""
+    """Query for `/jobs`."""
     seen: NotRequired[IncidentsSeen]
-    """What `POST /attention/seen` is to be sent once these incidents are dealt with."""
+    """Body for `POST /attention/seen`, to dismiss these incidents."""
 
 
 @described
@@ -73,25 +78,25 @@ class EngineState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """What the ledger said of events in quarantine when it was asked last."""
+    """The ledger's last answer about events in quarantine."""
 
     entries: Sequence[Entry] = ()
-    """The newest."""
+    """The newest events."""
     counts: Sequence[Unsettled] = ()
-    """Exact, by source."""
+    """Exact counts by source."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of events in quarantine."""
         return sum(some.count for some in self.counts)
 
 
 def attention(runtime: Runtime, quarantined: Quarantined | LedgerError) -> tuple[list[AttentionItem], int]:
-    """What needs attention, the worst first, then what is over; and how many of them are not over.
+    """Returns what needs attention, the worst first, then what is over; and how many items are not over.
 
     Args:
-        runtime: Whose.
-        quarantined: What the ledger says, or why it does not.
+        runtime: The runtime.
+        quarantined: The events in quarantine, or why the ledger cannot say.
     """
     items = [
         *_engine_items(runtime),
@@ -119,7 +124,7 @@ def _engine_items(runtime: Runtime) -> list[AttentionItem]:
     engine = engine_state(runtime)
     if not engine["up"]:
         if engine["silentSeconds"] is None and not engine["error"]:
-            return []  # it has only just begun
+            return []  # it has only just started
         silent = engine["silentSeconds"]
         text = (
             f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
@@ -161,7 +166,7 @@ def _source_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def _incident_items(runtime: Runtime) -> list[AttentionItem]:
-    """Open incidents, one item for all of one connector, element and code."""
+    """Open incidents, one item for each connector, element and code."""
     found = []
     for place, jobs in runtime.record.incidents.by_place().items():
         remedy = remedy_of(runtime, place.connector, place.code)
@@ -196,24 +201,61 @@ def _filter(place: Place) -> dict[str, str]:
 
 
 def _provider_items(runtime: Runtime) -> list[AttentionItem]:
-    """Remote systems that asked to be left alone."""
-    if runtime.services.providers is None:
+    """Remote systems that fail, cannot be used, are switched off, asked to be left alone, or get more than they may."""
+    providers = runtime.services.providers
+    if providers is None:
         return []
-    found = []
-    for key, limit in runtime.services.providers.limits().items():
-        if limit.held_for() > 0:
-            name, _, environment = key.partition("/")
-            title = f"Provider {name} ({environment}) asked to be left alone"
+    found = _unusable_provider_items(providers)
+    now = time.time()
+    for key, limit in providers.limits().items():
+        name, _, environment = key.partition("/")
+        href, counts = f"/providers/{quote(name, safe='')}#{quote(environment, safe='')}", limit.counts
+        if counts.failed_in_a_row >= MIN_FAILURES and counts.failed_at > now - ENDED_SECONDS:
+            title = f"Requests to provider {name} ({environment}) fail"
             text = (
-                "It answered that too much came at once. Nothing is sent to it for a while; its jobs wait or come "
+                f"The last {counts.failed_in_a_row:,} in a row did, the last one with {counts.failed_with}. See "
+                "whether the system runs and can be reached; the provider's page checks address and login."
+            )
+            found.append(_item("bad", "PROVIDER_DOWN", title, text, since=counts.failing_since, href=href))
+        if counts.handed_back_at > now - BUSY_SECONDS and limit.held_for() <= 0:
+            title = f"Provider {name} ({environment}) gets more than its usage rules allow"
+            text = (
+                f"{counts.handed_back:,} jobs went back with their retries since the start, and {limit.waiting:,} "
+                "wait. They come back by themselves; if it lasts, raise the rates in its usage rules."
+            )
+            found.append(_item("warn", "PROVIDER_BUSY", title, text, since=None, href=href))
+        if limit.held_for() > 0:
+            title = f"Provider {name} ({environment}) asked for a pause"
+            text = (
+                "It answered that it got too many requests. Nothing is sent to it for a while; its jobs wait or come "
                 "back by themselves. If this repeats, lower the rate in its usage rules."
             )
-            found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=f"/providers/{quote(name)}"))
+            found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=href))
+    return sorted(found, key=lambda item: item["level"])
+
+
+def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
+    """A file that cannot be read, providers that cannot be opened, and those that are wanted though switched off."""
+    directory, found = providers.directory, []
+    if directory.problem:
+        text = f"{_sentence(directory.problem)} The providers stay as they were."
+        found.append(_item("bad", "PROVIDERS_FILE", "The file of providers cannot be read", text, since=None))
+    for name, reason in directory.store.problems.items() if directory.store is not None else ():
+        href = f"/providers/{quote(name, safe='')}"
+        title = f"Provider {name} cannot be used"
+        found.append(_item("bad", "PROVIDER_UNUSABLE", title, _sentence(reason), since=None, href=href))
+    for name, (since, last) in providers.wanted_inactive.items():
+        known = directory.all().get(name)
+        if known is not None and not known.provider.active and last > time.time() - ENDED_SECONDS:
+            text = "Its jobs become incidents and its sources go down. Switch it on, or change what names it."
+            title = f"Provider {name} is switched off and was wanted"
+            href = f"/providers/{quote(name, safe='')}"
+            found.append(_item("warn", "PROVIDER_INACTIVE", title, text, since=since, href=href))
     return found
 
 
 def _over_items(runtime: Runtime) -> list[AttentionItem]:
-    """What ended within the last hour, the newest end first."""
+    """What ended within the last hour, the latest end first."""
     found: list[AttentionItem] = []
     if runtime.cluster_outage.last is not None and engine_state(runtime)["up"]:
         found += _over("ENGINE_AWAY", "The engine did not answer", runtime.cluster_outage.last, "")
@@ -270,7 +312,7 @@ def _quarantine_items(quarantined: Quarantined | LedgerError) -> list[AttentionI
 
 
 def _setting_items(runtime: Runtime) -> list[AttentionItem]:
-    # Others share our prefixes too, so only what was probably meant for us needs attention.
+    # Other programs share our prefixes, so only names that were probably meant for us need attention.
     unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
     if not unknown:
         return []
@@ -280,7 +322,7 @@ def _setting_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def engine_state(runtime: Runtime) -> EngineState:
-    """Whether the engine answers: it does when any worker heard from it lately."""
+    """Returns whether the engine answers: it does if any worker heard from it recently."""
     states = runtime.liveness().values()
     heard = [state.last_contact for state in states if state.last_contact is not None]
     silent = round(time.monotonic() - max(heard), 1) if heard else None

@@ -12,7 +12,7 @@ import html.entities
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -39,7 +39,9 @@ class Mask:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: dict[str, bool] = {}
         self._learned: OrderedDict[str, None] = OrderedDict()
-        self._patterns: list[tuple[str, re.Pattern[str], bool]] | None = None
+        self._changes = 0
+        self._patterns: tuple[int, list[tuple[str, re.Pattern[str], bool]]] = (-1, [])
+        """Of the values after so many changes: the log masks in a thread of its own."""
         for value in values:
             self.add(value)
 
@@ -47,13 +49,13 @@ class Mask:
         """Masks the value of a secret from now on. An empty one is ignored."""
         if value and self._values.get(value) is not True:
             self._values[value] = True
-            self._patterns = None
+            self._changes += 1
 
     def typed(self, value: str) -> None:
         """Masks, from now on and as a whole word, what was typed into a secret field; short values are ignored."""
         if len(value) >= MIN_SECRET and value not in self._values:
             self._values[value] = False
-            self._patterns = None
+            self._changes += 1
 
     def learn(self, value: str) -> None:
         """Masks a value that was obtained by means of a secret; the latest two hundred are remembered."""
@@ -71,6 +73,18 @@ class Mask:
         """The text with every occurrence replaced."""
         return self._masked(text, keys=False)
 
+    @property
+    def forgets(self) -> bool:
+        """Whether a value that is masked now may be forgotten later: one that was learned."""
+        return bool(self._learned)
+
+    def texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """Several texts as `text` returns each: mostly nothing is to be masked, which one look at all of them tells."""
+        look = Look("\n".join(texts))
+        if self._learned or any(map(look.may_hold, list(self._values))):
+            return [self.text(text) for text in texts]
+        return texts
+
     def value(self, value: Any) -> Any:
         """A JSON value with every text masked; in keys, the values of secrets and not what was typed."""
         if not self:
@@ -86,17 +100,20 @@ class Mask:
     def _masked(self, text: str, *, keys: bool) -> str:
         if not text or not self:
             return text
-        if self._patterns is None:
+        changes = self._changes
+        made_after, patterns = self._patterns
+        if made_after != changes:
             ordered = sorted(self._values.items(), key=lambda item: len(item[0]), reverse=True)
-            self._patterns = [(value, pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
+            patterns = [(value, pattern_of(value, word=not resolved), resolved) for value, resolved in ordered]
+            self._patterns = changes, patterns
         look: Look | None = None
-        for value, pattern, resolved in self._patterns:
+        for value, pattern, resolved in patterns:
             if resolved or not keys:
                 if look is None:
                     look = Look(text)
                 if look.may_hold(value) and (found := pattern.sub(STARS, text)) != text:
                     text, look = found, None
-        for value in self._learned:  # tokens have no characters that need an escape, but for the three of base64
+        for value in list(self._learned):  # tokens have no characters that need an escape, but for the three of base64
             for form in _token_forms(value):
                 text = text.replace(form, STARS)
         # A name of the process's own stays; what is no name and is the very value of a secret field is none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, Self
@@ -108,32 +108,30 @@ class SecretResolver:
             InputError: `SECRET_NOT_FOUND` when no provider knows a name, `SECRET_PROCESS_FORBIDDEN`.
             TransientError: `SECRET_PROVIDER_FAILED` when one could not be asked.
         """
-        names: dict[str, None] = {}
-        remaining: list[Left] = []
-
-        def collect(text: str, place: Places | None, path: str) -> str:
-            for name, is_whole in _placeholders(text):
-                if place is not None and place.allows(name) and (is_whole or not place.whole):
-                    names[name] = None
-                elif len(remaining) < _MAX_LEFT:
-                    remaining.append(Left(path[:_SHOWN], name[:_SHOWN]))
-            return text
-
-        _walk(value, places, "", collect)
+        marked: list[_Marked] = []
+        in_names = False
+        if isinstance(value, (dict, list)):
+            in_names = _find(value, places, (), marked)
+        elif isinstance(value, str):
+            marked.append((value, places, ()))
+        names, remaining = _wanted(marked)
         if left is not None:
             left += remaining
         if not names:
             return value
         custody = custody or self.custody(mask, process=process)
-        values = {name: await self.value(name, tenant=tenant, process=process) for name in names}
+        values: dict[str, str] = {}
+        for name in names:
+            values[name] = await self.value(name, tenant=tenant, process=process)
         for name, found in values.items():
-            mask.add(found)
+            if custody.mask is not mask:
+                mask.add(found)
             custody.resolved(name, found)
-
-        def replace(text: str, place: Places | None, path: str) -> str:  # noqa: ARG001 - as `collect`
-            return text if place is None else _replaced(text, place, values)
-
-        return _walk(value, places, "", replace)
+        if in_names:
+            return _with_names(value, places, values, is_top=True)
+        return _with_texts(
+            value, [(_replaced(text, place, values), way) for text, place, way in marked if place is not None]
+        )
 
     async def value(self, name: str, *, tenant: str = "", process: str = "") -> str:
         """The value of one secret.
@@ -197,43 +195,92 @@ def _replaced(text: str, place: Places, values: Mapping[str, str]) -> str:
     return _BRACES.sub(one, text)
 
 
-Change = Callable[[str, "Places | None", str], str]
+_Way = tuple[str | int, ...]
+"""Names and positions that lead from the top of a value to a part of it."""
+_Marked = tuple[str, "Places | None", _Way]
+"""A text that may hold placeholders, the place where it stands, and the way to it."""
 
 
-def _walk(value: Any, place: Places | None, path: str, change: Change) -> Any:
-    """Applies `change` to every text; what is not touched stays the same object."""
-    if isinstance(value, str):
-        return change(value, place, path) if MARK in value else value
-    if isinstance(value, dict):
-        changed = None
-        for name, item in value.items():
-            new, key = item, name
-            if MARK in item if isinstance(item, str) else isinstance(item, (dict, list)):  # `_is_of_interest`, at once
-                below = place.at(name) if place is not None else None
-                new = _walk(item, below, f"{path}.{name}" if path else name, change)
-            if MARK in name and path:
-                key = change(name, place, path)
-            if new is not item or key != name:
-                changed = dict(value) if changed is None else changed
-                if key != name:
-                    del changed[name]
-                changed[key] = new
-        return value if changed is None else changed
-    return _walk_list(value, place, path, change) if isinstance(value, list) else value
+def _find(value: dict[str, Any] | list[Any], place: Places | None, way: _Way, found: list[_Marked]) -> bool:
+    """Collects the texts that may hold placeholders; returns whether one is the name of an entry."""
+    if isinstance(value, list):
+        return _find_in_list(value, place, way, found)
+    in_names = False
+    for name, item in value.items():
+        if isinstance(item, str):
+            if MARK in item:  # asking for a place takes longer than reading most texts
+                found.append((item, place and place.at(name), (*way, name)))
+        elif isinstance(item, (dict, list)) and _find(item, place and place.at(name), (*way, name), found):
+            in_names = True
+        if way and MARK in name:
+            in_names = True
+            found.append((name, place, way))
+    return in_names
 
 
-def _walk_list(value: list[Any], place: Places | None, path: str, change: Change) -> list[Any]:
-    changed = None
+def _find_in_list(value: list[Any], place: Places | None, way: _Way, found: list[_Marked]) -> bool:
+    in_names = False
+    below = place and place.item()
     for index, item in enumerate(value):
-        if _is_of_interest(item):
-            below = place.item() if place is not None else None
-            new = _walk(item, below, f"{path}[{index + 1}]", change)
-            if new is not item:
-                changed = list(value) if changed is None else changed
-                changed[index] = new
-    return value if changed is None else changed
+        if isinstance(item, str):
+            if MARK in item:
+                found.append((item, below, (*way, index)))
+        elif isinstance(item, (dict, list)) and _find(item, below, (*way, index), found):
+            in_names = True
+    return in_names
 
 
-def _is_of_interest(item: Any) -> bool:
-    """Whether a part is worth a look: asking for its place takes longer than reading most texts."""
-    return MARK in item if isinstance(item, str) else isinstance(item, (dict, list))
+def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Left]]:
+    """The names of the secrets that resolve, and the placeholders that stay, up to twenty."""
+    names: dict[str, None] = {}
+    remaining: list[Left] = []
+    for text, place, way in marked:
+        for name, is_whole in _placeholders(text):
+            if place is not None and place.allows(name) and (is_whole or not place.whole):
+                names[name] = None
+            elif len(remaining) < _MAX_LEFT:
+                remaining.append(Left(_path(way)[:_SHOWN], name[:_SHOWN]))
+    return names, remaining
+
+
+def _path(way: _Way) -> str:
+    """A way in words, positions counted from 1."""
+    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in way).removeprefix(".")
+
+
+def _with_texts(value: Any, texts: list[tuple[str, _Way]]) -> Any:
+    """A value with other texts at the ends of some ways; what is not touched stays the same object."""
+    if not texts:
+        return value
+    if not texts[0][1]:
+        return texts[0][0]
+    top = value.copy()
+    copied: dict[_Way, Any] = {}
+    for text, way in texts:
+        inside = top
+        for depth in range(1, len(way)):
+            part = copied.get(way[:depth])
+            if part is None:
+                part = copied[way[:depth]] = inside[way[depth - 1]].copy()
+                inside[way[depth - 1]] = part
+            inside = part
+        inside[way[-1]] = text
+    return top
+
+
+def _with_names(value: Any, place: Places | None, values: Mapping[str, str], *, is_top: bool) -> Any:
+    """A value with the placeholders replaced, those in the names of entries too, but for the inputs' own names."""
+    if place is None:
+        return value
+    if isinstance(value, str):
+        return _replaced(value, place, values)
+    if isinstance(value, dict):
+        return {
+            name if is_top else _replaced(name, place, values): _with_names(
+                item, place.at(name) if isinstance(item, (str, dict, list)) else None, values, is_top=False
+            )
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_names(item, place.item(), values, is_top=False) for item in value]
+    return value

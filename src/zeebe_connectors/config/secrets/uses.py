@@ -160,7 +160,8 @@ class JobSecrets:
         Raises:
             InputError: `SECRET_PROCESS_FORBIDDEN`.
         """
-        self._uses.check_process(name, self._process)
+        if self._uses.rules:
+            self._uses.check_process(name, self._process)
         if value:
             self._resolved[name] = value
             self.mask.add(value)
@@ -194,23 +195,18 @@ class JobSecrets:
             return
         host = plain_host(host)
         for name, value in self._resolved.items():
-            if (
-                material is None
-                or _stands_plainly(value, material)
-                or _is_derived(material)
-                or _stands_in(value, material)
-            ):
-                self._uses.check_host(name, host)
+            if material is None or _goes(value, material):
+                if self._uses.rules:
+                    self._uses.check_host(name, host)
                 self._uses.count(Use(name, self._process, self._element, host))
 
 
-def _stands_plainly(value: str, material: Sequence[Material]) -> bool:
-    """Whether a value stands in one of the texts as it is, which most do."""
-    return any(isinstance(item, str) and value in item for item in material)
-
-
-def _is_derived(material: Sequence[Material]) -> bool:
-    return any(isinstance(item, str) and item.startswith(_DERIVED) for item in material)
+def _goes(value: str, material: Sequence[Material]) -> bool:
+    """Whether a value is part of what is sent: as it is, in a signature made of it, or encoded."""
+    for item in material:
+        if isinstance(item, str) and (value in item or item.startswith(_DERIVED)):
+            return True
+    return _stands_in(value, material)
 
 
 def _stands_in(value: str, material: Sequence[Material]) -> bool:

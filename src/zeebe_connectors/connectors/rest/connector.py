@@ -179,8 +179,9 @@ async def _prepared(request: Request, context: Context) -> HttpRequest:
         url = with_query(
             url, query_fields(await with_contents(request.query_parameters, context, name="queryParameters"))
         )
-    headers = await with_contents(request.headers or {}, context, name="headers")
-    prepared = HttpRequest(request.method, url, header_fields(headers))
+    prepared = HttpRequest(request.method, url)
+    if request.headers:
+        prepared.headers = header_fields(await with_contents(request.headers, context, name="headers"))
     if request.body is not None and request.method in WITH_BODY:
         prepared.body = await encoded_body(
             request.body, prepared.headers, context, without_nulls=request.ignore_null_values

@@ -85,7 +85,7 @@ def write_headers(message: Message, values: Mapping[str, Any], header: etree._El
 
 def write_body(message: Message, values: Mapping[str, Any], body: etree._Element, writer: Writer) -> None:
     """Writes the parts of a message into the body."""
-    values = _by_schema_names(values, _input_names(message))
+    values = _by_schema_names(values, input_names(message))
     element = message.element
     if element is not None:
         plain = isinstance(element.type, Complex) and element.type.text is None and element.type.items is None
@@ -105,19 +105,38 @@ def write_body(message: Message, values: Mapping[str, Any], body: etree._Element
         writer.field(item, values.get(item.name), parent, f"body.input.{item.name}")
 
 
-def _input_names(message: Message) -> list[str]:
+def input_names(message: Message) -> list[str]:
+    """The names of an operation's inputs; an attribute is `@name` where an element has its name."""
     names = [item.name for item in message.inputs()]
     if message.element is not None and isinstance(message.element.type, Complex):
-        names += [item.name for item in message.element.type.attributes]
+        names += [attribute_name(item.name, names) for item in message.element.type.attributes]
     return names
+
+
+def attribute_name(name: str, others: Sequence[str]) -> str:
+    """What an attribute is called as an input."""
+    return f"@{name}" if name in others else name
 
 
 def _by_schema_names(values: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """Maps inputs to the schema's names: a diagram cannot name an input `order-id`, so `order_id` is accepted."""
-    odd = {safe_name(name): name for name in names if safe_name(name) != name}
+    odd = {safe: name for name, safe in safe_names(names).items() if safe != name}
     return (
         {odd.get(name, name) if name not in names else name: value for name, value in values.items()} if odd else values
     )
+
+
+def safe_names(names: Sequence[str]) -> dict[str, str]:
+    """The schema's names of one message, and each as it can stand in a diagram's input; no two are alike."""
+    used = set(names)
+    safe: dict[str, str] = {}
+    for name in names:
+        made = safe_name(name)
+        while made != name and made in used:
+            made += "_"
+        used.add(made)
+        safe[name] = made
+    return safe
 
 
 def safe_name(name: str) -> str:

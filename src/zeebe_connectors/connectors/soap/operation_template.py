@@ -14,7 +14,7 @@ from lxml import etree
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.inputs import Preset
-from zeebe_connectors.connectors.soap.operation import safe_name
+from zeebe_connectors.connectors.soap.operation import attribute_name, input_names, safe_name, safe_names
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
 from zeebe_connectors.connectors.soap.schema import INTEGERS, Attribute, Complex, Field, Group, Simple, can_be_empty
 from zeebe_connectors.connectors.soap.writer import Writer, expected
@@ -99,7 +99,8 @@ def template_of(
     template["keywords"] = list(dict.fromkeys(["soap", operation.service.lower(), operation.name.lower()]))
     template["version"] = 1
     inputs = [*_inputs(operation.input)]
-    headers = [_input(item, required=False, group="headers") for item in operation.input.headers]
+    safe = safe_names([item.name for item in operation.input.headers])
+    headers = [_input(item, safe[item.name], required=False, group="headers") for item in operation.input.headers]
     _apply(presets or {}, operation, [*inputs, *headers])
     template["groups"] = _groups(base, with_input=bool(inputs), with_headers=bool(headers))
     copied = [_adapted(item, operation, template["id"], hosts) for item in base["properties"] if _is_copied(item)]
@@ -162,11 +163,15 @@ def _apply(presets: Mapping[str, Preset], operation: Operation, properties: Sequ
     fields = {item.name: item for item in _input_fields(operation.input)}
     fields |= {f"headers.{item.name}": item for item in operation.input.headers}
     known = {item["id"]: item for item in properties}
+    names = {
+        "input": safe_names(input_names(operation.input)),
+        "headers": safe_names([item.name for item in operation.input.headers]),
+    }
     for name, preset in presets.items():
         if name not in fields:
             raise InputError(f"presets.{name}: {operation.name} has no such input, only {', '.join(fields)}")
         group, _, local = name.rpartition(".") if name.startswith("headers.") else ("input", "", name)
-        made = known[f"body.{group}.{safe_name(local)}"]
+        made = known[f"body.{group}.{names[group].get(local) or safe_name(local)}"]
         _preset(made, fields[name], preset, f"presets.{name}")
         ordered = _in_order(made)
         made.clear()
@@ -203,7 +208,8 @@ def _input_fields(message: Message) -> list[Field]:
     """Everything in the input, including the attributes of its element, as elements."""
     element = message.element
     attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
-    return [*message.inputs(), *map(_as_field, attributes)]
+    names = [item.name for item in message.inputs()]
+    return [*message.inputs(), *(_as_field(item, attribute_name(item.name, names)) for item in attributes)]
 
 
 def _groups(base: Template, *, with_input: bool, with_headers: bool) -> list[dict[str, Any]]:
@@ -247,6 +253,7 @@ def _fixed(operation: Operation, wsdl: str) -> Iterator[dict[str, Any]]:
 def _inputs(message: Message) -> Iterator[dict[str, Any]]:
     """A property for each part of the input."""
     element = message.element
+    safe = safe_names(input_names(message))
     if (
         element is not None
         and isinstance(element.type, Complex)
@@ -255,13 +262,14 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
     ):
         kind = element.type
         for attribute in kind.attributes:
-            yield _attribute(attribute)
+            name = attribute_name(attribute.name, list(kind.fields))
+            yield _input(_as_field(attribute, name), safe[name], required=attribute.required)
         needed = _needed(kind.content)
         for item in kind.fields.values():
-            yield _input(item, required=item.name in needed)
+            yield _input(item, safe[item.name], required=item.name in needed)
         return
     for item in message.inputs():
-        yield _input(item, required=True)
+        yield _input(item, safe[item.name], required=True)
 
 
 def _needed(group: Group | None) -> set[str]:
@@ -277,14 +285,14 @@ def _needed(group: Group | None) -> set[str]:
     return found
 
 
-def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, Any]:
+def _input(item: Field, name: str, *, required: bool, group: str = "input") -> dict[str, Any]:
     required = (
         required and item.min_occurs > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
     )
     kind = item.type
     about = item.documentation or expected(kind).capitalize()
     made: dict[str, Any] = {
-        "id": f"body.{group}.{safe_name(item.name)}",
+        "id": f"body.{group}.{name}",
         "label": _label(item.name),
         "tooltip": escape(about[:200], quote=False),
     }
@@ -323,12 +331,8 @@ def _input(item: Field, *, required: bool, group: str = "input") -> dict[str, An
     return _in_order(made)
 
 
-def _attribute(item: Attribute) -> dict[str, Any]:
-    return _input(_as_field(item), required=item.required)
-
-
-def _as_field(item: Attribute) -> Field:
-    return Field(item.name, item.tag, item.type, min_occurs=int(item.required), default=item.default)
+def _as_field(item: Attribute, name: str) -> Field:
+    return Field(name, item.tag, item.type, min_occurs=int(item.required), default=item.default)
 
 
 def _control(kind: Simple) -> dict[str, Any]:

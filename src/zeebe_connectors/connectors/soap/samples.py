@@ -88,7 +88,9 @@ class _Sampler:
             result["@type"] = name
         for attribute in kind.attributes:
             if attribute.required or (all_fields and attribute.type.base not in _UNIQUE):
-                result[f"@{attribute.name}"] = self.value(attribute.type, all_fields=all_fields, depth=depth)
+                value = self.value(attribute.type, all_fields=all_fields, depth=depth)
+                text = isinstance(value, str) and attribute.default
+                result[f"@{attribute.name}"] = attribute.default if text else value
         if kind.text is not None:
             result["$content"] = self.value(kind.text, all_fields=all_fields, depth=depth)
         if kind.content is not None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from html import unescape
+from dataclasses import dataclass, replace
 from typing import Any
 
 import zeep.exceptions
@@ -28,7 +25,9 @@ from zeebe_connectors.connectors.soap import schema
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
 from zeebe_connectors.connectors.soap.type_bounds import check_bounds
-from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of, shown, wsdl_error
+from zeebe_connectors.connectors.soap.wsdl_completion import complete
+from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, shown, wsdl_error
+from zeebe_connectors.connectors.soap.wsdl_notes import Notes
 from zeebe_connectors.connectors.soap.wsdl_repair import (
     bound_operations,
     give_namespaces,
@@ -37,8 +36,6 @@ from zeebe_connectors.connectors.soap.wsdl_repair import (
 )
 
 _log = logging.getLogger("zeebe_connectors.soap")
-_HTML_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL)
-_MAX_DOCUMENTATION = 10_000
 _BUILTINS = "zeep.xsd.types.builtins"
 
 
@@ -125,11 +122,22 @@ def load(documents: WsdlDocuments) -> Wsdl:
 
     Raises:
         PermanentError: `SOAP_WSDL_INVALID`; the message says which document and what is wrong with it.
+        ConnectorError: `SOAP_WSDL_UNREACHABLE`: nothing can be used without an import that does not exist.
     """
+    try:
+        return _load(documents)
+    except PermanentError:
+        if documents.missing:  # whose types were needed
+            raise documents.missing[0] from None
+        raise
+
+
+def _load(documents: WsdlDocuments) -> Wsdl:
     size = documents.size
     _check_root(documents)
     check_bounds(documents)
-    skipped = without_other_bindings(documents)
+    skipped = [f"an import: {error.message}" for error in documents.missing]
+    skipped += [*complete(documents), *without_other_bindings(documents)]
     give_namespaces(documents)
     try:
         found = _compiled(documents, skipped)
@@ -219,69 +227,12 @@ class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
         return data.lstrip()
 
 
-@dataclass(slots=True)
-class _Notes:
-    """What zeep drops: enumerations, abstract types, who extends whom, documentation."""
-
-    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    local_choices: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    abstract: set[str] = field(default_factory=set)
-    bases: dict[str, str] = field(default_factory=dict)
-    documentation: dict[str, str] = field(default_factory=dict)
-    operations: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def read(self, roots: Iterable[etree._Element]) -> None:
-        for root in roots:
-            schemas = schemas_of(root)
-            for found in schemas:
-                self._schema(found)
-            for port_type in root.iter(f"{{{WSDL}}}portType"):
-                for operation in port_type.findall(f"{{{WSDL}}}operation"):
-                    text = _words(operation.find(f"{{{WSDL}}}documentation"))
-                    self.operations[port_type.get("name") or "", operation.get("name") or ""] = text
-
-    def _schema(self, root: etree._Element) -> None:
-        space = root.get("targetNamespace") or ""
-        for item in root.iter(f"{{{XSD}}}simpleType"):
-            values = tuple(
-                value.get("value") or "" for value in item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
-            )
-            if (name := item.get("name")) is not None:
-                self.choices[f"{{{space}}}{name}"] = values
-            else:
-                owner = item.getparent()
-                key = f"{{{space}}}{owner.get('name')}" if owner is not None else ""
-                self.local_choices[key] = values if self.local_choices.get(key, values) == values else None
-        for item in root.findall(f"{{{XSD}}}complexType"):
-            tag = f"{{{space}}}{item.get('name')}"
-            if item.get("abstract") in {"true", "1"}:
-                self.abstract.add(tag)
-            extension = item.find(f"{{{XSD}}}complexContent/*")
-            if extension is not None and ":" in (base := extension.get("base") or ""):
-                prefix, _, local = base.partition(":")
-                self.bases[tag] = f"{{{extension.nsmap.get(prefix, '')}}}{local}"
-            elif extension is not None and extension.get("base"):
-                self.bases[tag] = f"{{{extension.nsmap.get(None, space)}}}{extension.get('base')}"
-        for item in root.iter(f"{{{XSD}}}element"):
-            text = _words(item.find(f"{{{XSD}}}annotation/{{{XSD}}}documentation"))
-            if text and item.get("name"):
-                self.documentation.setdefault(f"{{{space}}}{item.get('name')}", text)
-
-
-def _words(element: etree._Element | None) -> str:
-    """The text of a documentation, without the HTML that tools write into it."""
-    if element is None:
-        return ""
-    text = _HTML_TAG.sub(" ", unescape("".join(element.itertext())[:_MAX_DOCUMENTATION]))
-    return " ".join(text.split())[:500]
-
-
 class _Compiler:
     """Turns zeep's objects into plain data, each type once."""
 
     def __init__(self, documents: WsdlDocuments, document: Any) -> None:
         self._document = document
-        self._notes = _Notes()
+        self._notes = Notes()
         self._notes.read(documents.roots.values())
         self._types: dict[int, schema.Type] = {}
         self._kinds_alive: list[Any] = []  # so that no id is used twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,9 @@ MAX_DOCUMENTS = 200
 MAX_BYTES = 10 * 1024 * 1024
 """Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
 
+_OLD_SCHEMAS = re.compile(rb"http://www\.w3\.org/(?:1999|2000/10)/XMLSchema\b")
+"""The drafts before XML Schema 1.0, which tools of that time write; services understand the final one as well."""
+
 GIVEN = "http://given.invalid/wsdl"
 """Stands for the address of a WSDL that was given as text; a name that exists nowhere, and is never asked for."""
 
@@ -43,11 +47,13 @@ class WsdlDocuments:
     Args:
         location: Address of the WSDL itself.
         contents: Bytes by address.
+        missing: What was said of imports that do not exist.
     """
 
     location: str
     contents: dict[str, bytes] = field(repr=False)
     roots: dict[str, etree._Element] = field(repr=False)
+    missing: tuple[ConnectorError, ...] = ()
 
     @property
     def size(self) -> int:
@@ -88,6 +94,7 @@ async def gather(
     """
     contents: dict[str, bytes] = {}
     roots: dict[str, etree._Element] = {}
+    missing: dict[str, ConnectorError] = {}
     waiting = [(location, "")]
     size = 0
     while waiting:
@@ -99,7 +106,14 @@ async def gather(
         data = (known or {}).get(address) or standard(address)
         if data is None:
             _check_origin(location, address, importer, hosts)
-            data = await fetch(address)
+            try:
+                data = await fetch(address)
+            except ConnectorError as error:
+                if not importer or not _is_gone(error):
+                    raise
+                missing[address] = error
+                continue
+        data = _OLD_SCHEMAS.sub(XSD.encode(), data)
         size += len(data)
         if size > MAX_BYTES:
             raise wsdl_error(
@@ -108,8 +122,33 @@ async def gather(
             )
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
-        waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root)]
-    return WsdlDocuments(location, contents, roots)
+        waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root) if found]
+    for address, root in roots.items():
+        if _without(root, address, missing):
+            contents[address] = etree.tostring(root)
+    return WsdlDocuments(location, contents, roots, tuple(missing.values()))
+
+
+def _is_gone(error: ConnectorError) -> bool:
+    """Whether a document does not exist, rather than being out of reach for now."""
+    return error.code == "SOAP_WSDL_UNREACHABLE" and (
+        isinstance(error, InputError) or (error.variables or {}).get("status") in {404, 410}
+    )
+
+
+def _without(root: etree._Element, address: str, missing: Mapping[str, ConnectorError]) -> bool:
+    """Takes out the references to documents that do not exist; gives whether there were any."""
+    gone = [
+        each
+        for each in (root.iter(*_REFERENCES) if missing else ())
+        if urldefrag(urljoin(address, (each.get(_REFERENCES[each.tag]) or "").strip()))[0] in missing
+    ]
+    for each in gone:
+        if each.tag == f"{{{XSD}}}import":
+            del each.attrib["schemaLocation"]  # another schema of the WSDL may have its namespace
+        else:
+            each.getparent().remove(each)
+    return bool(gone)
 
 
 def schemas_of(root: etree._Element) -> list[etree._Element]:

@@ -424,6 +424,8 @@ class _Repair:
         """A definition of the WSDL by its name, in any of the documents."""
         prefix, _, local = name.rpartition(":")
         space = at.nsmap.get(prefix or None)
+        if prefix and space is None:
+            return None
         for root in self.documents.roots.values():
             if root.tag != f"{{{WSDL}}}definitions":
                 continue

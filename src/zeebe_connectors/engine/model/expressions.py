@@ -1,7 +1,8 @@
-"""Hold a property of a diagram that may be an expression: `=…` is FEEL, any other text is literal."""
+"""Evaluate properties of a diagram that may be expressions: `=…` is FEEL, any other text is literal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ class Expression:
     """A text of a diagram that is evaluated with variables.
 
     Attributes:
-        text: The text as it stands in the diagram, without spaces around it.
+        text: The text in the diagram, without spaces around it.
         is_static: Whether it is not a FEEL expression, so that its value is the text.
     """
 
@@ -50,7 +51,7 @@ class Expression:
         return self._compiled
 
     def raw(self, variables: Mapping[str, Any], clock: Callable[[], datetime] | None = None) -> Any:
-        """Evaluate to FEEL's own value: temporals stay temporals.
+        """Evaluate to a FEEL value: temporals stay temporals.
 
         Raises:
             ExpressionError: The evaluation fails.
@@ -71,6 +72,29 @@ class Expression:
         if self._compiled is None:
             return self.text
         try:
-            return feel.to_json(self._compiled.run(variables, feel.CLUSTER_FUNCTIONS, clock=clock).value)
+            value = feel.to_json(self._compiled.run(variables, feel.CLUSTER_FUNCTIONS, clock=clock).value)
         except feel.FeelError as error:
             raise ExpressionError(str(error)) from None
+        if not _is_finite(value):
+            raise ExpressionError(
+                f"the result of the expression '{self.source}' has a number that is too large for a variable: a number "
+                "must be less than 1.8E308"
+            )
+        return value
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether every number in a value is one that JSON can write."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is not list and kind is not dict:
+        return True
+    waiting = list(value.values() if kind is dict else value)
+    for item in waiting:  # it grows while it is walked
+        kind = type(item)
+        if kind is dict or kind is list:
+            waiting += item.values() if kind is dict else item
+        elif kind is float and not math.isfinite(item):
+            return False
+    return True

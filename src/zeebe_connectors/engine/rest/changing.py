@@ -16,17 +16,20 @@ from zeebe_connectors.engine.rest.problems import (
     Problem,
     bad,
     body_of,
+    flag_in,
     key_in,
     list_of,
     number,
+    number_in,
     object_of,
     parts_of,
     text,
+    text_in,
     variables_of,
 )
 
 MAX_RESOURCES = 4 * 1024 * 1024
-"""Bytes of one deployment, as over gRPC."""
+"""Maximum bytes of one deployment, as over gRPC."""
 _LONG_POLL = 10.0
 _RESULT = 15.0
 
@@ -89,20 +92,20 @@ class Changing:
 
         instructions = list_of(body.get("startInstructions"), "startInstructions", object_of)
         starts = [text(one.get("elementId"), "elementId") for one in instructions]
-        wanted = list_of(body.get("fetchVariables"), "fetchVariables", text)
-        seconds = number(body.get("requestTimeout") or 0, "requestTimeout") / 1000 or _RESULT
+        wanted, awaited = list_of(body.get("fetchVariables"), "fetchVariables", text), flag_in(body, "awaitCompletion")
+        seconds = number_in(body, "requestTimeout") / 1000 or _RESULT
         process = await self._host.do(
             lambda: self._engine.create_instance(
-                text(process_id or "", "processDefinitionId"),
-                version=number(body.get("processDefinitionVersion") or LATEST, "processDefinitionVersion"),
-                definition_key=number(key or 0, "processDefinitionKey"),
+                text_in(body, "processDefinitionId"),
+                version=number_in(body, "processDefinitionVersion", LATEST, bits=32),
+                definition_key=number_in(body, "processDefinitionKey"),
                 variables=variables_of(body),
                 start_at=starts,
-                on_end=end if body.get("awaitCompletion") else None,
+                on_end=end if awaited else None,
             )
         )
         variables: dict[str, Any] = {}
-        if body.get("awaitCompletion"):
+        if awaited:
             variables = await self._result(process, ended, seconds)
             variables = {name: value for name, value in variables.items() if not wanted or name in wanted}
         return web.json_response(
@@ -139,7 +142,7 @@ class Changing:
         if "variables" not in body:
             raise bad("No variables provided")
         variables = variables_of(body)
-        await self._host.do(lambda: self._engine.set_variables(key, variables, local=bool(body.get("local"))))
+        await self._host.do(lambda: self._engine.set_variables(key, variables, local=flag_in(body, "local")))
         return web.Response(status=204)
 
     # --- jobs
@@ -149,17 +152,17 @@ class Changing:
         for tenant in list_of(body.get("tenantIds"), "tenantIds", text):
             _check_tenant(tenant)
         fetch = list_of(body.get("fetchVariable"), "fetchVariable", text)
-        kind = text(body.get("type") or "", "type")
-        wait = number(body.get("requestTimeout") or 0, "requestTimeout") / 1000
+        kind = text_in(body, "type")
+        wait = number_in(body, "requestTimeout") / 1000
         loop = asyncio.get_running_loop()
         until = loop.time() + (wait or _LONG_POLL if wait >= 0 else 0)
 
         def activate() -> list[ActivatedJob]:
             return self._engine.activate_jobs(
                 kind,
-                worker=text(body.get("worker") or "rest", "worker"),
-                timeout_ms=number(body.get("timeout") or 0, "timeout"),
-                max_jobs=number(body.get("maxJobsToActivate") or 0, "maxJobsToActivate"),
+                worker=text_in(body, "worker", "rest"),
+                timeout_ms=number_in(body, "timeout"),
+                max_jobs=number_in(body, "maxJobsToActivate", bits=32),
                 fetch=fetch,
             )
 
@@ -182,9 +185,9 @@ class Changing:
         await self._host.do(
             lambda: self._engine.fail_job(
                 key,
-                number(body.get("retries") or 0, "retries"),
-                text(body.get("errorMessage") or "", "errorMessage"),
-                backoff_ms=number(body.get("retryBackOff") or 0, "retryBackOff"),
+                number_in(body, "retries", bits=32),
+                text_in(body, "errorMessage"),
+                backoff_ms=number_in(body, "retryBackOff"),
                 variables=variables,
             )
         )
@@ -192,10 +195,10 @@ class Changing:
 
     async def _throw(self, request: web.Request) -> web.Response:
         key, body = key_in(request), await body_of(request)
-        code = text(body.get("errorCode") or "", "errorCode")
+        code = text_in(body, "errorCode")
         if not code:
             raise bad("No errorCode provided")
-        message = text(body.get("errorMessage") or "", "errorMessage")
+        message = text_in(body, "errorMessage")
         variables = variables_of(body)
         await self._host.do(lambda: self._engine.throw_error(key, code, message, variables))
         return web.Response(status=204)
@@ -207,11 +210,15 @@ class Changing:
         if retries is None and timeout is None:
             raise bad("At least one of [retries, timeout] is required")
 
+        new_retries = number(retries, "retries", bits=32) if retries is not None else 1
+        new_timeout = number(timeout, "timeout") if timeout is not None else 0
+
         def update() -> None:
+            # What may be refused comes first, so that a refused request has changed nothing.
+            if timeout is not None and new_retries > 0:
+                self._engine.update_job_timeout(key, new_timeout)
             if retries is not None:
-                self._engine.update_job_retries(key, number(retries, "retries"))
-            if timeout is not None:
-                self._engine.update_job_timeout(key, number(timeout, "timeout"))
+                self._engine.update_job_retries(key, new_retries)
 
         await self._host.do(update)
         return web.Response(status=204)
@@ -228,11 +235,11 @@ class Changing:
         _check_tenant(body.get("tenantId"))
         key = await self._host.do(
             lambda: self._engine.publish_message(
-                text(body.get("name") or "", "name"),
-                text(body.get("correlationKey") or "", "correlationKey"),
+                text_in(body, "name"),
+                text_in(body, "correlationKey"),
                 variables=variables_of(body),
-                ttl_ms=number(body.get("timeToLive") or 0, "timeToLive"),
-                message_id=text(body.get("messageId") or "", "messageId"),
+                ttl_ms=number_in(body, "timeToLive"),
+                message_id=text_in(body, "messageId"),
             )
         )
         return web.json_response(items.item({"messageKey": str(key)}))
@@ -242,8 +249,8 @@ class Changing:
         _check_tenant(body.get("tenantId"))
         key, instance = await self._host.do(
             lambda: self._engine.correlate_message(
-                text(body.get("name") or "", "name"),
-                text(body.get("correlationKey") or "", "correlationKey"),
+                text_in(body, "name"),
+                text_in(body, "correlationKey"),
                 variables=variables_of(body),
             )
         )
@@ -253,7 +260,7 @@ class Changing:
         body = await body_of(request)
         _check_tenant(body.get("tenantId"))
         key = await self._host.do(
-            lambda: self._engine.broadcast_signal(text(body.get("signalName") or "", "signalName"), variables_of(body))
+            lambda: self._engine.broadcast_signal(text_in(body, "signalName"), variables_of(body))
         )
         return web.json_response(items.item({"signalKey": str(key)}))
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from aiohttp import web
 
 from zeebe_connectors.engine.host import Host
-from zeebe_connectors.engine.queries import SubscriptionView, VariableView
+from zeebe_connectors.engine.queries import (
+    ACTIVE,
+    COMPLETED,
+    TERMINATED,
+    InstanceView,
+    SubscriptionView,
+    VariableView,
+)
 from zeebe_connectors.engine.rest import items
-from zeebe_connectors.engine.rest.problems import body_of, key_in, missing, object_of
-from zeebe_connectors.engine.rest.searching import Item, search
+from zeebe_connectors.engine.rest.instance_filters import instance_filters
+from zeebe_connectors.engine.rest.problems import bad, body_of, key_in, missing, object_of
+from zeebe_connectors.engine.rest.searching import Item, Special, search
 
 V = TypeVar("V")
+_COUNTED = {ACTIVE: "active", COMPLETED: "completed", TERMINATED: "canceled"}
 
 
 class Looking:
-    """The routes that change nothing.
+    """The read-only routes.
 
     Args:
         host: Runs the engine.
@@ -40,7 +49,15 @@ class Looking:
             web.get("/v2/variables/{key}", self._variable),
             web.post("/v2/message-subscriptions/search", self._subscriptions),
         ]
-        found += _routes("process-instances", queries.instances, items.instance, items.INSTANCE_FIELDS)
+        found += [
+            web.post("/v2/process-instances/{key}/incidents/search", self._incidents_of_instance),
+            web.post("/v2/element-instances/{key}/incidents/search", self._incidents_of_element),
+            web.get("/v2/process-instances/{key}/statistics/element-instances", self._passed),
+            web.get("/v2/process-instances/{key}/call-hierarchy", self._callers),
+        ]
+        found += _routes(
+            "process-instances", queries.instances, items.instance, items.INSTANCE_FIELDS, instance_filters(queries)
+        )
         found += _routes("element-instances", queries.element_instances, items.element, items.ELEMENT_FIELDS)
         found += _routes("jobs", queries.jobs, items.job, items.JOB_FIELDS)
         found += _routes("incidents", queries.incidents, items.incident, items.INCIDENT_FIELDS)
@@ -49,10 +66,18 @@ class Looking:
     async def _definitions(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         newest = {str(view.key) for view in self._queries.definitions(latest=True)}
-        latest = {"isLatestVersion": lambda item, wanted: (item["processDefinitionKey"] in newest) is bool(wanted)}
+        latest = Special(
+            _must_be_flag, lambda item, wanted: (item["processDefinitionKey"] in newest) is wanted["isLatestVersion"]
+        )
         shown = [items.definition(view) for view in self._queries.definitions()]
         return web.json_response(
-            search(shown, body, key="processDefinitionKey", fields=items.DEFINITION_FIELDS, special=latest)
+            search(
+                shown,
+                body,
+                key="processDefinitionKey",
+                fields=items.DEFINITION_FIELDS,
+                special={"isLatestVersion": latest},
+            )
         )
 
     async def _definition(self, request: web.Request) -> web.Response:
@@ -101,6 +126,57 @@ class Looking:
         body = await body_of(request)
         return web.json_response(search(shown, body, key="messageSubscriptionKey", fields=items.SUBSCRIPTION_FIELDS))
 
+    # --- of one instance
+
+    async def _incidents_of_instance(self, request: web.Request) -> web.Response:
+        return await self._incidents(request, self._instance(request).key)
+
+    async def _incidents_of_element(self, request: web.Request) -> web.Response:
+        wanted = key_in(request)
+        if all(view.key != wanted for view in self._queries.element_instances()):
+            raise missing("Element Instance", wanted)
+        return await self._incidents(request, wanted)
+
+    async def _incidents(self, request: web.Request, key: int) -> web.Response:
+        shown = [items.incident(view) for view in self._queries.incidents_below(key)]
+        body = await body_of(request)
+        return web.json_response(search(shown, body, key="incidentKey", fields=items.INCIDENT_FIELDS))
+
+    async def _passed(self, request: web.Request) -> web.Response:
+        """How often each element was passed, is active, or was ended, in one process instance."""
+        key = self._instance(request).key
+        counted: dict[str, dict[str, int]] = {}
+        for view in self._queries.element_instances(key):
+            if view.key == key:
+                continue
+            counts = counted.setdefault(
+                view.element_id, {"active": 0, "canceled": 0, "incidents": 0, "completed": 0}
+            )  # fmt: skip
+            counts["incidents" if view.incident_key else _COUNTED[view.state]] += 1
+        shown = [{"elementId": element_id, **counts} for element_id, counts in sorted(counted.items())]
+        return web.json_response({"items": shown})
+
+    async def _callers(self, request: web.Request) -> web.Response:
+        """The instances that called this one, from the outermost down to itself."""
+        view: InstanceView | None = self._instance(request)
+        shown: list[Item] = []
+        while view is not None:
+            shown.insert(0, {
+                "processInstanceKey": str(view.key),
+                "processDefinitionKey": str(view.process_definition_key),
+                "processDefinitionName": view.process_name,
+            })  # fmt: skip
+            view = self._queries.instance(view.parent_instance_key)
+        return web.json_response(shown)
+
+    def _instance(self, request: web.Request) -> InstanceView:
+        view = self._queries.instance(key_in(request))
+        if view is None:
+            raise missing("Process Instance", request.match_info["key"])
+        return view
+
+    # --- variables
+
     async def _variables(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         whole = request.query.get("truncateValues", "true").lower() == "false"
@@ -117,16 +193,25 @@ class Looking:
         return web.json_response(items.variable(view, whole=True))
 
 
+def _must_be_flag(place: str, wanted: object) -> None:
+    if not isinstance(wanted, bool):
+        raise bad(f"{place} must be true or false")
+
+
 def _routes(
-    path: str, views: Callable[[], Iterable[V]], show: Callable[[V], Item], fields: Sequence[str]
+    path: str,
+    views: Callable[[], Iterable[V]],
+    show: Callable[[V], Item],
+    fields: Sequence[str],
+    special: Mapping[str, Special] | None = None,
 ) -> list[web.RouteDef]:
-    """Return the routes that search things of a kind and get one of them; their key is their first field."""
+    """Return the routes that search a kind of item and get one; an item's key is its first field."""
     key = fields[0]
     what = path.removesuffix("s").replace("-", " ").title()
 
     async def search_them(request: web.Request) -> web.Response:
         body = await body_of(request)
-        return web.json_response(search(map(show, views()), body, key=key, fields=fields))
+        return web.json_response(search(map(show, views()), body, key=key, fields=fields, special=special))
 
     async def get_one(request: web.Request) -> web.Response:
         wanted = str(key_in(request))

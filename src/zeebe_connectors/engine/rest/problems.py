@@ -1,4 +1,4 @@
-"""Report what is wrong with a request, as the Orchestration Cluster API does: a problem in JSON with a status."""
+"""Report invalid requests as the Orchestration Cluster API does: as a JSON problem with a status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from zeebe_connectors.engine.payloads import check_depth
+from zeebe_connectors.engine.payloads import check_depth, read_json
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Problem(Exception):  # noqa: N818 - the standard's word (RFC 9457)
     Attributes:
         status: HTTP status.
         title: The kind of problem.
-        detail: What is wrong and what would be right.
+        detail: What is wrong, and what is expected.
     """
 
     def __init__(self, status: int, title: str, detail: str) -> None:
@@ -42,17 +42,17 @@ class Problem(Exception):  # noqa: N818 - the standard's word (RFC 9457)
 
 
 def bad(detail: str) -> Problem:
-    """Make the problem of a request that can never be right."""
+    """Make the problem for an invalid request."""
     return Problem(400, "INVALID_ARGUMENT", detail)
 
 
 def missing(what: str, key: object) -> Problem:
-    """Make the problem of something that does not exist."""
+    """Make the problem for something that does not exist."""
     return Problem(404, "NOT_FOUND", f"{what} with key '{key}' not found")
 
 
 def answer(status: int, title: str, detail: str, path: str) -> web.Response:
-    """Return a problem as an answer."""
+    """Return a problem as a response."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": path}
     return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
 
@@ -85,25 +85,21 @@ async def problems(
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """Read a request's JSON object; nothing counts as an empty one.
+    """Read a request's JSON object; an absent body counts as an empty one.
 
     Raises:
-        Problem: It is no JSON, or no object.
+        Problem: It is not a JSON object.
     """
     content = await request.read()
     if not content.strip():
         return {}
     try:
-        found = json.loads(content, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError, too
+        found = read_json(content.decode(json.detect_encoding(content)))
+    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
         raise bad(f"The request body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise bad("The request body must be a JSON object")
     return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyPartReader, bytes]]:
@@ -111,10 +107,10 @@ async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyP
 
     Args:
         request: The request.
-        what: Which parts it has to have, for the message.
+        what: The parts that it must have, for the message.
 
     Raises:
-        Problem: It is no multipart request, or a broken one.
+        Problem: It is not a valid multipart request.
     """
     if not request.content_type.startswith("multipart/"):
         raise bad(f"The request must be multipart/form-data, with {what}")
@@ -123,7 +119,11 @@ async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyP
             if not isinstance(part, BodyPartReader):
                 raise bad("A part of the request must not be multipart itself")
             yield part, bytes(await part.read())
-    except (ValueError, AssertionError, HttpProcessingError) as error:  # as aiohttp's reader meets a broken part
+    except (
+        ValueError,
+        AssertionError,
+        HttpProcessingError,
+    ) as error:  # raised by aiohttp for a broken part
         raise bad(f"The multipart request cannot be read: {' '.join(str(error).split())}") from None
 
 
@@ -131,29 +131,63 @@ def key_in(request: web.Request) -> int:
     """Read the key in a request's path.
 
     Raises:
-        Problem: It is no number.
+        Problem: It is not a number.
     """
     return number(request.match_info["key"], "key")
 
 
-def number(value: object, name: str) -> int:
-    """Read a key or another whole number, which comes as a number or as its text.
+def number(value: object, name: str, bits: int = 64) -> int:
+    """Read a key or another whole number, given as a number or as text.
 
     Raises:
-        Problem: It is none.
+        Problem: It is none, or has more bits.
     """
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise bad(f"The provided {name} '{value}' is not a valid number")
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 21:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise bad(f"The provided {name} '{value}' is not a valid number")
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise bad(f"The provided {name} is not a valid number: it has more than {bits} bits")
+    return value
+
+
+def number_in(given: Mapping[str, Any], name: str, absent: int = 0, bits: int = 64) -> int:
+    """Read a whole number of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else number(value, name, bits)
+
+
+def text_in(given: Mapping[str, Any], name: str, absent: str = "") -> str:
+    """Read a text of a request; null or nothing stands for `absent`.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    return absent if value is None else text(value, name)
+
+
+def flag_in(given: Mapping[str, Any], name: str) -> bool:
+    """Read a yes or no of a request; null or nothing is no.
+
+    Raises:
+        Problem: It is something else.
+    """
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise bad(f"{name} must be true or false")
 
 
 def text(value: object, name: str) -> str:
     """Read a text.
 
     Raises:
-        Problem: It is none.
+        Problem: It has another type.
     """
     if not isinstance(value, str):
         raise bad(f"{name} must be a text")
@@ -161,10 +195,10 @@ def text(value: object, name: str) -> str:
 
 
 def object_of(value: object, name: str) -> dict[str, Any]:
-    """Read a JSON object; nothing counts as an empty one.
+    """Read a JSON object; null counts as an empty one.
 
     Raises:
-        Problem: It is none.
+        Problem: It has another type.
     """
     if value is None:
         return {}
@@ -174,10 +208,10 @@ def object_of(value: object, name: str) -> dict[str, Any]:
 
 
 def variables_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the variables of a request; nothing counts as none.
+    """Read the variables of a request; absent ones count as empty.
 
     Raises:
-        Problem: They are no JSON object.
+        Problem: They are not a JSON object.
         Rejection: They are nested too deeply.
     """
     found = object_of(given.get("variables"), "variables")
@@ -186,10 +220,10 @@ def variables_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_of(value: object, name: str, read: Callable[[object, str], V]) -> list[V]:
-    """Read a JSON list; nothing counts as an empty one.
+    """Read a JSON list; null counts as an empty one.
 
     Raises:
-        Problem: It is none, or `read` refuses an item.
+        Problem: It is not a list, or `read` refuses an item.
     """
     if value is None:
         return []

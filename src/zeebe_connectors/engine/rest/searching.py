@@ -1,10 +1,13 @@
-"""Execute searches: filters with their operators, sorting and pages, on items as the API shows them."""
+"""Execute searches on the API's items: filters with their operators, sorting and pages."""
 
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from zeebe_connectors.engine.rest.problems import bad, list_of, object_of
@@ -12,6 +15,8 @@ from zeebe_connectors.engine.rest.problems import bad, list_of, object_of
 Item = dict[str, Any]
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
+_DATES = frozenset({"startDate", "endDate", "creationTime", "deadline", "endTime"})
+_MAX_DIGITS = 40  # of a text that is compared as a whole number
 
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": lambda had, request: had > request,
@@ -21,22 +26,35 @@ _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A filter that is no field of an item.
+
+    Attributes:
+        check: Refuses what is no value of this filter; it is called with the filter's place and the value.
+        meets: Whether an item meets it; it is called with the item, and with all filters that stand beside this one.
+    """
+
+    check: Callable[[str, Any], None]
+    meets: Callable[[Item, Mapping[str, Any]], bool]
+
+
 def search(
     items: Iterable[Item],
     request: Mapping[str, Any],
     *,
     key: str,
     fields: Sequence[str],
-    special: Mapping[str, Callable[[Item, Any], bool]] | None = None,
+    special: Mapping[str, Special] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of items that a request asks for, in the order of their keys unless it sorts them.
+    """Return the page of items for a request, in the order of their keys unless it sorts them.
 
     Args:
-        items: All of them.
+        items: All items.
         request: The request: `filter`, `sort` and `page`.
-        key: The field that tells one item from another.
-        fields: Those that an item may have.
-        special: Filters that are no field of an item.
+        key: The field that identifies an item.
+        fields: The fields that an item may have.
+        special: Filters that are not fields of an item.
 
     Raises:
         Problem: The request names something that does not exist.
@@ -63,28 +81,61 @@ def _only(request: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapp
     return request
 
 
-def _filters(
-    value: object, name: str, fields: Sequence[str], special: Mapping[str, Callable[[Item, Any], bool]]
-) -> dict[str, Any]:
-    """Read the filters of a request, and check each before any item is looked at.
+def _filters(value: object, name: str, fields: Sequence[str], special: Mapping[str, Special]) -> dict[str, Any]:
+    """Read the filters of a request, and check each before any item is examined.
 
     Raises:
-        Problem: There is no such filter or operator, or its value is not what it takes.
+        Problem: There is no such filter or operator, or its value has the wrong type.
     """
-    filters = object_of(value, name)
-    for field, wanted in filters.items():
-        if wanted is None or field in special:
+    found: dict[str, Any] = {}
+    for field, wanted in object_of(value, name).items():
+        place = f"{name}.{field}"
+        if wanted is None:
             continue
-        if field == "$or":
-            list_of(wanted, f"{name}.$or", lambda one, place: _filters(one, place, fields, special))
+        if field in special:
+            special[field].check(place, wanted)
+            found[field] = wanted
+        elif field == "$or":
+            found[field] = list_of(wanted, place, lambda one, at: _filters(one, at, fields, special))
         elif field not in fields:
-            raise bad(f"Request property [{name}.{field}] cannot be parsed: there is no such filter")
-        elif isinstance(wanted, dict):
-            for operator, argument in wanted.items():
-                _check_operator(f"{name}.{field}", operator, argument)
-        elif isinstance(wanted, list):
-            raise bad(f"{name}.{field} must be a value or an object of operators; for one of several values use $in")
-    return filters
+            raise bad(f"Request property [{place}] cannot be parsed: there is no such filter")
+        else:
+            check_filter(place, wanted)
+            found[field] = _with_moments(place, wanted) if field in _DATES else wanted
+    return found
+
+
+def check_filter(name: str, wanted: object) -> None:
+    """Check a plain value or an object of operators.
+
+    Raises:
+        Problem: It is neither.
+    """
+    if isinstance(wanted, dict):
+        for operator, argument in wanted.items():
+            _check_operator(name, operator, argument)
+    elif isinstance(wanted, list):
+        raise bad(f"{name} must be a value or an object of operators; for one of several values use $in")
+
+
+def _with_moments(name: str, wanted: Any) -> Any:
+    """Read the dates of a filter, so that they are compared as moments, however they are written."""
+    if isinstance(wanted, dict):
+        return {
+            operator: argument if operator == "$exists" else _with_moments(f"{name}.{operator}", argument)
+            for operator, argument in wanted.items()
+        }
+    if isinstance(wanted, list):
+        return [_with_moments(name, one) for one in wanted]
+    return wanted if wanted is None else _moment(name, wanted)
+
+
+def _moment(name: str, value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise bad(f"{name} must be a date and time in ISO 8601, such as '2030-01-31T12:00:00Z'") from None
 
 
 def _check_operator(name: str, operator: str, argument: object) -> None:
@@ -99,7 +150,7 @@ def _check_operator(name: str, operator: str, argument: object) -> None:
 
 
 def _order(value: object, fields: Sequence[str]) -> list[tuple[str, bool]]:
-    """Read by which fields to sort, and which of them from the last to the first."""
+    """Read the fields to sort by, and which of them in descending order."""
     found = []
     for place, one in enumerate(list_of(value, "sort", object_of)):
         field, order = one.get("field"), str(one.get("order") or "ASC").upper()
@@ -111,26 +162,26 @@ def _order(value: object, fields: Sequence[str]) -> list[tuple[str, bool]]:
     return found
 
 
-def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Callable[[Item, Any], bool]]) -> bool:
+def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Special]) -> bool:
     for name, wanted in filters.items():
-        if wanted is None:
-            continue
         if name == "$or":
             if not any(_matches(item, one, special) for one in wanted):
                 return False
         elif name in special:
-            if not special[name](item, wanted):
+            if not special[name].meets(item, filters):
                 return False
-        elif not meets(item.get(name), wanted):
-            return False
+        else:
+            had = item.get(name)
+            if not meets(_moment(name, had) if name in _DATES and had is not None else had, wanted):
+                return False
     return True
 
 
 def meets(had: Any, wanted: Any) -> bool:
-    """Return whether a value meets a filter: a plain value, or an object of operators that were checked."""
+    """Return whether a value meets a filter: a plain value, or an object of checked operators."""
     if not isinstance(wanted, dict):
         return _same(had, wanted)
-    # Clients send empty lists for operators that nobody used.
+    # Clients send empty lists for unused operators.
     return all(_operator(name, had, argument) for name, argument in wanted.items() if argument not in (None, []))
 
 
@@ -159,11 +210,16 @@ def _same(had: Any, wanted: Any) -> bool:
 
 
 def _comparable(value: Any) -> Any:
-    """Keys and numbers compare by size, dates and the rest by their text."""
+    """Keys and numbers compare by size, moments by time, the rest by its text."""
+    if isinstance(value, datetime):
+        return (0, value.timestamp(), "")
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.removeprefix("-").isdecimal():
+        return (0, int(value), "")
     try:
-        return (0, float(value), "")
+        number = value if isinstance(value, int) else float(value)
     except (TypeError, ValueError):
-        return (1, 0.0, str(value))
+        return (1, 0, str(value))
+    return (1, 0, str(value)) if math.isnan(number) else (0, number, "")
 
 
 def _page(items: list[Item], page: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -194,7 +250,7 @@ def _cursor(key: str, place: int) -> str:
 
 
 def _place(items: list[Item], cursor: str, key: str) -> int:
-    """The current position of a cursor's item; its former position if it is gone."""
+    """Return the current position of a cursor's item, or its former position if it is gone."""
     try:
         known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
         was = max(0, int(place))

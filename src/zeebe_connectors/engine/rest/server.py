@@ -1,25 +1,34 @@
-"""Serve the engine's REST API on loopback: what runtimes need from a cluster, and what people want to see."""
+"""Serve the engine's REST API on loopback: what runtimes need of a cluster, and what people want to see."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from zeebe_connectors.engine.gateway import GATEWAY_VERSION
 from zeebe_connectors.engine.host import Host
+from zeebe_connectors.engine.payloads import read_json
 from zeebe_connectors.engine.rest.changing import Changing
 from zeebe_connectors.engine.rest.documents import DocumentStore, link_end
 from zeebe_connectors.engine.rest.looking import Looking
-from zeebe_connectors.engine.rest.problems import bad, body_of, number, object_of, parts_of, problems
+from zeebe_connectors.engine.rest.problems import (
+    Problem,
+    bad,
+    body_of,
+    list_of,
+    number_in,
+    object_of,
+    parts_of,
+    problems,
+)
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request; documents are the largest."""
+"""Maximum bytes of one request; documents are the largest."""
 _LINK_LIFE = 3_600_000
 
 
@@ -28,7 +37,7 @@ class RestServer:
 
     Args:
         host: The running host.
-        address: Where to listen, as `127.0.0.1:8088`; port 0 takes a free one.
+        address: Where to listen, such as `127.0.0.1:8088`; port 0 picks a free one.
         documents: Where documents are kept. None: in memory.
         grpc_port: The gateway's port, for the topology.
     """
@@ -48,6 +57,7 @@ class RestServer:
             web.get("/v2/topology", self._topology),
             web.get("/v2/status", self._status),
             web.post("/v2/documents", self._create_document),
+            web.post("/v2/documents/batch", self._create_documents),
             web.get("/v2/documents/{id}", self._document),
             web.delete("/v2/documents/{id}", self._delete_document),
             web.post("/v2/documents/{id}/links", self._link),
@@ -61,7 +71,7 @@ class RestServer:
         return f"http://{self._host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
             OSError: The address is taken.
@@ -107,21 +117,42 @@ class RestServer:
     async def _create_document(self, request: web.Request) -> web.Response:
         content: bytes | None = None
         given: Mapping[str, Any] = {}
-        name = kind = None
+        own: dict[str, Any] = {}
         async for part, data in parts_of(request, "a part named file"):
             if part.name == "metadata":
                 given = _metadata(data)
             elif part.name == "file":
-                content, name, kind = data, part.filename, part.headers.get("Content-Type")
+                content, own = data, _of_part(part)
         if content is None:
             raise bad("The part named file is missing")
-        metadata = {
-            "contentType": kind or "application/octet-stream",
-            **({"fileName": name} if name else {}),
-            **{field: value for field, value in given.items() if value is not None},
-        }
-        found = self._documents.create(content, metadata, request.query.get("documentId"))
+        found = self._documents.create(content, own | _present(given), request.query.get("documentId"))
         return web.json_response(found, status=201)
+
+    async def _create_documents(self, request: web.Request) -> web.Response:
+        """Create several; those that cannot be kept are named, and the others stay."""
+        files: list[tuple[bytes, dict[str, Any]]] = []
+        given: list[Mapping[str, Any]] = []
+        async for part, data in parts_of(request, "a part named files for each document"):
+            if part.name == "metadataList":
+                given += _metadata_list(data)
+            elif part.name == "files":
+                files.append((data, _of_part(part)))
+        if not files:
+            raise bad("The parts named files are missing")
+        if given and len(given) != len(files):
+            raise bad(f"metadataList must have an item for each file: it has {len(given)} for {len(files)}")
+        created: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        for (content, own), more in zip(files, given or [{}] * len(files), strict=True):
+            try:
+                created.append(self._documents.create(content, own | _present(more)))
+            except Problem as problem:
+                failed.append({
+                    "fileName": own.get("fileName"), "status": problem.status, "title": problem.title,
+                    "detail": problem.detail,
+                })  # fmt: skip
+        body = {"createdDocuments": created, "failedDocuments": failed}
+        return web.json_response(body, status=207 if failed else 201)
 
     async def _document(self, request: web.Request) -> web.Response:
         query = request.query
@@ -137,13 +168,32 @@ class RestServer:
     async def _link(self, request: web.Request) -> web.Response:
         given, query, identity = await body_of(request), request.query, request.match_info["id"]
         stored = self._documents.read(identity, query.get("storeId"), query.get("contentHash"))
-        life = number(given.get("timeToLive") or _LINK_LIFE, "timeToLive")
+        life = number_in(given, "timeToLive", _LINK_LIFE)
         address = f"{self.address}/v2/documents/{identity}?{urlencode({'contentHash': stored.digest})}"
         return web.json_response({"url": address, "expiresAt": link_end(life)}, status=201)
 
 
+def _of_part(part: BodyPartReader) -> dict[str, Any]:
+    kind = part.headers.get("Content-Type") or "application/octet-stream"
+    return {"contentType": kind} | ({"fileName": part.filename} if part.filename else {})
+
+
+def _present(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in given.items() if value is not None}
+
+
 def _metadata(data: bytes) -> Mapping[str, Any]:
+    return object_of(_json(data, "metadata"), "metadata")
+
+
+def _metadata_list(data: bytes) -> list[Mapping[str, Any]]:
+    """Read a list, or one item of it: clients send the list in one part, or a part for each item."""
+    found = _json(data, "metadataList")
+    return list_of(found if isinstance(found, list) else [found], "metadataList", object_of)
+
+
+def _json(data: bytes, name: str) -> Any:
     try:
-        return object_of(json.loads(data), "metadata")
-    except ValueError as error:
-        raise bad(f"The part named metadata is no JSON: {error}") from None
+        return read_json(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise bad(f"The part named {name} is no JSON: {error}") from None

@@ -104,9 +104,17 @@ class Diagrams:
         Raises:
             DiagramUnavailable: The cluster must be asked and does not answer.
         """
-        process = await self.process(job.process_definition_key, job.bpmn_process_id, job.process_definition_version)
-        if process is None:
+        key, name = job.process_definition_key, job.bpmn_process_id
+        known = self._cached.get(key)
+        process = known.processes.get(name) if known is not None else None
+        if process is not None:
+            self._cached.move_to_end(key)
+        elif known is None and time.monotonic() < self._unknown.get(key, 0.0):
             return None
+        else:
+            process = await self.process(key, name, job.process_definition_version)
+            if process is None:
+                return None
         return process.elements.get(job.element_id) or Element(Place())
 
     async def version_tag(self, key: int, *, process: str = "", version: int = -1) -> str | None:
@@ -132,12 +140,7 @@ class Diagrams:
         diagram = await self._diagram(key, process, version)
         if diagram is not None and process and process not in diagram.processes and self._may_be_another(key):
             diagram = await self._diagram(key, process, version)
-        if diagram is None:
-            return None
-        if not process and len(diagram.processes) == 1:
-            return next(iter(diagram.processes.values()))
-        found = diagram.processes.get(process)
-        return found if found is not None else ProcessText(process, None, {})
+        return None if diagram is None else _process_of(diagram, process)
 
     def _may_be_another(self, key: int) -> bool:
         """Discards what is cached under a key whose process it is not: a fresh cluster gives the same keys again.
@@ -241,6 +244,14 @@ class Diagrams:
         if before is None:
             _log.warning("The diagram of the process definition %d cannot be read: %s", key, message)
         return DiagramUnavailable(message, pause)
+
+
+def _process_of(diagram: Diagram, process: str) -> ProcessText:
+    """One process of a diagram, by its id, or the only one; one without elements where the diagram has no such."""
+    if not process and len(diagram.processes) == 1:
+        return next(iter(diagram.processes.values()))
+    found = diagram.processes.get(process)
+    return found if found is not None else ProcessText(process, None, {})
 
 
 async def _read(xml: bytes) -> Diagram:

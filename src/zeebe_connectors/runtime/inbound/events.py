@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.backoff import Backoff
-from zeebe_connectors.runtime.expressions import result_variables
+from zeebe_connectors.runtime.expressions import ResultMapping, result_variables
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
 from zeebe_connectors.runtime.ledger import Entry, Ledger, State
@@ -161,7 +161,7 @@ class EventHandler:
             _log.warning("%s: %s is handed over but cannot be acknowledged: %s", self._source, event.id, error)
             self._report(f"an event cannot be acknowledged: {error}")
             return
-        await self._ledger.record(self._source, event.id, state, reason=reason)
+        await self._ledger.record(self._source, event.id, state, reason=reason, title=event.title)
 
     async def _unwanted(self, event: Event) -> Handled:
         if not any(element.consume_unmatched for element in self._elements):
@@ -195,7 +195,8 @@ class EventHandler:
         if element.message_id:
             message_id = _text(await _evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
         message_id = message_id or event.id  # without an id, the engine would accept a message twice
-        _, payload = await self._patiently(lambda: result_variables(element.result, plain(data), self._documents))
+        mapping = ResultMapping(element.result)
+        _, payload = await self._patiently(lambda: result_variables(mapping, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
 
     async def _patiently(self, make: Callable[[], Awaitable[ResultT]]) -> ResultT:
@@ -317,10 +318,11 @@ async def dry_run(
         if chosen.correlation_key:
             key = await _evaluate(chosen.correlation_key, data, "correlationKeyExpression")
         result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
-        variables, _ = await result_variables(result, plain(dict(data)), documents)
+        variables, _ = await result_variables(ResultMapping(result), plain(dict(data)), documents)
     except (_Quarantine, ConnectorError) as error:
         return f"would go to quarantine: {error}", {}
-    target = f"starts {chosen.process}" if chosen.kind == "start" else f"publishes {chosen.message!r}"
+    starts = chosen.process and chosen.kind != "catch"  # the name of a message start event's message says little
+    target = f"starts {chosen.process}" if starts else f"publishes {chosen.message!r}"
     return target + (f" with key {key!r}" if key is not None else ""), variables
 
 

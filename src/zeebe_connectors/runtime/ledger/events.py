@@ -177,17 +177,20 @@ class StoredLedger:
 
         return await self.store.write(work)
 
-    async def record(self, source: str, event: str, state: State, *, key: int = 0, reason: str = "") -> None:
+    async def record(
+        self, source: str, event: str, state: State, *, key: int = 0, reason: str = "", title: str = ""
+    ) -> None:
         """See `Ledger.record`."""
 
         def work(do: Transaction) -> None:
             place = {"source": source, "id": event}
             do.change(
-                "INSERT INTO events (source, id, state, updated, seen, key, reason) "
-                "VALUES (:source, :id, :state, :now, :now, :key, :reason) "
+                "INSERT INTO events (source, id, state, updated, seen, key, reason, title) "
+                "VALUES (:source, :id, :state, :now, :now, :key, :reason, :title) "
                 "ON CONFLICT (source, id) DO UPDATE SET state = excluded.state, updated = excluded.updated, "
-                "key = CASE excluded.key WHEN 0 THEN events.key ELSE excluded.key END, reason = excluded.reason",
-                {**place, "state": state, "now": do.now(), "key": key, "reason": plain(reason)},
+                "key = CASE excluded.key WHEN 0 THEN events.key ELSE excluded.key END, reason = excluded.reason, "
+                "title = CASE excluded.title WHEN '' THEN events.title ELSE excluded.title END",
+                {**place, "state": state, "now": do.now(), "key": key, "reason": plain(reason), "title": plain(title)},
             )
 
         await self.store.write(work)

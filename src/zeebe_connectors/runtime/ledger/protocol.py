@@ -112,8 +112,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def record(self, source: str, event: str, state: State, *, key: int = 0, reason: str = "") -> None:
-        """Records how far an event has come."""
+    async def record(
+        self, source: str, event: str, state: State, *, key: int = 0, reason: str = "", title: str = ""
+    ) -> None:
+        """Records how far an event has come; an empty title leaves the one that is known."""
         ...
 
     async def quarantine(

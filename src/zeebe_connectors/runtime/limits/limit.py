@@ -50,6 +50,16 @@ class Counts:
 
     granted: int = 0
     handed_back: int = 0
+    handed_back_at: float = 0.0
+    """When a request was last handed back, in seconds since 1970."""
+    failed_in_a_row: int = 0
+    """How many requests in a row, the last one included, failed in a way that a later try may mend."""
+    failing_since: float = 0.0
+    """When the first of these failed, in seconds since 1970."""
+    failed_at: float = 0.0
+    """When the last one did."""
+    failed_with: str = ""
+    """The code of the last one."""
     slowed: int = 0
     waited: float = 0.0
     """Seconds of waiting in total."""
@@ -179,6 +189,22 @@ class Limit:
                 raise self._busy(time.monotonic()) from None
             raise
 
+    def ended(self, failure: str) -> None:
+        """Records whether a request failed.
+
+        Args:
+            failure: The code where it failed in a way that a later try may mend; empty where the provider answered.
+        """
+        counts = self.counts
+        if failure:
+            counts.failed_at = time.time()
+            counts.failed_with = failure
+            if not counts.failed_in_a_row:
+                counts.failing_since = counts.failed_at
+            counts.failed_in_a_row += 1
+        elif counts.failed_in_a_row:
+            counts.failed_in_a_row = 0
+
     def leave(self) -> None:
         """Ends a request that began."""
         if self._permits is not None:
@@ -258,7 +284,7 @@ class Limit:
     async def _wait_out(self, held: float, deadline: float, waiting: Waiting | None) -> None:
         now = time.monotonic()
         if now + held > deadline or (waiting is not None and waiting.now >= waiting.room):
-            self.counts.handed_back += 1
+            self._count_handed_back()
             raise Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreading load needs no secrecy
         if waiting is not None:
             waiting.now += 1
@@ -275,12 +301,16 @@ class Limit:
         served, so that the queue neither runs empty nor sends them away a second time.
         """
         assert self._schedule is not None  # noqa: S101 - without one, nothing queues
-        self.counts.handed_back += 1
+        self._count_handed_back()
         interval = self._schedule.interval
         soonest = max(now, self.held_until) + self._queued / 2 * interval
         self._come_back = max(self._come_back, soonest) + interval
         delay = self._come_back - now + random.uniform(-interval, interval) / 2  # noqa: S311 - as above
         return Busy(min(MAX_BACKOFF, max(_MIN_BACKOFF, delay)))
+
+    def _count_handed_back(self) -> None:
+        self.counts.handed_back += 1
+        self.counts.handed_back_at = time.time()
 
     def _forget(self, process: str, place: asyncio.Future[None]) -> None:
         queue = self._queues.get(process)

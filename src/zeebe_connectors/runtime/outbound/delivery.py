@@ -45,17 +45,18 @@ class Delivery:
             outcome: What to send.
             deadline: Returns when the job's time ends, in seconds of `time.monotonic()`; called before each pause,
                 because
-                   the engine may have offered the job again meanwhile.
+                the engine may have offered the job again meanwhile.
 
         Returns:
             What was finally sent; None if the engine did not get an answer.
         """
-        backoff = Backoff()
+        backoff: Backoff | None = None  # for the few that fail
         key = job.key
         while True:
             try:
                 await self._send(key, outcome)
             except GatewayError as error:
+                backoff = backoff or Backoff()
                 if error.is_not_found and backoff.attempts:
                     # An earlier attempt succeeded and only its answer was lost, or another worker was quicker.
                     self._keep_done(job, outcome)
@@ -84,7 +85,7 @@ class Delivery:
                 )
                 await asyncio.sleep(pause)
             else:
-                if backoff.attempts or time.monotonic() >= job.deadline:
+                if (backoff is not None and backoff.attempts) or time.monotonic() >= job.deadline:
                     self._keep_done(job, outcome)
                 return outcome
 
@@ -102,29 +103,26 @@ class Delivery:
 
     async def _send(self, key: int, outcome: Outcome) -> None:
         try:
-            await self._command(key, outcome)
+            if isinstance(outcome, Complete):
+                await self._gateway.complete(key, outcome.payload)
+            elif isinstance(outcome, Fail):
+                await self._gateway.fail(
+                    key,
+                    retries=max(0, outcome.retries),
+                    message=outcome.message[:MESSAGE_LIMIT],
+                    backoff=outcome.backoff or 0.0,
+                    payload=outcome.payload,
+                )
+            else:
+                await self._gateway.throw(
+                    key, code=outcome.code, message=outcome.message[:MESSAGE_LIMIT], payload=outcome.payload
+                )
         except GatewayError:
             raise
         except Exception as error:
             # An answer that cannot even be encoded must not be lost silently.
             reason = f"it is not a valid command ({type(error).__name__})"
             raise GatewayError("INVALID_ARGUMENT", reason) from error
-
-    async def _command(self, key: int, outcome: Outcome) -> None:
-        if isinstance(outcome, Complete):
-            await self._gateway.complete(key, outcome.payload)
-        elif isinstance(outcome, Fail):
-            await self._gateway.fail(
-                key,
-                retries=max(0, outcome.retries),
-                message=outcome.message[:MESSAGE_LIMIT],
-                backoff=outcome.backoff or 0.0,
-                payload=outcome.payload,
-            )
-        else:
-            await self._gateway.throw(
-                key, code=outcome.code, message=outcome.message[:MESSAGE_LIMIT], payload=outcome.payload
-            )
 
 
 def _instead_of(outcome: Outcome, error: GatewayError) -> Outcome | None:

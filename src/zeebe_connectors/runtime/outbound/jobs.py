@@ -29,32 +29,31 @@ from zeebe_connectors.runtime.expressions import (
     IgnoreError,
     JobError,
     Verdict,
-    check_expressions,
     error_context,
     error_verdict,
     result_variables,
     waiting,
 )
-from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, RETRY_BACKOFF, duration_header, with_timeout
+from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, TaskHeaders, task_headers, with_timeout
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
-from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data, timed
+from zeebe_connectors.runtime.outbound.retry import retry_for
+from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
 from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.payload import encode, plain
-from zeebe_connectors.runtime.secret_scope import check_secret_fields
+from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
-from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick
+from zeebe_connectors.sdk.budget import for_size_of, is_small_json, json_is_quick, one_pass
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
-from zeebe_connectors.sdk.provided import PROVIDER
 from zeebe_connectors.sdk.text import sendable
 
 _ANSWER_SHARE = 0.15  # share of the job's time reserved for sending the answer before the worker stops the job
@@ -64,6 +63,7 @@ _LAST_WORD = 0.25
 _MAX_CAUSES = 5
 _MAX_FRAMES = 20
 
+_decode = one_pass(json.JSONDecoder())
 _log = logging.getLogger("zeebe_connectors.jobs")
 
 
@@ -144,22 +144,26 @@ class JobHandler:
         if self._services.keeps_data and not isinstance(outcome, Complete):
             progress.recorded = await asyncio.to_thread(recorded_data, progress.data, progress.response, mask)
         progress.data = progress.response = None
-        return timed(outcome, progress)
+        outcome.stages = progress
+        return outcome
 
     async def _handled(self, job: Job, extend: Extend | None, custody: JobSecrets, progress: _Progress) -> Outcome:
         mask = custody.mask
+        task = task_headers(job)
         backoff: float | None = None
+        if task.wrong is not None:
+            return _incident(task.wrong, mask)
         try:
-            check_expressions(job.headers)
-            check_secret_fields(job.headers)
-        except InputError as error:
-            return _incident(error, mask)
-        try:
-            backoff = duration_header(job, RETRY_BACKOFF)
-            job = await with_timeout(job, extend)
-            response = await self._call(job, custody, progress)
-            progress.response = response = await self._plain(response)
-            variables, payload = await result_variables(job.headers, response, self._services.documents)
+            backoff = task.backoff
+            if task.sets_timeout:
+                job = await with_timeout(job, extend)
+            response = await self._call(job, task, custody, progress)
+            if not is_small_json(response):
+                response = await for_size_of(response, functools.partial(plain, response))
+            if self._trial is not None:
+                self._trial.answers(response)
+            progress.response = response
+            variables, payload = await result_variables(task.mapping, response, self._services.documents)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
                 return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
@@ -171,24 +175,24 @@ class JobHandler:
             return Fail(text, job.retries, waiting(reason.delay))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the job gets an answer
             return self._with_discards(await self._failed(job, _known(error, mask), backoff, mask), progress)
+        done = Complete(variables, payload)
+        error_expression = task.mapping.error
+        outcome = await self._judged(job, error_expression, done, response, mask) if error_expression else done
+        return self._with_discards(outcome, progress) if progress.discards else outcome
+
+    async def _judged(self, job: Job, expression: str, done: Complete, response: Any, mask: Mask) -> Outcome:
+        """What the error expression makes of a success."""
         try:
-            seen = variables or response
-            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            seen = done.variables or response
+            verdict = await error_verdict(expression, seen, job.retries, self._services.documents)
             if verdict is None:
-                self._unmapped.warn(job, variables)
-                return self._with_discards(Complete(variables, payload), progress)
-            return self._with_discards(await _decided_off(verdict, mask), progress)
+                self._unmapped.warn(job, expression, done.variables)
+                return done
+            return await _decided_off(verdict, mask)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
-    async def _plain(self, response: Any) -> Any:
-        if not is_small_json(response):
-            response = await for_size_of(response, functools.partial(plain, response))
-        if self._trial is not None:
-            self._trial.answers(response)
-        return response
-
-    async def _call(self, job: Job, custody: JobSecrets, progress: _Progress) -> Any:
+    async def _call(self, job: Job, task: TaskHeaders, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
         now = time.monotonic()
@@ -213,29 +217,22 @@ class JobHandler:
             with Within(deadline) as limit:
                 quick = json_is_quick(job.variables)
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
-                for name, value in self._operator_defaults.items():
-                    if data.get(name) in (None, ""):
-                        data[name] = value
-                data = await self._resolved(job, data, custody, own)
-                use = await self._provider.use(job, data, custody) if PROVIDER in job.headers else None
+                if self._operator_defaults:
+                    self._fill(data)
+                if MARK in job.variables:  # a look at the text spares most jobs walks over their inputs
+                    data = await self._with_secrets(job, data, custody)
+                if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
+                    data = await self._with_documents(job, data, own)
+                use = await self._provider.use(job, data, custody) if task.names_provider else None
                 progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
                 progress.read = time.perf_counter()
-                if use is None:
-                    progress.started, progress.called = True, progress.read
-                    return await self._connector.call(given, context)
-                context.clients = use.clients
-                await self._provider.enter(use, job, own)
-                try:
-                    progress.started, progress.called = True, time.perf_counter()
-                    response = await self._connector.call(given, context)
-                except BaseException as error:
-                    use.leave(error)
-                    raise
-                use.leave()
-                return response
+                if use is not None:
+                    return await self._call_provider(use, job, given, context, progress)
+                progress.started, progress.called = True, progress.read
+                return await self._connector.call(given, context)
         except TimeoutError:
             if not limit.expired:
                 raise
@@ -247,13 +244,28 @@ class JobHandler:
         finally:
             progress.answered = time.perf_counter()
 
-    async def _resolved(self, job: Job, data: dict[str, Any], custody: JobSecrets, deadline: float) -> dict[str, Any]:
-        """The inputs with secrets, documents and functions resolved."""
-        # Searching the JSON text first spares most jobs two walks over their inputs.
-        if MARK in job.variables:
-            data = await self._with_secrets(job, data, custody)
-        if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
-            data = await self._trusted(job, data)
+    async def _call_provider(self, use: Use, job: Job, given: Any, context: Context, progress: _Progress) -> Any:
+        """Calls the connector once the provider's usage rules allow it."""
+        context.clients = use.clients
+        await self._provider.enter(use, job, context.deadline)
+        try:
+            progress.started, progress.called = True, time.perf_counter()
+            response = await self._connector.call(given, context)
+        except BaseException as error:
+            use.leave(error)
+            raise
+        use.leave()
+        return response
+
+    def _fill(self, data: dict[str, Any]) -> None:
+        """Fills inputs that are empty with what the operator decided."""
+        for name, value in self._operator_defaults.items():
+            if data.get(name) in (None, ""):
+                data[name] = value
+
+    async def _with_documents(self, job: Job, data: dict[str, Any], deadline: float) -> dict[str, Any]:
+        """The inputs with documents and the results of functions in their places."""
+        data = await self._trusted(job, data)
         if FUNCTION_KEY in job.variables:
             data = await resolve_intrinsics(data, self._services.documents, deadline=deadline)
         if TYPE_KEY in job.variables:
@@ -285,7 +297,8 @@ class JobHandler:
             custody=custody,
             left=left,
         )
-        services.scope.report(job, left, element)
+        if left:
+            services.scope.report(job, left, element)
         return resolved
 
     async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
@@ -315,7 +328,9 @@ class JobHandler:
         known = None if error.variables is None else dict(error.variables)
         seen = {"error": await for_size_of(known, lambda: _masked(error_context(error), mask))}
         try:
-            verdict = await error_verdict(job.headers, seen, job.retries, self._services.documents)
+            expression = task_headers(job).mapping.error
+            documents = self._services.documents
+            verdict = await error_verdict(expression, seen, job.retries, documents) if expression else None
             result = self._failure(job, seen["error"])
             if verdict is not None:
                 verdict = dataclasses.replace(verdict, variables={**result, **verdict.variables})
@@ -323,13 +338,12 @@ class JobHandler:
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         seen = {**result, **seen}
-        retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
-        delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
+        retry = retry_for(error, job, backoff)
         seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
             message=sendable(mask.text(str(error))[:MAX_MESSAGE_LENGTH]),
-            retries=retries,
-            backoff=None if delay is None else waiting(delay),
+            retries=retry.retries,
+            backoff=retry.backoff,
             variables=seen,
             payload=payload,
             code=error.code,
@@ -368,7 +382,7 @@ def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _variables(job: Job) -> dict[str, Any]:
-    data = json.loads(job.variables or "{}")
+    data = _decode(job.variables or "{}")
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
     return data

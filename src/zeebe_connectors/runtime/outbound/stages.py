@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 from zeebe_connectors.config.secrets import Mask
 
@@ -42,21 +41,9 @@ class Stages:
         read = self.read or self.answered or self.ended
         called = self.called or self.answered or read
         answered = self.answered or called
-        moments = (self.began, read, called, answered, self.ended, delivered)
-        return tuple(max(0.0, end - begin) for begin, end in pairwise(moments))
-
-
-class _Timed(Protocol):
-    stages: Stages | None
-
-
-TimedT = TypeVar("TimedT", bound=_Timed)
-
-
-def timed(outcome: TimedT, stages: Stages) -> TimedT:
-    """Sets the stages of an outcome that was just made, which is cheaper than a copy, and returns it."""
-    outcome.stages = stages
-    return outcome
+        ended = self.ended
+        steps = (read - self.began, called - read, answered - called, ended - answered, delivered - ended)
+        return steps if min(steps) >= 0.0 else tuple([max(0.0, step) for step in steps])
 
 
 def recorded_data(data: object, response: object, mask: Mask) -> tuple[str, str]:

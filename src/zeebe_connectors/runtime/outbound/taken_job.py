@@ -11,7 +11,7 @@ from typing import TypeAlias
 from zeebe_connectors.runtime.gateway import Gateway
 from zeebe_connectors.runtime.outbound.outcome import Outcome
 from zeebe_connectors.sdk.context import Job
-from zeebe_connectors.sdk.deadlines import deadlines
+from zeebe_connectors.sdk.deadlines import Deadlines, deadlines
 
 Extend: TypeAlias = Callable[[float], Awaitable[Job]]
 """Extends the job to this many seconds from now; returns it with its new deadline or raises `GatewayError`."""
@@ -26,7 +26,7 @@ class TakenJob:
         outcome: The outcome to send instead of handling it, if already known.
     """
 
-    __slots__ = ("_gateway", "_is_armed", "began", "deadline", "ends", "expired", "job", "outcome", "task")
+    __slots__ = ("_gateway", "_watch", "began", "deadline", "ends", "expired", "job", "outcome", "task")
 
     def __init__(self, gateway: Gateway, job: Job, outcome: Outcome | None) -> None:
         self._gateway = gateway
@@ -39,20 +39,20 @@ class TakenJob:
         self.task: asyncio.Task[None] | None = None
         self.ends = 0.0
         """When the handler is cancelled, shortly before the deadline."""
-        self._is_armed = False
+        self._watch: Deadlines | None = None
 
     def arm(self) -> None:
         """Has the handler cancelled shortly before the deadline, so that a failure can still be sent."""
         left = self.deadline - time.monotonic()
         self.ends = self.deadline - min(1.0, 0.1 * left)
-        self._is_armed = True
-        deadlines().add(self)
+        self._watch = deadlines()
+        self._watch.add(self)
 
     def disarm(self) -> None:
         """Stops the timer: the handler is done."""
-        if self._is_armed:
-            self._is_armed = False
-            deadlines().remove(self)
+        if self._watch is not None:
+            self._watch.remove(self)
+            self._watch = None
 
     def expire(self) -> None:
         """Cancels the handler; see `Bounded`."""
@@ -65,7 +65,7 @@ class TakenJob:
         before = time.monotonic()
         await self._gateway.update_timeout(self.job.key, seconds)
         self.deadline = before + seconds
-        if self._is_armed:
+        if self._watch is not None:
             self.arm()
         self.job = replace(self.job, deadline=self.deadline)
         return self.job

@@ -14,7 +14,7 @@ from typing import Any
 
 from zeebe_connectors import feel
 from zeebe_connectors.feel import tree
-from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, source
+from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION
 from zeebe_connectors.sdk.context import Job
 
 _MAX_WARNED = 10_000
@@ -29,14 +29,14 @@ class UnmappedResponses:
     def __init__(self) -> None:
         self._warned: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def warn(self, job: Job, variables: Mapping[str, Any]) -> None:
+    def warn(self, job: Job, expression: str, variables: Mapping[str, Any]) -> None:
         """Logs one line for an element whose error expression cannot see what it reads.
 
         Args:
-            job: Its headers hold the expression.
+            job: Its element is warned about.
+            expression: Its error expression, without the `=`.
             variables: The variables that the result was mapped to; empty if the expression sees the whole result.
         """
-        expression = source(job.headers, ERROR_EXPRESSION)
         if not variables or _RESPONSE not in expression:
             return
         missing = [name for name in _requested(expression) if name not in variables]

@@ -37,6 +37,7 @@ from zeebe_connectors.runtime.log_fields import belongs_to
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.delivery import Delivery
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.retry import one_less
 from zeebe_connectors.runtime.outbound.slots import Slots
 from zeebe_connectors.runtime.outbound.taken_job import Extend, TakenJob
 from zeebe_connectors.sdk.context import Job
@@ -410,7 +411,8 @@ class Worker:
         belongs_to(job)
         started = time.perf_counter()
         try:
-            if taken.outcome is None and not await self._is_ours(taken):
+            is_late = taken.outcome is None and taken.deadline - taken.began <= self.activation.timeout / 2
+            if is_late and not await self._renewed(taken):
                 self._metrics.unanswered(job)
                 return
             outcome = taken.outcome or await self._outcome(taken)
@@ -438,13 +440,10 @@ class Worker:
             self._last_end = time.monotonic()
             self._free.give()
 
-    async def _is_ours(self, taken: TakenJob) -> bool:
+    async def _renewed(self, taken: TakenJob) -> bool:
         """Extends a job that waited in the stream to its full time; returns whether the job still exists."""
-        timeout = self.activation.timeout
-        if taken.deadline - time.monotonic() > timeout / 2:
-            return True
         try:
-            await taken.extend(timeout)
+            await taken.extend(self.activation.timeout)
         except GatewayError as error:
             if error.is_not_found:
                 logger.debug("job %d is gone", taken.job.key)
@@ -462,14 +461,12 @@ class Worker:
             if taken.task is not None:
                 taken.task.uncancel()
             message = "No answer within the job's time, so the connector was stopped."
-            return Fail(
-                f"{message} Shorten the timeouts of the task, or raise the job's.", retries=max(0, job.retries - 1)
-            )
+            return Fail(f"{message} Shorten the timeouts of the task, or raise the job's.", retries=one_less(job))
         except Exception as error:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
             message = f"The connector runtime encountered an unexpected {type(error).__name__}."
-            return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
+            return Fail(f"{message} See its log for job {job.key}.", retries=one_less(job))
         finally:
             taken.disarm()
 

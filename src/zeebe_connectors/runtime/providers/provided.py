@@ -30,7 +30,8 @@ ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
 _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a rotated one is soon used
 _MAX_PLANS = 2048
 _MAX_USERS = 100
-_SLOWING = frozenset({"429", "503"})
+_TOO_MUCH = "429"
+_SLOWING = frozenset({_TOO_MUCH, "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds of pause when a provider reports too many requests without saying for how long
 
@@ -134,6 +135,7 @@ class Use:
             delay = error.delay if isinstance(error, TransientError) else None
             if error.code in _SLOWING or delay is not None:
                 self._limit.hold(_PAUSE if delay is None else delay)
+        self._limit.ended(_failure_of(error))
         self._limit.leave()
 
     @asynccontextmanager
@@ -157,6 +159,13 @@ class Use:
 class _Ready:
     prepared: _Prepared
     use: Use
+
+
+def _failure_of(error: BaseException | None) -> str:
+    """The code of a failure that says something of the system and not of what was sent; empty otherwise."""
+    if isinstance(error, TransientError) and error.code != _TOO_MUCH:
+        return (error.code or "FAILED")[:64]
+    return "TIMEOUT" if isinstance(error, TimeoutError) else ""
 
 
 class Providers:
@@ -192,6 +201,8 @@ class Providers:
         self._referring: dict[tuple[Any, ...], bool] = {}
         self._limits: dict[str, Limit] = {}
         self._users: dict[str, set[str]] = {}
+        self.wanted_inactive: dict[str, tuple[float, float]] = {}
+        """By name of a provider that is switched off: when it was first and last wanted, in seconds since 1970."""
         self._closing: set[asyncio.Task[None]] = set()
 
     def use_again(self, key: _Key, data: dict[str, Any], custody: JobSecrets) -> Use | None:
@@ -311,9 +322,12 @@ class Providers:
                 f"provider: the connector {connector.name} takes no provider; remove the header {PROVIDER}",
             )
         if not provider.active:
+            now = time.time()
+            self.wanted_inactive[name] = self.wanted_inactive.get(name, (now, now))[0], now
             raise PermanentError(
                 "PROVIDER_INACTIVE", f"provider: {name} is switched off; ask the operator, or use another"
             )
+        self.wanted_inactive.pop(name, None)
         if provider.protocol not in connector.protocols:
             raise PermanentError(
                 "PROVIDER_MISMATCH",

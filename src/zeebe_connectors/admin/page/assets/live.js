@@ -15,6 +15,7 @@
   let lost = 0; // how often in a row connecting failed
   let again = 0; // when it is tried again
   let news = ""; // what stands in place of the state
+  const held = new Map(); // what regions show as soon as nobody is in them
 
   function address() {
     if (line.dataset.of) return line.dataset.of;
@@ -26,15 +27,20 @@
 
   function put(name, html) {
     if (name === "hello") {
-      if (html !== document.documentElement.dataset.version) news = "Another version runs now; load the page anew";
+      if (html !== document.documentElement.dataset.version) news = "Another version is running now; reload the page";
       return;
     }
     for (const region of document.querySelectorAll(`[data-live="${name}"]`)) {
-      // What somebody is in does not move under them; the next change brings it.
-      if (region.contains(document.activeElement) || region.querySelector("details[open]")) continue;
+      // What somebody is in does not move under them; it waits until they leave it.
+      held.delete(region);
+      if (region.contains(document.activeElement) || region.querySelector("details[open]")) {
+        held.set(region, html);
+        continue;
+      }
       region.innerHTML = html;
       localTimes(region);
       if (name === "title") document.title = `${region.textContent} · Zeebe Connectors`;
+      region.dispatchEvent(new Event("change", { bubbles: true })); // a box may have gone with it: the dock counts anew
     }
   }
 
@@ -71,7 +77,7 @@
     }
     if (stop !== ending) return; // paused, hidden, or begun anew meanwhile
     stop = null;
-    if (status === 429) news = "Not live: too many are looking";
+    if (status === 429) news = "Not live: too many pages are open";
     lost += 1;
     const wait = status === 429 ? 30 : Math.min(30, 2 ** (lost - 1));
     again = Date.now() + wait * 1000 * (0.75 + Math.random() / 2);
@@ -112,7 +118,7 @@
 
   button.addEventListener("click", () => {
     paused = !paused;
-    button.textContent = paused ? "Go on" : "Pause";
+    button.textContent = paused ? "Resume" : "Pause";
     if (paused) end();
     again = 0;
     if (!paused) run();
@@ -123,6 +129,10 @@
     if (document.hidden) end();
     else if (!paused && !stop) run();
   });
+
+  document.addEventListener("focusout", () => setTimeout(() => {
+    for (const [region, html] of [...held]) put(region.dataset.live, html);
+  }));
 
   line.hidden = false;
   if (!document.hidden) run();

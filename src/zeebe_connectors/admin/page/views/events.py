@@ -1,40 +1,46 @@
-"""The ledger, opened at what is in quarantine, and one event of it: original, try again, forget."""
+"""Draw the ledger's events, the quarantine first, and one event: original, retry, forget."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.events import (
     MAX_QUERY,
     NO_EVENT,
     NO_ORIGINAL,
-    Result,
+    ROWS,
+    STATES,
+    EventShown,
     check_data_shown,
     chosen,
     event_detail,
+    event_shown,
     events_shown,
     forget,
     original_of,
     retry,
 )
 from zeebe_connectors.admin.api.sources import watches_of
-from zeebe_connectors.admin.page.views.sources import address_of
+from zeebe_connectors.admin.page.views.sources import EVENT_STATES, address_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.runtime.ledger.protocol import MAX_SEARCHED
 from zeebe_connectors.sdk.errors import InputError
 
-WORDS = {"quarantined": "Quarantined", "retry": "To be tried again", "done": "Handed over", "ignored": "Passed over"}
+WORDS = {name: word for name, (_, word) in EVENT_STATES.items()}
 _log = logging.getLogger("zeebe_connectors.admin")
 
 
 async def some_events(visit: Visit) -> Drawn:
     """Draws `/events`."""
-    return await _list(visit, results=None, did="")
+    return await _list(visit)
 
 
 async def one_event(visit: Visit) -> Drawn:
@@ -49,6 +55,7 @@ async def one_event(visit: Visit) -> Drawn:
         "words": WORDS,
         "value": json.dumps([source, event]),
         "original": _original(source, event),
+        "address": event_address(source, event),
         "watched": watch is not None,
         "down": watch is not None and watch.status == "DOWN",
         "source_href": address_of(source),
@@ -58,7 +65,7 @@ async def one_event(visit: Visit) -> Drawn:
 
 
 def event_address(source: str, event: str) -> str:
-    """Where an event is shown."""
+    """Returns the address of an event."""
     return f"/events/{quote(source, safe='')}/{quote(event, safe='')}"
 
 
@@ -67,7 +74,7 @@ def _original(source: str, event: str) -> str:
 
 
 async def original(visit: Visit) -> web.StreamResponse:
-    """Hands the original of an event over, always as a download."""
+    """Returns the original of an event, always as a download."""
     check_data_shown(visit.runtime)
     data = await visit.runtime.ledger.original(visit.query.get("source", ""), visit.query.get("id", ""))
     if data is None:
@@ -82,75 +89,143 @@ async def retry_chosen(visit: Visit) -> Drawn | web.Response:
 
 
 async def forget_chosen(visit: Visit) -> Drawn | web.Response:
-    """Carries out `POST /events/forget`, once it is confirmed."""
+    """Carries out `POST /events/forget` after confirmation."""
     return await _act(visit, "forget")
 
 
 async def _act(visit: Visit, what: str) -> Drawn | web.Response:
+    given = _filter_of(visit)
     try:
         events = chosen([json.loads(text) for text in visit.form.get("event", [])])
     except (ValueError, RecursionError, InputError):
-        return await _list(visit, results=[], did="")
+        return see_other(_address(given, did=what, done="0", of="0"))
     if what == "forget" and visit.form.get("confirmed", [""])[0] != "yes":
         shown = [await _to_forget(visit, source, event) for source, event in events]
-        return Drawn("forget.html", {"events": shown}, "events")
+        values = {"events": shown, "query": urlencode(given, quote_via=quote), "back": _address(given)}
+        return Drawn("forget.html", values, "events")
     results = await (retry if what == "retry" else forget)(visit.runtime, events)
     visit.api.overview.refresh()
     done = sum(result["done"] for result in results)
     _log.info("page: %s: %s of %d events: %d done", visit.session.role.word, what, len(events), done)
     if what == "retry" and done and visit.form.get("from", [""])[0] == "event":
         return see_other(f"{event_address(*events[0])}?asked=yes")
-    return await _list(visit, results=results, did=what)
+    return see_other(_address(given, did=what, done=str(done), of=str(len(results))))
 
 
 async def _to_forget(visit: Visit, source: str, event: str) -> dict[str, str]:
-    """What is said of an event before it is forgotten."""
+    """What is shown of an event before it is forgotten."""
     known = await visit.runtime.ledger.find(source, event)
     title = known.title if known is not None and visit.runtime.settings.page_data != "none" else ""
     return {"source": source, "id": event, "title": title, "value": json.dumps([source, event])}
 
 
-async def _list(visit: Visit, *, results: list[Result] | None, did: str) -> Drawn:
+def _filter_of(visit: Visit) -> dict[str, str]:
+    """The part of the address that chooses events."""
     state = visit.query.get("state", "")
-    given = {
+    return {
         "state": state if state in WORDS else "quarantined",
         "source": visit.query.get("source", "")[:500],
         "q": visit.query.get("q", "")[:MAX_QUERY],
     }
 
-    def link(**changes: str) -> str:
-        query = {name: value for name, value in (given | changes).items() if value}
-        return f"/events?{urlencode(query, quote_via=quote)}"
 
+def _address(given: Mapping[str, str], **more: str) -> str:
+    query = {name: value for name, value in {**given, **more}.items() if value}
+    return f"/events?{urlencode(query, quote_via=quote)}"
+
+
+def _outcome(query: Mapping[str, str]) -> dict[str, Any] | None:
+    """What an action did, as the address says that it leads to; None where there was none."""
+    numbers = [int(text) for name in ("done", "of") if (text := query.get(name, "")).isdecimal() and len(text) < 4]
+    if query.get("did") not in {"retry", "forget"} or len(numbers) < 2:
+        return None
+    return {"did": query["did"], "done": numbers[0], "of": numbers[1]}
+
+
+def _row(visit: Visit, event: EventShown, given: Mapping[str, str], *, stays: bool) -> dict[str, Any]:
+    """One row of the list; those that do not stay in it say what became of them.
+
+    Args:
+        visit: The look.
+        event: What is known.
+        given: The filter.
+        stays: Whether it is as the list shows it.
+    """
+    source, identity = event["source"], event["id"]
+    digest = hashlib.blake2b(f"{source}\0{identity}".encode(errors="replace"), digest_size=6)
+    may = visit.session.role >= Role.OPERATOR
+    shape, word = EVENT_STATES.get(event["state"], ("retried", "On its way"))
+    again = event["state"] == "quarantined" and given["state"] != "quarantined"
+    return {
+        **event,
+        "value": json.dumps([source, identity]),
+        "href": event_address(source, identity),
+        "download": _original(source, identity),
+        "region": f"event-{digest.hexdigest()}",
+        "picks": may and given["state"] == "quarantined",
+        "may": may,
+        "stays": stays,
+        "shape": shape,
+        "word": "Quarantined again:" if again else word,
+    }
+
+
+async def _moved(visit: Visit, given: Mapping[str, str], top: float) -> dict[str, Mapping[str, Any]]:
+    """The rows of events that left the list after a time, by their regions: whoever looks at them sees where they went.
+
+    Args:
+        visit: The look.
+        given: The filter of the list.
+        top: When the newest event of the list changed last as it was drawn, in seconds since 1970.
+    """
+    titles = visit.runtime.settings.page_data != "none"
+    found: dict[str, Mapping[str, Any]] = {}
+    for state in STATES:
+        if state != given["state"]:
+            entries = await visit.runtime.ledger.entries(source=given["source"] or None, state=state, limit=ROWS)
+            rows = [_row(visit, event_shown(one, titles=titles), given, stays=False) for one in entries]
+            found |= {row["region"]: row for row in rows if row["updated"] > top}
+    return found
+
+
+async def _list(visit: Visit) -> Drawn:
+    given = _filter_of(visit)
     shown = await events_shown(visit.runtime, given | {"skip": visit.query.get("skip", "")})
-    rows = [
-        {
-            **event,
-            "value": json.dumps([event["source"], event["id"]]),
-            "href": event_address(event["source"], event["id"]),
-            "download": _original(event["source"], event["id"]),
-        }
-        for event in shown["events"]
-    ]
+    rows = [_row(visit, event, given, stays=True) for event in shown["events"]]
     counts = {str(name): count for name, count in shown["counts"].items()}
     groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         together = (str(row["source"]), str(row["reason"])) if given["state"] == "quarantined" else ("", "")
         groups.setdefault(together, []).append(row)
+    top = _seconds(visit.query.get("top", ""))
     values = {
         **shown,
         "events": rows,
         "groups": [
-            {"source": source, "reason": reason, "events": found, "href": link(source=source)}
+            {"source": source, "reason": reason, "events": found, "href": _address({**given, "source": source})}
             for (source, reason), found in groups.items()
         ],
         "given": given,
-        "segments": [(name, word, counts.get(name), link(state=name)) for name, word in WORDS.items()],
+        "segments": [
+            (name, word, counts.get(name), _address({**given, "state": name})) for name, word in WORDS.items()
+        ],
         "searched": MAX_SEARCHED,
-        "everything": link(q="", source=""),
-        "results": results,
-        "did": did,
-        "older": link(skip=str(shown["next"])) if shown["next"] else "",
-        "every_source": link(source=""),
+        "everything": _address({"state": given["state"]}),
+        "outcome": _outcome(visit.query),
+        "retried": _address({**given, "state": "retry", "q": ""}),
+        "older": _address(given, skip=str(shown["next"])) if shown["next"] else "",
+        "every_source": _address({**given, "source": ""}),
+        "query": urlencode(given, quote_via=quote),
+        "here_again": _address(given),
+        "top": max((row["updated"] for row in rows), default=0.0),
+        "newer": 0 if top is None else sum(row["updated"] > top for row in rows),
     }
-    return Drawn("events.html", values, "events")
+    moved = await _moved(visit, given, top) if top else {}
+    return Drawn("events.html", values, "events", rows=moved)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,10 +1,11 @@
-"""The jobs that the runtime remembers, and one of them."""
+"""Draw the jobs that the runtime remembers, and one of them."""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from zeebe_connectors.admin.api.jobs import SINCE, jobs_shown, tries_shown
+from zeebe_connectors.admin.api.jobs import SINCE, JobShown, jobs_shown, tries_shown
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.runtime.record import FAILED, OUTCOMES
 
@@ -15,15 +16,16 @@ WORDS = {
     "bpmn": "BPMN error",
     "completed": "Completed",
 }
-"""What outcomes are called."""
+"""Names of outcomes."""
 STEP_WORDS = {
     "inputs": "Inputs and secrets",
     "turn": "Waited for the usage rule",
     "call": "The connector's call",
     "expressions": "Result and error expression",
-    "delivery": "Told to the engine",
+    "delivery": "Sent to the engine",
 }
-"""What the stages of a job are called."""
+"""Names of a job's stages."""
+_AFTER_ALL_KEYS = 2**63
 _FILTERS = ("outcome", "connector", "process", "q", "since")
 
 
@@ -35,7 +37,11 @@ async def some_jobs(visit: Visit) -> Drawn:
         query = {name: value for name, value in (given | changes).items() if value}
         return "/jobs" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
-    shown = jobs_shown(visit.runtime.record, given | {name: visit.query.get(name, "") for name in ("before", "top")})
+    before, top = visit.query.get("before", ""), visit.query.get("top", "")
+    if top and not before:  # a stream: the rows are those that were the newest when the page was drawn
+        before = f"{top}-{_AFTER_ALL_KEYS}"
+    shown = jobs_shown(visit.runtime.record, given | {"before": before, "top": top})
+    rows = [_row(job) for job in shown["jobs"]]
     segments = [("", "All", sum(shown["counts"].values()), link(outcome=""))]
     segments += [
         (name, WORDS[name], shown["counts"][name], link(outcome=name))
@@ -46,6 +52,7 @@ async def some_jobs(visit: Visit) -> Drawn:
         "jobs.html",
         {
             **shown,
+            "jobs": rows,
             "given": {name: given.get(name, "") for name in _FILTERS},
             "segments": segments,
             "connectors": sorted({w.activation.worker.partition("@")[0] for w in visit.runtime.workers}),
@@ -62,7 +69,15 @@ async def some_jobs(visit: Visit) -> Drawn:
             "everything": "/jobs",
         },
         "jobs",
+        rows={row["region"]: row for row in rows if row["later"]},
     )
+
+
+def _row(job: JobShown) -> dict[str, Any]:
+    """One row of the list; one of a job that failed is a region of its own, since more may come of it."""
+    region = f"job-{job['key']}-{int(job['at'] * 1000)}" if job["outcome"] in FAILED else ""
+    later = WORDS[job["later"]["outcome"]] if job["later"] else ""
+    return {**job, "word": WORDS[job["outcome"]], "later_word": later, "region": region}
 
 
 async def one_job(visit: Visit) -> Drawn:

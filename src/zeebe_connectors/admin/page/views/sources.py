@@ -1,4 +1,4 @@
-"""The sources that are watched, one of them, and the test of its operation."""
+"""Draw the watched sources, and one of them with its test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.api.events import EventShown
 from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.config.secrets import Mask
@@ -20,6 +21,13 @@ from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.sdk.errors import ConnectorError
 
 WORDS = {"DOWN": "Down", "STARTING": "Starting", "STANDBY": "Standing by", "UP": "Up"}
+EVENT_STATES = {
+    "quarantined": ("quarantined", "Quarantined"),
+    "retry": ("retried", "To be tried again"),
+    "done": ("completed", "Handed over"),
+    "ignored": ("standby", "Passed over"),
+}
+"""Shapes and words for states of events in the ledger."""
 _MAX_VARIABLES = 20_000
 _log = logging.getLogger("zeebe_connectors.admin")
 
@@ -50,11 +58,11 @@ async def some_sources(visit: Visit) -> Drawn:
 
 async def one_source(visit: Visit) -> Drawn:
     """Draws `/sources/NAME`."""
-    return _one(visit, {"hours": "24", "tested": None, "trouble": "", "asked": visit.query.get("asked") == "yes"})
+    return await _one(visit, {"hours": "24", "tested": None, "trouble": "", "asked": visit.query.get("asked") == "yes"})
 
 
 async def tested_source(visit: Visit) -> Drawn:
-    """Carries out `POST /sources/NAME/test` and shows what came of it."""
+    """Carries out `POST /sources/NAME/test` and draws the result."""
     text = visit.form.get("hours", ["24"])[0][:10]
     name, mask = visit.params["name"], Mask()
     values: dict[str, object] = {"hours": text, "tested": None, "answer": "", "trouble": ""}
@@ -76,7 +84,7 @@ async def tested_source(visit: Visit) -> Drawn:
             row["variables"] = (await asyncio.to_thread(_json, row["variables"]))[:_MAX_VARIABLES]
         values["tested"], values["answer"] = found, answer_of(found["rows"], text, more=found["more"])
     _log.info("page: %s tested the source %s", visit.session.role.word, name[:200])
-    return _one(visit, values, status)
+    return await _one(visit, values, status)
 
 
 async def woken_source(visit: Visit) -> Drawn | web.Response:
@@ -88,18 +96,20 @@ async def woken_source(visit: Visit) -> Drawn | web.Response:
     except Refused as refused:
         if refused.status == 404:
             raise NotFound(refused.message) from None
-        return _one(visit, values | {"refused": refused.message}, refused.status)
+        return await _one(visit, values | {"refused": refused.message}, refused.status)
     _log.info("page: %s let the source %s look now", visit.session.role.word, name[:200])
     return see_other(f"{address_of(name)}?asked=yes")
 
 
-def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
+async def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
     name = visit.params["name"]
     watch = watches_of(visit.runtime).get(name)
     if watch is None:
         raise NotFound(f"No source named {name[:200]} is watched here (any more).")
+    last = await visit.api.last_events.of(name)
     shown = {
-        "source": source_detail(visit.runtime, watch),
+        "source": source_detail(visit.runtime, watch, last),
+        "last": None if last is None else [_event(event) for event in last],
         "words": WORDS,
         "address": address_of(name),
         "now": time.time(),
@@ -109,13 +119,19 @@ def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Drawn:
     return Drawn("source.html", shown | values, "sources", status)
 
 
+def _event(event: EventShown) -> dict[str, Any]:
+    """One of the last events, as its row shows it."""
+    shape, word = EVENT_STATES.get(event["state"], ("retried", "On its way"))
+    href = f"/events/{quote(event['source'], safe='')}/{quote(event['id'], safe='')}"
+    return {**event, "href": href, "shape": shape, "word": word}
+
+
 def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> str:
-    """The sentence that answers a test: how many of what came would be handed over, and to what."""
+    """Returns the summary of a test: how many events would be handed over, and to what."""
     if not rows:
         return f"Nothing of the last {hours} hours waits to be handed over"
-    came = (
-        f"{len(rows)}{' or more' if more else ''} {'event' if len(rows) == 1 else 'events'} of the last {hours} hours"
-    )
+    noun = "mail" if all(row.get("sender") for row in rows) else "event"
+    came = f"{len(rows)}{' or more' if more else ''} {noun}{'' if len(rows) == 1 else 's'} of the last {hours} hours"
     wanted = [row for row in rows if str(row["verdict"]).startswith(("starts ", "publishes "))]
     new = [row for row in wanted if not row["processed"]]
     if new:
@@ -131,13 +147,13 @@ def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> s
 
 
 def _doing(verdict: str) -> str:
-    """`starts order with key "7"` as what an event would do: `start order`."""
+    """Turns a verdict such as `starts order with key "7"` into `start order`."""
     verb, _, what = verdict.partition(" with key ")[0].partition(" ")
     return f"{verb.removesuffix('es') if verb == 'publishes' else verb.removesuffix('s')} {what}"
 
 
 def address_of(name: str) -> str:
-    """Where a source is shown."""
+    """Returns the address of a source."""
     return f"/sources/{quote(name, safe='')}"
 
 

@@ -1,0 +1,75 @@
+"""Note what zeep drops of a WSDL: enumerations, abstract types, who extends whom, documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import unescape
+
+from lxml import etree
+
+from zeebe_connectors.connectors.soap.namespaces import XSD
+from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, schemas_of
+
+_MAX_DOCUMENTATION = 10_000
+_HTML_TAG = re.compile(
+    r"<(script|style)\b.*?</\1>|<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL | re.IGNORECASE
+)
+
+
+@dataclass(slots=True)
+class Notes:
+    """What zeep drops: enumerations, abstract types, who extends whom, documentation."""
+
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    local_choices: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    abstract: set[str] = field(default_factory=set)
+    bases: dict[str, str] = field(default_factory=dict)
+    documentation: dict[str, str] = field(default_factory=dict)
+    operations: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def read(self, roots: Iterable[etree._Element]) -> None:
+        """Reads the documents of a WSDL."""
+        for root in roots:
+            schemas = schemas_of(root)
+            for found in schemas:
+                self._schema(found)
+            for port_type in root.iter(f"{{{WSDL}}}portType"):
+                for operation in port_type.findall(f"{{{WSDL}}}operation"):
+                    text = _words(operation.find(f"{{{WSDL}}}documentation"))
+                    self.operations[port_type.get("name") or "", operation.get("name") or ""] = text
+
+    def _schema(self, root: etree._Element) -> None:
+        space = root.get("targetNamespace") or ""
+        for item in root.iter(f"{{{XSD}}}simpleType"):
+            listed = item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
+            values = tuple(dict.fromkeys(value.get("value") or "" for value in listed))
+            if (name := item.get("name")) is not None:
+                self.choices[f"{{{space}}}{name}"] = values
+            else:
+                owner = item.getparent()
+                key = f"{{{space}}}{owner.get('name')}" if owner is not None else ""
+                self.local_choices[key] = values if self.local_choices.get(key, values) == values else None
+        for item in root.findall(f"{{{XSD}}}complexType"):
+            tag = f"{{{space}}}{item.get('name')}"
+            if item.get("abstract") in {"true", "1"}:
+                self.abstract.add(tag)
+            extension = item.find(f"{{{XSD}}}complexContent/*")
+            if extension is not None and ":" in (base := extension.get("base") or ""):
+                prefix, _, local = base.partition(":")
+                self.bases[tag] = f"{{{extension.nsmap.get(prefix, '')}}}{local}"
+            elif extension is not None and extension.get("base"):
+                self.bases[tag] = f"{{{extension.nsmap.get(None, space)}}}{extension.get('base')}"
+        for item in root.iter(f"{{{XSD}}}element"):
+            text = _words(item.find(f"{{{XSD}}}annotation/{{{XSD}}}documentation"))
+            if text and item.get("name"):
+                self.documentation.setdefault(f"{{{space}}}{item.get('name')}", text)
+
+
+def _words(element: etree._Element | None) -> str:
+    """The text of a documentation, without the HTML that tools write into it."""
+    if element is None:
+        return ""
+    text = _HTML_TAG.sub(" ", unescape("".join(element.itertext())[:_MAX_DOCUMENTATION]))
+    return " ".join(text.split())[:500]
