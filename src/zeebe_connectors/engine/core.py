@@ -29,7 +29,7 @@ from zeebe_connectors.engine.start_elements import check_start_elements
 from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
 _TIMERS_AT_ONCE = 100
-_MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop forever
+_MAX_RUN_SECONDS = 30.0  # a limit without a host, as a process may loop forever
 LATEST = -1
 
 
@@ -53,7 +53,7 @@ class Engine:
     ) -> None:
         self.store: Store = store or MemoryStore()
         self.identity = f"local-{uuid4()}"
-        """What tells this engine from one that begins anew: the keys of both are the same numbers."""
+        """Identifies this engine's state, because a fresh engine issues the same keys again."""
         self.clock = clock or Clock()
         self.changes = Changes()
         self.keys = Keys()
@@ -78,7 +78,7 @@ class Engine:
     # --- running
 
     def _after(self) -> None:
-        """Go on after a command."""
+        """Continue after a command."""
         if self.scheduler is not None:
             self.scheduler()
         else:
@@ -138,7 +138,7 @@ class Engine:
         self.changes.clock = True
         self._after()
 
-    # --- bookkeeping for the rooms
+    # --- bookkeeping for the other modules
 
     def touch(self, instance: ElementInstance) -> None:
         """Remember that an element instance has to be written."""
@@ -159,7 +159,7 @@ class Engine:
     def tell(
         self, kind: HappeningKind, key: int, instance: ElementInstance | None, data: dict[str, Any] | None = None
     ) -> None:
-        """Tell the observers what happened at an element."""
+        """Notify the observers of what happened at an element."""
         if instance is None:
             self.tell_of(kind, key, data=data)
             return
@@ -183,7 +183,7 @@ class Engine:
         element: Element | None = None,
         data: dict[str, Any] | None = None,
     ) -> None:
-        """Tell the observers what happened."""
+        """Notify the observers of what happened."""
         happening = Happening(
             kind,
             self.clock.now_ms(),
@@ -209,7 +209,7 @@ class Engine:
         begin: dict[str, Any] | None = None,
         correlation_key: str = "",
     ) -> ProcessInstance:
-        """Make an instance of a process; its first step is queued."""
+        """Create an instance of a process, and queue its first step."""
         process = ProcessInstance(self.keys.take(), definition, caller, self.clock.now_ms())
         process.correlation_key = correlation_key
         if correlation_key:
@@ -239,11 +239,11 @@ class Engine:
         self.finished.add(process)
 
     def on_end(self, key: int, callback: Callable[[ProcessInstance], None]) -> None:
-        """Call back once when an instance has ended."""
+        """Register a callback that is called once when an instance has ended."""
         self._awaited[key] = callback
 
     def no_longer_await(self, key: int) -> None:
-        """Forget a callback."""
+        """Remove that callback."""
         self._awaited.pop(key, None)
 
     # --- commands
@@ -275,7 +275,7 @@ class Engine:
             version: Its version; -1 for the latest.
             definition_key: Key of that exact version.
             variables: The first variables.
-            start_at: Ids of elements to begin before, instead of the none start event.
+            start_at: Ids of elements to start before, instead of the none start event.
             on_end: Called once when the instance has ended.
 
         Raises:
@@ -321,7 +321,7 @@ class Engine:
         return definition
 
     def cancel_instance(self, key: int) -> None:
-        """End a process instance, with all that it called.
+        """End a process instance with everything that it called.
 
         Raises:
             Rejection: There is none, or another process called it.
@@ -373,7 +373,7 @@ class Engine:
         self, kind: str, *, worker: str = "engine", timeout_ms: int = 60_000, max_jobs: int = 1,
         fetch: Sequence[str] = (),
     ) -> list[ActivatedJob]:  # fmt: skip
-        """Give a worker jobs of a type, if there are any now.
+        """Activate jobs of a type for a worker, if there are any now.
 
         Raises:
             Rejection: An argument is blank or less than 1.
@@ -395,7 +395,7 @@ class Engine:
         self, key: int, retries: int, message: str = "", *, backoff_ms: int = 0,
         variables: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """Fail a job: with retries it is tried again after the back-off, without it raises an incident.
+        """Fail a job: with retries left it is offered again after the back-off, without it raises an incident.
 
         Raises:
             Rejection: There is no such job, or it has failed already.
@@ -422,7 +422,7 @@ class Engine:
         self._after()
 
     def update_job_timeout(self, key: int, timeout_ms: int) -> None:
-        """Give a worker time until so many milliseconds from now.
+        """Set a job's timeout to so many milliseconds from now.
 
         Raises:
             Rejection: There is no such job, or no worker has it.
@@ -449,7 +449,7 @@ class Engine:
         """Publish a message that must be received now; return its key and the process instance's.
 
         Raises:
-            Rejection: It has no name, or nobody waits for it.
+            Rejection: It has no name, or no instance waits for it.
         """
         message, instance_key = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
         self._after()

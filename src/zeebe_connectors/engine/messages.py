@@ -45,7 +45,7 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        # By address, then by process, as each process receives a message once; then by the age of who waits.
+        # By address, then by process, as each process receives a message once; then in the order of opening.
         self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
@@ -85,7 +85,7 @@ class Messages:
         ]
 
     def correlate_buffered(self, subscription: Subscription) -> None:
-        """Give a new subscription the oldest buffered message for it, or all if it stays open."""
+        """Deliver the oldest buffered message for a new subscription, or all if it stays open."""
         now = self._engine.clock.now_ms()
         for message in list(self._by_address.get((subscription.name, subscription.correlation_key), {}).values()):
             if message.until_ms > now and self._give(message, subscription) and not subscription.repeats:
@@ -113,7 +113,7 @@ class Messages:
     def publish(
         self, name: str, correlation_key: str, variables: dict[str, Any], ttl_ms: int, message_id: str
     ) -> tuple[Message, int]:
-        """Deliver a message to all that wait for it, and buffer it; return it, and an instance that received it, or 0.
+        """Deliver a message to all waiting instances, and buffer it; return it, and an instance that received it, or 0.
 
         Raises:
             Rejection: It has no name, or its id is that of a message in the buffer.
@@ -157,7 +157,7 @@ class Messages:
         self._engine.agenda.add("message", message.key, message.until_ms)
 
     def expire(self, key: int) -> None:
-        """Drop a message from the buffer: its time is over."""
+        """Drop a message whose time is over from the buffer."""
         message = self.buffer.pop(key, None)
         if message is None:
             return

@@ -1,4 +1,4 @@
-"""Bounds what is parsed and written: how much of it there may be, and what is small enough for the event loop.
+"""Bound what is parsed and written: how much of it there may be, and what is small enough for the event loop.
 
 Whatever comes from outside is counted before it is built. What is small is handled at once; what is large goes to a
 thread, so that none of the loop's callbacks takes long; what is over its budget is an error that names the limit.

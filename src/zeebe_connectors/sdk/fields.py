@@ -1,4 +1,4 @@
-"""Describes input fields: hints for forms, secrets, and validation with one teachable error.
+"""Describe input fields: hints for forms, secrets, and validation with one teachable error.
 
 A connector's inputs are one `Model`. Its field types and defaults give validation, its docstrings give the
 descriptions and its `Hint`s the form. Wire names are camelCase (`read_timeout` is `readTimeout` in the diagram).

@@ -72,7 +72,7 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
                 while again._api.live.streams:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
             assert await page.get_by_text("the window is shut").count() == 0
-            await page.get_by_role("button", name="Go on").click()
+            await page.get_by_role("button", name="Resume").click()
             await page.get_by_text("the window is shut").wait_for()
             await page.goto(f"{running.base}/jobs")
             rows = page.locator("tbody tr")
@@ -144,7 +144,7 @@ async def test_what_takes_long_says_so_and_what_is_wrong_has_the_focus(start, tm
     async with looking(running, "/connectors/rest/try") as page:
         await page.get_by_label("Result expression").fill("= {")
         await page.get_by_label("It may change something outside").check()
-        await page.get_by_role("button", name="Do it once").click()
+        await page.get_by_role("button", name="Run once").click()
         await page.locator("#wrong, [role=alert]").first.wait_for()
         focus = "document.activeElement.matches('[aria-invalid=true], [role=alert]')"
         await page.wait_for_function(focus)
