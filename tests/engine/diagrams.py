@@ -7,6 +7,7 @@ Ids that begin with start, end, par, xor or ior are events and gateways of that 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape, quoteattr
@@ -25,6 +26,11 @@ HEAD = (
 )
 TERMINATE = "<bpmn:terminateEventDefinition/>"
 Pairs = Sequence[tuple[str | None, str]]
+
+
+def variables(job) -> dict[str, object]:
+    """Returns the variables that came with a job."""
+    return json.loads(job.variables)
 
 
 def attributes(values: dict[str, object]) -> str:

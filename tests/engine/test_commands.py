@@ -24,6 +24,7 @@ from tests.engine.diagrams import (
     sub,
     task,
     timer,
+    variables,
 )
 
 from zeebe_connectors.engine import RejectionCode, parse_variables
@@ -36,10 +37,6 @@ INVALID, NOT_FOUND, STATE, EXISTS = (
     RejectionCode.INVALID_STATE,
     RejectionCode.ALREADY_EXISTS,
 )
-
-
-def variables(job):
-    return json.loads(job.variables)
 
 
 def catcher(name="p", key="=k"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from tests.engine.diagrams import (
     TERMINATE,
@@ -30,13 +28,10 @@ from tests.engine.diagrams import (
     task,
     throw,
     timer,
+    variables,
 )
 
 from zeebe_connectors.engine import RejectionCode, finished
-
-
-def variables(job):
-    return json.loads(job.variables)
 
 
 def test_conditions_are_tried_in_the_order_of_the_xml(bench) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -23,13 +22,10 @@ from tests.engine.diagrams import (
     sub,
     task,
     timer,
+    variables,
 )
 
 from zeebe_connectors.engine import RejectionCode
-
-
-def variables(job):
-    return json.loads(job.variables)
 
 
 def test_one_task(bench) -> None:

@@ -22,13 +22,10 @@ from tests.engine.diagrams import (
     sub,
     task,
     timer,
+    variables,
 )
 
 from zeebe_connectors.engine import Rejection, RejectionCode
-
-
-def variables(job):
-    return json.loads(job.variables)
 
 
 def test_a_result_rises_to_the_nearest_scope_that_has_the_name(bench) -> None:

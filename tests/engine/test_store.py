@@ -25,6 +25,7 @@ from tests.engine.diagrams import (
     sub,
     task,
     timer,
+    variables,
 )
 
 from zeebe_connectors.engine import Clock, Engine, RejectionCode, SqliteStore, StoreError
@@ -48,10 +49,6 @@ def bench(tmp_path):
     made = Killed(tmp_path / "state" / "engine.db")
     yield made
     made.engine.close()
-
-
-def variables(job):
-    return json.loads(job.variables)
 
 
 def test_several_definitions_and_versions(bench) -> None:

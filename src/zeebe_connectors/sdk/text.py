@@ -1,4 +1,13 @@
-"""Make text with JSON's escapes encodable as UTF-8."""
+"""Make text with JSON's escapes encodable as UTF-8, and tell character sets from Python's other codecs."""
+
+from __future__ import annotations
+
+from codecs import CodecInfo
+
+_NOT_CHARACTER_SETS = frozenset(
+    ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem")
+)
+"""Codecs that are slow by design, unescape code, depend on the machine or decode nothing."""
 
 
 def sendable(text: str) -> str:
@@ -10,3 +19,8 @@ def sendable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def is_character_set(codec: CodecInfo) -> bool:
+    """Whether a codec, looked up under a name that somebody else sent, decodes text."""
+    return bool(getattr(codec, "_is_text_encoding", True)) and codec.name.replace("-", "_") not in _NOT_CHARACTER_SETS

@@ -12,6 +12,8 @@ import re
 from email.message import Message
 from functools import lru_cache
 
+from zeebe_connectors.sdk.text import is_character_set
+
 _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -21,8 +23,6 @@ _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 )
 _FIRST_OF_MARKS = {mark[:1] for mark, _ in _MARKS}
 _COMMENT = re.compile(rb"<!--.*?(?:-->|$)", re.DOTALL)
-_NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
-"""Python codecs that are not character sets."""
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _META = re.compile(rb"""<meta\s[^>]{0,200}?\bcharset\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
 _META_WITHIN = 1024
@@ -105,9 +105,7 @@ def codec(label: str) -> str | None:
         known = codecs.lookup(_ALIASES.get(label, label))
     except (LookupError, ValueError):
         return None
-    if not getattr(known, "_is_text_encoding", True) or known.name.replace("-", "_") in _NO_CHARSETS:
-        return None
-    return _WIDER.get(known.name, known.name)
+    return _WIDER.get(known.name, known.name) if is_character_set(known) else None
 
 
 def named_for_writing(content_type: str) -> str | None:

@@ -41,7 +41,6 @@ MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than the runtime allows a client for closing
 _HEAD_LIMIT = 64 * 1024
-_MIN_MASKED = 4
 _MAX_TARGETS = 512
 """URLs of which one client remembers that they may be called."""
 _LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
@@ -387,10 +386,8 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
     if response.status < 400:
         return response
     for shown in _credentials(request, signed):
-        if len(shown) >= _MIN_MASKED:
+        if response.mask(shown):
             custody.learn(shown)
-            response.body = response.body.replace(shown.encode(), b"***")
-            response.headers = [(known, text.replace(shown, "***")) for known, text in response.headers]
     return response
 
 

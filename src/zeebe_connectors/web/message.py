@@ -21,6 +21,7 @@ _PORTS = {"http": 80, "https": 443}
 _CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_MIN_MASKED = 4
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _FIELD_VALUE = re.compile(r"[^\r\n\0]*")
 
@@ -85,6 +86,18 @@ class HttpResponse:
     def origin(self) -> str:
         """Scheme, host and port that answered."""
         return origin_of(self.url)
+
+    def mask(self, secret: str) -> bool:
+        """Masks a text in body and headers.
+
+        Returns:
+            False if the text is too short: it would mask parts of ordinary words too.
+        """
+        if len(secret) < _MIN_MASKED:
+            return False
+        self.body = self.body.replace(secret.encode(), b"***")
+        self.headers = [(known, text.replace(secret, "***")) for known, text in self.headers]
+        return True
 
 
 def origin_of(url: str) -> str:

@@ -201,7 +201,7 @@ def _filter(place: Place) -> dict[str, str]:
 
 
 def _provider_items(runtime: Runtime) -> list[AttentionItem]:
-    """Remote systems that fail, cannot be used, are switched off, asked to be left alone, or get more than they may."""
+    """Remote systems that fail, cannot be used, are switched off, asked for a pause, or get more than they may."""
     providers = runtime.services.providers
     if providers is None:
         return []

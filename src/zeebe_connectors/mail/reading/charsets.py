@@ -11,6 +11,8 @@ import codecs
 import contextlib
 import re
 
+from zeebe_connectors.sdk.text import is_character_set
+
 _LABELS = {
     "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8 utf8mb4 utf",
     "cp866": "866 cp866 csibm866 ibm866",
@@ -59,9 +61,6 @@ _LABELS = {
     "utf-16": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
     "utf-7": "utf-7 unicode-1-1-utf-7 x-unicode-2-0-utf-7",
 }
-_NOT_CHARACTER_SETS = {  # Python codecs that are slow by design, unescape code or do not decode text
-    "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem",
-}  # fmt: skip
 _STATEFUL = {"iso2022-jp", "iso2022-kr", "iso2022-cn", "hz", "utf-7"}
 _MAX_CAREFUL = 512 * 1024
 """Maximum bytes of a text that is read character by character; Python's codecs read longer ones far faster."""
@@ -97,9 +96,7 @@ def codec_of(label: str | None) -> str | None:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return None
-    if not getattr(info, "_is_text_encoding", True) or info.name.replace("_", "-") in _NOT_CHARACTER_SETS:
-        return None
-    return name
+    return name if is_character_set(info) else None
 
 
 def is_stateful(codec: str) -> bool:

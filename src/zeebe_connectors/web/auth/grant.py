@@ -36,7 +36,6 @@ ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
 
 _SECRET_FIELDS = ("assertion", "client_assertion", "client_secret", "password", "refresh_token")
-_MIN_MASKED = 4
 _MAX_FORM = 64 * 1024
 
 
@@ -154,9 +153,9 @@ async def ask_as_client(
 
 def _mask(response: HttpResponse, secrets: Iterable[str]) -> None:
     """Masks secrets that a refusal repeats."""
-    for secret in secrets:
-        if response.status >= 400 and len(secret) >= _MIN_MASKED:
-            response.body = response.body.replace(secret.encode(), b"***")
+    if response.status >= 400:
+        for secret in secrets:
+            response.mask(secret)
 
 
 def audience_of(audience: str) -> dict[str, str]:
