@@ -249,7 +249,7 @@ async def test_what_can_be_done_is_done_by_pressing_it(tmp_path):
         await page.get_by_label("Address of the WSDL").fill(world.service.url("/orders.wsdl"))
         await page.get_by_role("button", name="Read it").click()
         await page.get_by_role("checkbox").first.check()
-        await page.get_by_role("button", name="Inputs of those").click()
+        await page.get_by_role("button", name="Inputs of the chosen").click()
         async with page.expect_download() as waiting:
             await page.get_by_role("button", name=re.compile("^Get ")).click()
         assert (await waiting.value).suggested_filename.startswith("soap-orders")
