@@ -158,11 +158,17 @@ class Queries:
         running = self._engine.instances.get(key)
         return running or next((process for process in self._engine.finished if process.key == key), None)
 
-    def instances(self, *, running: bool | None = None) -> list[InstanceView]:
-        """Return process instances by key: the running ones, and the last thousand that ended."""
+    def instances(self, *, running: bool | None = None, paths: bool = True) -> list[InstanceView]:
+        """Return process instances by key: the running ones, and the last thousand that ended.
+
+        Args:
+            running: True: only those that run; False: only those that ended.
+            paths: Whether to tell their paths, which may be long.
+        """
         found = [process for process in self._processes() if running is None or (process.ended_ms == 0) == running]
         stopped = self._stopped()
-        return [self._instance(process, stopped) for process in sorted(found, key=lambda process: process.key)]
+        found.sort(key=lambda process: process.key)
+        return [self._instance(process, stopped, paths=paths) for process in found]
 
     def _stopped(self) -> set[int]:
         """Return the keys of the process instances that have an incident."""
@@ -173,7 +179,7 @@ class Queries:
         process = self._process(key)
         return self._instance(process, self._stopped()) if process is not None else None
 
-    def _instance(self, process: ProcessInstance, stopped: set[int]) -> InstanceView:
+    def _instance(self, process: ProcessInstance, stopped: set[int], *, paths: bool = True) -> InstanceView:
         definition, caller = process.definition, process.caller
         return InstanceView(
             key=process.key,
@@ -188,7 +194,7 @@ class Queries:
             parent_instance_key=caller.process.key if caller is not None else 0,
             parent_element_instance_key=caller.key if caller is not None else 0,
             has_incident=process.key in stopped,
-            path=tuple(visit.element.id for visit in process.path if visit.element.parent is not None),
+            path=tuple(visit.element.id for visit in process.path if visit.element.parent is not None) if paths else (),
         )
 
     def element_instances(self, instance_key: int | None = None) -> list[VisitView]:

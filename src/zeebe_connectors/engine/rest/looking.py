@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
@@ -56,9 +57,15 @@ class Looking:
             web.get("/v2/process-instances/{key}/call-hierarchy", self._callers),
         ]
         found += _routes(
-            "process-instances", queries.instances, items.instance, items.INSTANCE_FIELDS, instance_filters(queries)
+            "process-instances",
+            partial(queries.instances, paths=False),
+            items.instance,
+            items.INSTANCE_FIELDS,
+            instance_filters(queries),
         )
-        found += _routes("element-instances", queries.element_instances, items.element, items.ELEMENT_FIELDS)
+        found += _routes(
+            "element-instances", queries.element_instances, items.element, items.ELEMENT_FIELDS, inside=True
+        )
         found += _routes("jobs", queries.jobs, items.job, items.JOB_FIELDS)
         found += _routes("incidents", queries.incidents, items.incident, items.INCIDENT_FIELDS)
         return found
@@ -180,7 +187,7 @@ class Looking:
     async def _variables(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         whole = request.query.get("truncateValues", "true").lower() == "false"
-        shown = [items.variable(view, whole=whole) for view in self._queries.variables()]
+        shown = [items.variable(view, whole=whole) for view in self._queries.variables(_wanted_instance(body))]
         return web.json_response(search(shown, body, key="variableKey", fields=items.VARIABLE_FIELDS))
 
     async def _variable(self, request: web.Request) -> web.Response:
@@ -193,6 +200,13 @@ class Looking:
         return web.json_response(items.variable(view, whole=True))
 
 
+def _wanted_instance(body: Mapping[str, object]) -> int | None:
+    """Return the process instance that a search is limited to, so that nothing else has to be looked at."""
+    filters = body.get("filter")
+    key = filters.get("processInstanceKey") if isinstance(filters, dict) else None
+    return int(key) if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 20 else None
+
+
 def _must_be_flag(place: str, wanted: object) -> None:
     if not isinstance(wanted, bool):
         raise bad(f"{place} must be true or false")
@@ -200,18 +214,24 @@ def _must_be_flag(place: str, wanted: object) -> None:
 
 def _routes(
     path: str,
-    views: Callable[[], Iterable[V]],
+    views: Callable[..., Iterable[V]],
     show: Callable[[V], Item],
     fields: Sequence[str],
     special: Mapping[str, Special] | None = None,
+    *,
+    inside: bool = False,
 ) -> list[web.RouteDef]:
-    """Return the routes that search a kind of item and get one; an item's key is its first field."""
+    """Return the routes that search a kind of item and get one; an item's key is its first field.
+
+    `inside`: they are inside process instances, and `views` takes the key of one.
+    """
     key = fields[0]
     what = path.removesuffix("s").replace("-", " ").title()
 
     async def search_them(request: web.Request) -> web.Response:
         body = await body_of(request)
-        return web.json_response(search(map(show, views()), body, key=key, fields=fields, special=special))
+        found = views(_wanted_instance(body)) if inside else views()
+        return web.json_response(search(map(show, found), body, key=key, fields=fields, special=special))
 
     async def get_one(request: web.Request) -> web.Response:
         wanted = str(key_in(request))
