@@ -70,7 +70,7 @@ class Scene:
     """Jobs per second once all are completed, else 0."""
 
 
-def _stat(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -114,19 +114,25 @@ class Target:
             return bytes(answer.read())
 
 
+def ours(scene: Scene, secret: str = "bench") -> tuple[list[str], dict[str, str]]:
+    """How to start our runtime: its command and what to add to its environment.
+
+    Args:
+        scene: Where its jobs are.
+        secret: The value of the secret `BENCH`.
+    """
+    settings = {
+        "ZEEBE_ADDRESS": scene.address,
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": str(scene.slots),
+        "ZEEBE_CONNECTORS_PORT": "0",
+        "SECRET_BENCH": secret,
+    }
+    return [str(Path(sys.executable).with_name("zeebe-connectors")), "run"], settings
+
+
 def workers(chosen: Sequence[str]) -> dict[str, Callable[[Scene], tuple[list[str], dict[str, str]]]]:
     """By name, how to start each worker: its command and what to add to its environment."""
     python = sys.executable
-    command = Path(python).with_name("zeebe-connectors")
-
-    def ours(scene: Scene) -> tuple[list[str], dict[str, str]]:
-        settings = {
-            "ZEEBE_ADDRESS": scene.address,
-            "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": str(scene.slots),
-            "ZEEBE_CONNECTORS_PORT": "0",
-            "SECRET_BENCH": "bench",
-        }
-        return [str(command), "run"], settings
 
     def bare(file: str) -> Callable[[Scene], tuple[list[str], dict[str, str]]]:
         return lambda scene: ([python, str(HERE / "workers" / file), scene.address, TYPE, str(scene.slots)], {})
@@ -162,27 +168,47 @@ def _build_go() -> str | None:
 
 def measure(start: Callable[[Scene], tuple[list[str], dict[str, str]]], scene: Scene, target: Target) -> Figures:
     """Runs one worker through one scene."""
-    command, more = start(scene)
     target.reset()
+    cpu_when_warm = first = 0.0
+    warm = 0
+
+    def look(pid: int) -> None:
+        nonlocal cpu_when_warm, first, warm
+        if warm:
+            return
+        stats = target.stats()
+        first = stats["first"]
+        if stats["count"] >= scene.jobs * WARM:
+            cpu_when_warm, warm = cpu_of(pid), int(target.stats()["count"])
+
+    with at_work(start(scene), scene, look) as (pid, rate, began):
+        cpu = cpu_of(pid) - cpu_when_warm
+        return Figures(rate, cpu / (scene.jobs - warm) * 1000, _peak(pid), first - began)
+
+
+@contextlib.contextmanager
+def at_work(
+    started: tuple[Sequence[str], Mapping[str, str]], scene: Scene, look: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[int, float, float]]:
+    """Runs a worker until all jobs are done; gives its process's number, the jobs per second, and when it began.
+
+    Args:
+        started: Its command, and what to add to its environment.
+        scene: Its jobs.
+        look: Called on and on with its process's number while it works.
+    """
+    command, more = started
     with tempfile.TemporaryDirectory() as directory, (Path(directory) / "log").open("w+") as log:
         began = time.monotonic()
-        environment = {**os.environ, **more}
-        with process(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT) as worker:
-            cpu_when_warm = first = 0.0
-            warm = 0
-            ends = began + 60 + scene.jobs / 20
+        ends = began + 120 + scene.jobs / 10
+        with process(command, cwd=directory, env={**os.environ, **more}, stdout=log, stderr=log) as worker:
             while not (rate := scene.done()):
                 if worker.poll() is not None or time.monotonic() > ends:
                     log.seek(0)
-                    raise SystemExit(f"{command[0]} did not finish: {target.stats()}\n{log.read()[-3000:]}")
-                if not warm:
-                    stats = target.stats()
-                    first = stats["first"]
-                    if stats["count"] >= scene.jobs * WARM:
-                        cpu_when_warm, warm = _stat(worker.pid), int(target.stats()["count"])
-                time.sleep(0.05 if first else 0.01)
-            cpu = _stat(worker.pid) - cpu_when_warm
-            return Figures(rate, cpu / (scene.jobs - warm) * 1000, _peak(worker.pid), first - began)
+                    raise SystemExit(f"{command[0]} did not finish:\n{log.read()[-3000:]}")
+                look(worker.pid)
+                time.sleep(0.02)
+            yield worker.pid, rate, began
 
 
 # The scenes

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import resource
 import statistics
 import subprocess
@@ -24,8 +23,8 @@ import time
 from pathlib import Path
 
 import psycopg
-from run import HERE, Scene, gateway_scene, process
-from run import _stat as cpu_of
+from run import HERE, Scene, at_work, cpu_of, gateway_scene
+from run import ours as our_runtime
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -151,13 +150,7 @@ def started(name: str, scene: Scene, url: str, statement: str) -> tuple[list[str
         file = HERE / "workers" / "stubs_psycopg.py"
         text = statement.format("%(id)s")
         return [sys.executable, str(file), scene.address, KIND, str(scene.slots), url, str(CONNECTIONS), text], {}
-    settings = {
-        "ZEEBE_ADDRESS": scene.address,
-        "CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE": str(scene.slots),
-        "ZEEBE_CONNECTORS_PORT": "0",
-        "SECRET_BENCH": PASSWORD,
-    }
-    return [str(Path(sys.executable).with_name("zeebe-connectors")), "run"], settings
+    return our_runtime(scene, PASSWORD)
 
 
 def measure(name: str, url: str, statement: str, operation: str, jobs: int, slots: int) -> tuple[float, float]:
@@ -167,18 +160,9 @@ def measure(name: str, url: str, statement: str, operation: str, jobs: int, slot
     result = "rows" if operation == "query" else "affected"
     with (
         gateway_scene(KIND, inputs, f"={{{result}: response.{result}}}", jobs, slots) as scene,
-        tempfile.TemporaryDirectory() as directory,
-        (Path(directory) / "log").open("w+") as log,
+        at_work(started(name, scene, url, statement), scene) as (pid, rate, _),
     ):
-        command, more = started(name, scene, url, statement)
-        ends = time.monotonic() + 120 + jobs / 10
-        with process(command, cwd=directory, env={**os.environ, **more}, stdout=log, stderr=log) as worker:
-            while not (rate := scene.done()):
-                if worker.poll() is not None or time.monotonic() > ends:
-                    log.seek(0)
-                    raise SystemExit(f"{name} did not finish:\n{log.read()[-3000:]}")
-                time.sleep(0.05)
-            return rate, cpu_of(worker.pid) / jobs * 1000
+        return rate, cpu_of(pid) / jobs * 1000
 
 
 def workers(url: str, jobs: int, rounds: int, slots: int) -> bool:

@@ -39,6 +39,7 @@ ONE_PLACE = {
 EXCEPTIONS = {
     ("engine", "pyzeebe"): "the local engine serves the gateway's protocol with pyzeebe's stubs, in engine/gateway.py",
     ("engine", "grpc"): "see above",
+    ("connectors", "psycopg"): "the connector sql runs PostgreSQL's statements on it, in connectors/sql/postgres.py",
 }
 
 

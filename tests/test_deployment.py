@@ -40,6 +40,22 @@ def test_the_stack_publishes_on_loopback_only_and_names_what_it_builds() -> None
     copied = [line.split()[1:-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]
     for name in (name for names in copied for name in names if not name.startswith("--") and not name.startswith("/")):
         assert (ROOT / name).exists(), f"the Dockerfile copies {name}, which is not there"
+        assert f"!{name}" in (ROOT / ".dockerignore").read_text().split(), f"{name} would not be sent to the build"
+
+
+def test_what_runs_from_our_image_may_do_no_more_than_it_needs() -> None:
+    """And each service's health is its own: the image's check asks for the runtime's."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    ours = {name: service for name, service in services.items() if "build" in service}
+    assert set(services) - set(ours) == {"zeebe"}
+    for name, service in ours.items():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["image"] == "zeebe-connectors:local"
+        assert "healthcheck" in service or name == "connectors", f"{name} would be asked for the runtime's health"
+    waits = ours["connectors"]["depends_on"]
+    assert waits["mail"]["condition"] == "service_healthy"
 
 
 def test_the_image_has_what_every_connector_may_need() -> None:

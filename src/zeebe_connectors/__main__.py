@@ -1,4 +1,4 @@
-"""Runs the command `zeebe-connectors` as `python -m zeebe_connectors`."""
+"""Run the command `zeebe-connectors` as `python -m zeebe_connectors`."""
 
 from zeebe_connectors.cli.main import main
 

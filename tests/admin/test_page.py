@@ -423,6 +423,16 @@ def test_no_asset_asks_another_host():
         assert not re.search(r"""(?:src|href|action|poster|data)=["']?(?:https?:)?//|url\(""", text), file.name
 
 
+def test_what_folds_stands_in_no_paragraph_and_a_boxs_words_stay_together():
+    """Browsers end a paragraph at what folds; and parts of a label of boxes would be columns of their own."""
+    place = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
+    for file in place.glob("*.html"):
+        text = file.read_text("utf-8")
+        assert not re.search(r"<p\b[^>]*>(?:(?!</p>).)*\| clipped", text, re.DOTALL), file.name
+        for label in re.findall(r'<label class="check[^>]*>(.*?)</label>', text, re.DOTALL):
+            assert re.fullmatch(r"<input .*?> <span>.*</span>", label, re.DOTALL), (file.name, label)
+
+
 def test_text_from_outside_turns_nothing_around_it():
     assert visible("a\u202eb") == "<bdi>a[U+202E]b</bdi>"
     assert "<b>" not in visible("<b>")

@@ -168,10 +168,9 @@ class World:
             counted.answered(job, outcome, 0.1)
         if self._jobs:
             self.gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}", "note": "HIDDEN"}, retries=1)
-        for number in range(self._quarantined):
-            await self.runtime.ledger.quarantine(
-                "box", f"id/{number}", alias=None, reason=f"cannot be read {word}", title=word, original=b"From: x"
-            )
+        given = {"alias": None, "reason": f"cannot be read {word}", "title": word, "original": b"From: x"}
+        quarantine = self.runtime.ledger.quarantine
+        await asyncio.gather(*(quarantine("box", f"id/{number}", **given) for number in range(self._quarantined)))
         for number in range(self._providers):
             await self._provider(f"erp{number or ''}")
         async with asyncio.timeout(60):

@@ -32,7 +32,7 @@ from tests.engine.diagrams import (
     timer,
 )
 
-from zeebe_connectors.engine import RejectionCode
+from zeebe_connectors.engine import RejectionCode, finished
 
 
 def variables(job):
@@ -454,3 +454,20 @@ def test_what_is_refused_says_that_a_cluster_may_run_it(bench) -> None:
     )
     assert "Element: th\n    - ERROR: " in text
     assert "a cluster may run this; the local engine cannot" in text
+
+
+def test_what_ended_is_kept_within_a_bound(bench, monkeypatch) -> None:
+    """Of long paths fewer are kept, so that a process with a loop does not fill the memory."""
+    monkeypatch.setattr(finished, "MAX_INSTANCES", 20)
+    monkeypatch.setattr(finished, "MAX_VISITS", 400)
+    flow = "start > xor1 > s > xor2; xor2 > xor1 {=n < 30}; xor2 > end {default}"
+    bench.deploy(process("p", flow, script("s", "=n + 1", "n")))
+    bench.deploy(process("short"))
+    keys = [bench.create(n=0) for _ in range(6)]
+    passed = len(bench.path(keys[-1]))
+    kept = [view.key for view in bench.engine.queries.instances()]
+    assert kept == keys[-(400 // (passed + 1)) :]
+    bench.create(n=-200)  # longer than all may be
+    assert len(bench.engine.queries.instances()) == 1
+    shorts = [bench.create("short") for _ in range(21)]
+    assert [view.key for view in bench.engine.queries.instances()] == shorts[1:]

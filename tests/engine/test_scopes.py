@@ -198,6 +198,21 @@ def test_the_collection_must_be_a_list(bench, value) -> None:
     assert bench.ended(key)
 
 
+@pytest.mark.parametrize("written", [5, [], {"a": 1}, None])
+def test_an_output_collection_that_another_element_writes_to_is_an_incident(bench, written) -> None:
+    """As above: it is a local variable of the body, so a result of this name lands there."""
+    bench.deploy(process("p", "start > a > end", task("a", loop=multi("=[1, 2]", "x", "all", "=r"))))
+    key = bench.create()
+    first, second = bench.jobs("a", 2)
+    bench.complete(first, all=written)
+    incident = bench.incident()
+    assert (incident.type, "'all'" in incident.message) == ("EXTRACT_VALUE_ERROR", True)
+    bench.set(incident.element_instance_key, all=[None, None])
+    bench.resolve()
+    bench.complete(second, r=2)
+    assert bench.result(key) == {"all": [None, 2]}
+
+
 def test_mappings_of_a_multi_instance_activity_are_those_of_its_instances(bench) -> None:
     """components/modeler/bpmn/multi-instance, variable mappings: an output mapping may write the output element."""
     looped = task(

@@ -197,6 +197,20 @@ def test_buffered_messages_and_their_ids(bench) -> None:
     bench.publish("m", "a", ttl=1, message_id="1")
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_those_who_wait_the_oldest_gets_the_message(bench, killed) -> None:
+    """Also one that an incident held up; and after a restart it is the same one."""
+    bench.deploy(process("p", "start > m > t > end", catch("m", on_message("m")), task("t"), roots=message("m", "=k")))
+    held = bench.create()
+    bench.create(k="a")
+    bench.set(held, k="a")
+    bench.resolve()
+    if killed:
+        bench.kill()
+    bench.publish("m", "a")
+    assert bench.job("t").process_instance_key == held
+
+
 def test_open_message_subscriptions(bench) -> None:
     bench.deploy(
         process(

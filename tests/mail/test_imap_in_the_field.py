@@ -7,8 +7,13 @@ from contextlib import suppress
 
 import pytest
 
-from zeebe_connectors import ConnectorError, PermanentError
+from zeebe_connectors import ConnectorError, PermanentError, Secret, TransientError
 from zeebe_connectors.mail.imap import ImapSession
+from zeebe_connectors.mail.imap_protocol import ConnectionLost
+from zeebe_connectors.mail.pop3 import Pop3Session
+from zeebe_connectors.mail.settings import PasswordLogin
+from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.testing.servers.listener import TaskServer
 
 
 class Scripted:
@@ -169,3 +174,91 @@ async def test_idle_that_the_server_ends_by_itself_is_over(answer):
         await session.search("ALL")
         assert not await asyncio.wait_for(session.idle(30), 5)
         await session.noop()
+
+
+class FirstLine(TaskServer):
+    """Says this and then waits."""
+
+    def __init__(self, said: bytes) -> None:
+        super().__init__()
+        self.said = said
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with self.listed(), suppress(ConnectionError, asyncio.CancelledError):
+            writer.write(self.said)
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "spoken"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP"),
+        (b"220 mail.example.com ESMTP Postfix\r\n", "speaks SMTP,"),
+        (b"220 ProFTPD Server ready.\r\n", "speaks FTP"),
+        (b"220-welcome\r\n", "speaks SMTP or FTP"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "speaks SSH"),
+        (b'"IMPLEMENTATION" "Dovecot Pigeonhole"\r\n', "speaks ManageSieve"),
+        (b"* OK IMAP4rev1 ready\r\n", "speaks IMAP, not POP3"),
+        (b"+OK ready\r\n", "speaks POP3, not IMAP"),
+        (bytes.fromhex("15030300020246"), "choose TLS as security"),
+        (bytes.fromhex("160303007a0200007603"), "choose TLS as security"),
+    ],
+)
+async def test_a_port_of_another_protocol_is_called_so(said, spoken):
+    """Whichever of the two somebody wanted there."""
+    wanted = {"IMAP": ImapSession, "POP3": Pop3Session}
+    async with FirstLine(said) as server:
+        for name, session in wanted.items():
+            if not spoken.startswith(f"speaks {name},"):
+                with pytest.raises(TransientError, match=spoken):
+                    await session.connect("127.0.0.1", server.port, "none")
+
+
+async def reads(server: Scripted) -> bytes | None:
+    async with server as session:
+        await session.login("u", "p")
+        await session.select("INBOX")
+        (mail,) = await session.fetch([5])
+        return mail.body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "* 2 EXPUNGE\n* 1 FETCH (UID 5 BODY[] {3}\nabc)\n* 1 EXPUNGE\nTAG OK x",
+        "* 3 EXISTS\n* OK [ALERT] full\n* 1 FETCH (FLAGS ())\n* 1 FETCH (UID 5 BODY[] {3}\nabc FLAGS ())\nTAG OK x",
+        "* 1 FETCH (BODY[] {3}\nabcUID 5)\nTAG OK x",
+        "* 1 FETCH (UID 5 ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) BODY[] {3}\nabc)\nTAG OK x",
+        "* OK [UIDVALIDITY 7] as before\n* 1 FETCH (UID 5 BODY[] {3}\nabc)\nTAG OK x",
+    ],
+)
+async def test_what_comes_between_leaves_the_mail_whole(answer):
+    assert await reads(Scripted({"UID FETCH": [answer]})) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("* 1 FETCH (UID 5 BODY[] {3}\nabcde)\nTAG OK x", "literal of 3 bytes"),
+        ("* OK [UIDVALIDITY 8] x\n* 1 FETCH (UID 5 BODY[] {3}\nabc)\nTAG OK x", "numbered the folder's mails anew"),
+    ],
+)
+async def test_what_would_give_a_cut_or_another_mail_ends_the_session(answer, why):
+    with pytest.raises(ConnectionLost, match=why):
+        await reads(Scripted({"UID FETCH": [answer]}))
+
+
+async def test_a_server_that_hangs_up_at_id_is_signed_in_to_without():
+    """Although it offers it."""
+    server = Scripted({"ID": ["* BYE what"]}, capabilities="IMAP4rev1 ID")
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    clients = ClientCache()
+    login = PasswordLogin(username="u", password=Secret("p"))
+    port = listening.sockets[0].getsockname()[1]
+    session = await ImapSession.open("127.0.0.1", port, "none", login=login, clients=clients)
+    assert (await session.select("INBOX")).uid_validity == 7
+    await session.logout()
+    await clients.aclose()
+    assert [line.split()[0] for line in server.lines].count("ID") == 1
+    listening.close()

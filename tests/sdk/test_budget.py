@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from zeebe_connectors.sdk.budget import is_small_json, one_pass
+from zeebe_connectors.sdk.budget import is_small, is_small_json, one_pass
 
 
 @pytest.mark.parametrize("text", ['{"a": [1, null]}', ' \n{"a": 1}\r\n', "12 ", '"x"', "NaN", '"\\ud800"'])
@@ -47,3 +47,21 @@ def test_what_holds_itself_is_not_small_json() -> None:
     value: list[object] = []
     value.append(value)
     assert not is_small_json(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": "x", "b": 1, "c": None}, True),
+        ({"a": {"b": ["x"] * 100}}, True),
+        ({"a": "x" * 500_001}, False),
+        ({"a": {"b": "x" * 500_001}}, False),
+        (dict.fromkeys(map(str, range(5_001)), 1), False),
+        ({"a": [[1] * 2_500, [1] * 2_500]}, False),
+        ([1] * 4_999, True),
+        (None, True),
+    ],
+)
+def test_what_is_small(value: object, *, expected: bool) -> None:
+    """By values and characters, whether they stand at the top or further inside."""
+    assert is_small(value) is expected

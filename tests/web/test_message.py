@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zeebe_connectors import InputError
-from zeebe_connectors.web.message import encoded_url, header_fields, origin_of, with_query
+from zeebe_connectors.sdk.budget import SmallJson, is_small_json
+from zeebe_connectors.web.message import HttpResponse, encoded_url, header_fields, origin_of, with_query
+from zeebe_connectors.web.result import ReturnFormat, result_of
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,24 @@ def test_import_is_light():
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize("choice", ["AUTO", "JSON", "TEXT"])
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        (b'{"a": [1, "x", null, {"b": 2.5}]}', True),
+        (b"[" + b"1," * 4_900 + b"1]", True),
+        (b'"' + b"x" * 100_000 + b'"', True),
+        (b"", True),
+        (b"[" + b"1," * 5_100 + b"1]", False),
+        (b'["' + b"x" * 200_000 + b'"]', False),
+    ],
+)
+async def test_a_result_that_is_known_to_be_small_json_is_it(choice: Any, body: bytes, *, known: bool) -> None:
+    """The runtime does not walk over such a result, so that this must be true of each."""
+    response = HttpResponse(200, "OK", [("X", "1"), ("x", "2")], body, "http://h/")
+    result = await result_of(response, ReturnFormat(choice=choice), None)  # type: ignore[arg-type]
+    assert isinstance(result, SmallJson) is known
+    if known:
+        assert is_small_json(dict(result))

@@ -1,1 +1,1 @@
-"""Serves health, metrics and the operator's API."""
+"""Serve health, metrics, the operator's API and the operator's page."""

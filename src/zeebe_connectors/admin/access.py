@@ -1,4 +1,4 @@
-"""Decides who may call the operator's port: roles by token, known names, no other site's pages, and slow guessing."""
+"""Decide who may call the operator's port: roles by token, known host names, no other sites, slow guessing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from aiohttp import web
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING, Settings
 
 MAX_GUESSING = 4
-"""Calls with a wrong token that wait at once."""
+"""Maximum calls with a wrong token that wait at the same time."""
 WRONG_TOKEN_SECONDS = 1.0
 _log = logging.getLogger("zeebe_connectors.admin")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a mistake of the program
-    """The call is not carried out.
+    """The call is refused.
 
     Args:
-        status: Of the HTTP answer.
-        code: For programs.
-        message: For people: the reason and the remedy.
+        status: Status of the HTTP response.
+        code: A code for programs.
+        message: The reason and the remedy, for people.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -35,29 +35,29 @@ class Refused(Exception):  # noqa: N818 - an answer, not a mistake of the progra
 
 
 class Role(IntEnum):
-    """What somebody may do; each may all that the ones below may."""
+    """What a caller may do; each role includes those below it."""
 
     VIEWER = 1
     """Look."""
     MODELER = 2
-    """Also test sources and import templates, which changes nothing."""
+    """May also test sources and import templates, which changes nothing."""
     EDITOR = 3
-    """Also make and change providers, but for their secured values."""
+    """May also create and change providers, except for their secured values."""
     OPERATOR = 4
     """Everything."""
 
     @property
     def word(self) -> str:
-        """As it is shown."""
+        """The role's name as it is shown."""
         return self.name.lower()
 
 
 class Access:
-    """Who may call one runtime.
+    """Decides who may call one runtime.
 
     Args:
         settings: Its tokens and names.
-        wrong_token_seconds: What a call with a wrong token has to wait.
+        wrong_token_seconds: Seconds that a call with a wrong token has to wait.
     """
 
     def __init__(self, settings: Settings, *, wrong_token_seconds: float = WRONG_TOKEN_SECONDS) -> None:
@@ -72,24 +72,24 @@ class Access:
         self._guessing = 0
         self._wrong_token_seconds = wrong_token_seconds
         self.refused_tokens = 0
-        """Calls with a wrong token, or none."""
+        """Number of calls with a wrong token, or none."""
 
     def role_of_token(self, token: str) -> Role | None:
-        """What the holder of a token may do; each known token is compared, in a time that tells nothing."""
+        """Returns the role of a token; compares it with every known token in constant time."""
         given = token.strip().encode(errors="surrogateescape")
         found = [role for role, known in self.tokens.items() if hmac.compare_digest(given, known)]
         return max(found, default=None)
 
     def role_of(self, request: web.Request) -> Role | None:
-        """What the sender of a request may do, by its header `Authorization: Bearer`."""
+        """Returns the role of a request, by its header `Authorization: Bearer`."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return self.role_of_token(token) if scheme.casefold() == "bearer" else None
 
     async def slow_down(self) -> None:
-        """Makes who tries tokens wait, few at a time; who has the right one never waits.
+        """Makes callers with a wrong token wait, a few at a time; callers with a right one never wait.
 
         Raises:
-            Refused: As many wait already as may.
+            Refused: Too many are waiting already.
         """
         self.refused_tokens += 1
         if self._guessing >= MAX_GUESSING:
@@ -101,10 +101,10 @@ class Access:
             self._guessing -= 1
 
     def check_host(self, request: web.Request) -> None:
-        """Refuses a request under a name that was made to point here.
+        """Refuses a request under a foreign host name that points here (DNS rebinding).
 
         Raises:
-            Refused: The name is none of ours.
+            Refused: The host name is not ours.
         """
         name = _parts(f"//{request.headers.get('Host', '')}")[0]
         if not _is_address(name) and name not in {"localhost", *self._hosts}:
@@ -115,10 +115,10 @@ class Access:
             )
 
     def check_origin(self, request: web.Request) -> None:
-        """Refuses what another site's page made a browser send.
+        """Refuses a request that another site's page made a browser send.
 
         Raises:
-            Refused: It did, or the name is none of ours.
+            Refused: It came from another site, or the host name is not ours.
         """
         self.check_host(request)
         host = request.headers.get("Host", "")
@@ -129,7 +129,7 @@ class Access:
 
 
 def api_disabled() -> Refused:
-    """What the calls answer where the operator has set no token."""
+    """Returns the refusal of all calls when the operator has not set a token."""
     return Refused(
         404,
         "API_DISABLED",
@@ -138,18 +138,18 @@ def api_disabled() -> Refused:
 
 
 def log_refusal(request: web.Request, refused: Refused) -> None:
-    """Writes a line of a kind of its own for each code, of which the log lets one a second through.
+    """Logs a refusal with a separate text for each code, of which the log prints one a second.
 
     Args:
-        request: What was refused.
-        refused: Why.
+        request: The refused request.
+        refused: The reason.
     """
     line = f"Refused, {refused.code}: %s %s from %s"
     _log.warning(line, request.method, request.rel_url.raw_path[:200], request.remote)
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Name, and name with port, of a URL; empty when it is none."""
+    """Host name, and host name with port, of a URL; empty if it is not a URL."""
     try:
         parts = urlsplit(url)
     except ValueError:

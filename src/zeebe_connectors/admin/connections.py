@@ -1,7 +1,7 @@
-"""Bounds the operator's port: how many connections there are, and how long one may be open without a request.
+"""Bound the operator's port: the number of connections, and how long one may be open without a request.
 
-A probe must get through whatever else is connected, so a new connection is always taken; beyond the cap the one that
-has waited longest without a request makes room.
+A probe must always get through, so a new connection is always accepted; beyond the cap, the connection that has been
+idle the longest is closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 MAX_CONNECTIONS = 64
 HEADER_SECONDS = 5.0
-"""Seconds in which a request's head must have come, after connecting or after the last answer."""
+"""Seconds within which a request's head must arrive after connecting or after the last response."""
 _log = logging.getLogger("zeebe_connectors.admin")
 
 
@@ -22,8 +22,8 @@ class Connections:
     """The open connections of one server.
 
     Args:
-        max_open: How many there may be.
-        header_seconds: Seconds in which a request must have come.
+        max_open: Maximum number of connections.
+        header_seconds: Seconds within which a request's head must arrive.
     """
 
     def __init__(self, *, max_open: int = MAX_CONNECTIONS, header_seconds: float = HEADER_SECONDS) -> None:
@@ -33,10 +33,10 @@ class Connections:
         self._busy: set[asyncio.BaseTransport] = set()
         self._transports: dict[object, asyncio.Transport] = {}
         self.dropped = 0
-        """Connections that had to make room, or sent no request in time."""
+        """Number of connections closed to make room or for sending no request in time."""
 
     def watch(self, server: web.Server) -> None:
-        """Follows the connections of a server."""
+        """Watches the connections of a server."""
         made, lost = server.connection_made, server.connection_lost
 
         def connection_made(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -56,7 +56,7 @@ class Connections:
 
     @web.middleware
     async def watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Notes that a connection has sent a request, and waits for its next one afterwards."""
+        """Marks a connection as busy during a request, and as waiting afterwards."""
         transport = request.transport
         if transport is None:
             return await handler(request)

@@ -1,4 +1,4 @@
-"""Makes metrics for Prometheus of what was counted, under the official runtime's names, when somebody asks."""
+"""Format the counts as Prometheus metrics on request, under the official runtime's names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _LastTimes(Collector):
         self._last = last
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges, of types that were seen."""
+        """Yields the gauges of the types seen so far."""
         for name, text, values in (
             ("outbound_last_completed", "When a job was completed last, in ms since 1970", self._last.completed),
             ("outbound_last_failed", "When a job failed last, in ms since 1970", self._last.failed),
@@ -40,15 +40,15 @@ class _LastTimes(Collector):
 
 
 class _JobMetrics(Collector):
-    """What became of jobs, by type and template."""
+    """Outcomes of jobs, by type and template."""
 
     def __init__(self, known: Mapping[tuple[str, str, str], Counts]) -> None:
         self._known = known
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics of every type and template."""
+        """Yields the metrics of every type and template."""
         invocations = CounterMetricFamily(
-            "camunda_connector_outbound_invocations", "Jobs by what became of them", labels=("action", *_LABELS)
+            "camunda_connector_outbound_invocations", "Jobs by outcome", labels=("action", *_LABELS)
         )
         seconds = HistogramMetricFamily(
             "camunda_connector_outbound_execution_time_seconds",
@@ -61,36 +61,40 @@ class _JobMetrics(Collector):
             for action, count in counts.actions.items():
                 invocations.add_metric((action, *labels), count)
             seconds.add_metric(labels, counts.cumulative(), counts.sum)
-        in_flight = GaugeMetricFamily("zeebe_connectors_jobs_in_flight", "Jobs in work now", labels=("type",))
+        in_flight = GaugeMetricFamily("zeebe_connectors_jobs_in_flight", "Running jobs", labels=("type",))
         for kind, count in flying.items():
             in_flight.add_metric((kind,), count)
         yield from (invocations, seconds, in_flight)
 
 
 class _SourceMetrics(Collector):
-    """What became of sources and their events."""
+    """States of sources and outcomes of their events."""
 
     def __init__(self, metrics: PrometheusMetrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics of every source."""
+        """Yields the metrics of every source."""
         for name, text, counts in (
-            ("activations", "Sources that began or ended to be watched, or could not be", self._metrics.activations),
-            ("triggers", "Events of sources by what became of them", self._metrics.triggers),
+            (
+                "activations",
+                "Sources that were activated, deactivated or could not be activated",
+                self._metrics.activations,
+            ),
+            ("triggers", "Events of sources by outcome", self._metrics.triggers),
         ):
             family = CounterMetricFamily(f"camunda_connector_inbound_{name}", text, labels=("action", "type", "source"))
             for labels, count in counts.items():
                 family.add_metric(labels, count)
             yield family
-        sources = GaugeMetricFamily("zeebe_connectors_sources", "Sources by how they are now", labels=("status",))
+        sources = GaugeMetricFamily("zeebe_connectors_sources", "Sources by status", labels=("status",))
         for status, count in self._metrics.sources.items():
             sources.add_metric((status,), count)
         yield sources
 
 
 class _About(Collector):
-    """The runtime's version, and how often somebody came with a wrong token."""
+    """The runtime's version, and the number of calls with a wrong token."""
 
     def __init__(self, refused_tokens: Callable[[], int]) -> None:
         self._refused_tokens = refused_tokens
@@ -100,19 +104,19 @@ class _About(Collector):
         info = GaugeMetricFamily("zeebe_connectors_info", "Version of the runtime", labels=("version",))
         info.add_metric((__version__,), 1)
         refused = GaugeMetricFamily(
-            "zeebe_connectors_refused_tokens", "Calls of the operator's API with a wrong token, or none"
+            "zeebe_connectors_refused_tokens", "Calls of the operator's API with a wrong token or none"
         )
         refused.add_metric((), self._refused_tokens())
         yield from (info, refused)
 
 
 class Exposition:
-    """All metrics of one runtime, as Prometheus reads them.
+    """All metrics of one runtime, in Prometheus' format.
 
     Args:
-        metrics: What was counted.
-        runtime: Whose; without one, only what was counted is shown.
-        refused_tokens: How often the operator's API was called with a wrong token.
+        metrics: The counts.
+        runtime: The runtime; without one, only the counts are shown.
+        refused_tokens: Returns how often the operator's API was called with a wrong token.
     """
 
     def __init__(
@@ -128,5 +132,5 @@ class Exposition:
             self._registry.register(ProviderMetrics(runtime.services.providers))
 
     def text(self) -> bytes:
-        """The current values in Prometheus' format."""
+        """Returns the current values in Prometheus' format."""
         return generate_latest(self._registry)

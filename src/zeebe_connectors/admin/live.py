@@ -1,8 +1,8 @@
-"""Streams what changes to those who look (server-sent events): made once for all of them, and not at all for nobody.
+"""Stream changes to clients by server-sent events; each topic is made once for all its clients, if there are any.
 
-A topic is made anew each second at most, and more seldom where making it takes long, so that all topics together take a
-hundredth of a core. A client gets only what changed since; one that does not read in time is dropped, and whatever it
-missed is in its first event when it comes back.
+A topic is made at most once a second, and less often if making it takes long, so that all topics together use a
+hundredth of a core. A client gets only what changed; one that does not read in time is dropped, and its first event
+after it reconnects holds what it missed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from zeebe_connectors.admin.access import Refused
 
 MAX_STREAMS = 20
 MAX_STREAMS_EACH = 6
-"""Of one session, or of one role's calls of the API: nobody takes all that there are."""
+"""Maximum streams of one session, or of one role's API calls, so that nobody can take all."""
 FOR_OPERATORS = 4
-"""Of all streams, that only operators get."""
+"""Streams that are reserved for operators."""
 INTERVAL = 1.0
-"""Seconds between two events of a topic at least."""
+"""Minimum seconds between two events of a topic."""
 SHARE = 0.01
-"""Of a core, which making all topics may take."""
+"""Share of a core that making all topics may use."""
 HEARTBEAT = 5.0
 """Seconds after which a comment says that nothing changed."""
 SLOW_SECONDS = 5.0
-"""What a client gets to take an event."""
+"""Seconds for a client to read an event."""
 STREAM_SECONDS = 600.0
-"""How long a stream lasts; whoever comes back shows who they are again."""
+"""Seconds that a stream lasts; a client that reconnects is authenticated again."""
 _MAX_PAUSE = 10.0
 
 Parts = Mapping[str, str]
@@ -44,10 +44,10 @@ class Live:
     """The streams of one runtime.
 
     Args:
-        interval: Seconds between two events of a topic at least.
+        interval: Minimum seconds between two events of a topic.
         heartbeat: Seconds after which a comment is sent.
-        max_streams: How many there may be.
-        slow_seconds: What a client gets to take an event.
+        max_streams: Maximum number of streams.
+        slow_seconds: Seconds for a client to read an event.
     """
 
     def __init__(
@@ -64,18 +64,18 @@ class Live:
         self._topics: dict[Hashable, _Topic] = {}
         self._listeners: set[_Listener] = set()
         self.made = 0
-        """How often a topic was made."""
+        """How often topics were made."""
         self.dropped = 0
-        """Clients that did not read in time."""
+        """Number of clients that did not read in time."""
 
     @property
     def streams(self) -> int:
-        """How many there are."""
+        """Number of open streams."""
         return len(self._listeners)
 
     @property
     def topics(self) -> int:
-        """How many different things are looked at."""
+        """Number of topics with clients."""
         return len(self._topics)
 
     async def serve(
@@ -89,19 +89,19 @@ class Live:
         who: Hashable = None,
         operator: bool = True,
     ) -> web.StreamResponse:
-        """Streams one topic until the client goes, or its time is over.
+        """Streams one topic until the client leaves or its time is over.
 
         Args:
-            request: Who asks.
-            key: The topic; those of the same key get the same.
-            make: Makes its parts by name, each JSON on one line; each is sent when it is not as it was.
+            request: The client's request.
+            key: The topic; requests with the same key share it.
+            make: Makes the topic's parts by name, each JSON on one line; a part is sent when it has changed.
             first: Parts that are sent once.
-            seconds: How long it lasts at most.
-            who: Whose it is, which bounds how many they have; None for nobody's.
-            operator: Whether they may take the last ones too.
+            seconds: Maximum duration.
+            who: The client's identity, by which streams are limited; None for no such limit.
+            operator: Whether the client may take the reserved streams too.
 
         Raises:
-            Refused: There are as many streams as may be.
+            Refused: There are too many streams.
         """
         room = self._max_streams - (0 if operator else min(FOR_OPERATORS, self._max_streams // 5))
         if len(self._listeners) >= room:
@@ -150,7 +150,7 @@ class Live:
                 return
 
     def pause(self, took: float) -> float:
-        """Seconds until a topic is made again.
+        """Returns the seconds until a topic is made again.
 
         Args:
             took: Seconds that making it takes.
@@ -158,14 +158,14 @@ class Live:
         return min(_MAX_PAUSE, max(self.interval, took * len(self._topics) / self.share))
 
     def close(self, who: Hashable = None) -> None:
-        """Ends all streams, or somebody's; the clients come back by themselves and show who they are."""
+        """Ends all streams, or those of one client; clients reconnect by themselves and are authenticated again."""
         for listener in self._listeners:
             if who is None or listener.who == who:
                 listener.close()
 
 
 class _Topic:
-    """One thing that is looked at, made as long as somebody does."""
+    """One topic, made as long as it has clients."""
 
     def __init__(self, live: Live, make: Make) -> None:
         self._live = live
@@ -182,7 +182,7 @@ class _Topic:
             self._task = asyncio.create_task(self._run())
 
     def leave(self, listener: _Listener) -> bool:
-        """Whether nobody is left."""
+        """Removes a listener; returns whether none is left."""
         self._listeners.discard(listener)
         if not self._listeners:
             self._task.cancel()
@@ -196,16 +196,16 @@ class _Topic:
             if all(listener.closed for listener in self._listeners):
                 return
             self._took.append(await self._tell())
-            # The least of the last times: others hold the processor too, and the first time imports what it needs.
+            # The minimum of the last durations: other tasks use the processor too, and the first time includes imports.
             await asyncio.sleep(self._live.pause(min(self._took)))
 
     async def _tell(self) -> float:
-        """Makes the parts, hands out those that changed, and says how long making them took."""
+        """Makes the parts, sends those that changed, and returns how long making them took."""
         began = time.perf_counter()
         self._live.made += 1
         try:
             found = await self._make()
-        except Exception as error:  # noqa: BLE001 - the next look may succeed; what is shown grows old meanwhile
+        except Exception as error:  # noqa: BLE001 - the next attempt may succeed; meanwhile, what is shown is old
             _log.debug("A live view could not be made: %r", error)
             return time.perf_counter() - began
         took = time.perf_counter() - began
@@ -217,7 +217,7 @@ class _Topic:
 
 
 class _Listener:
-    """What waits to be sent to one client: of each part the newest only, however slowly it reads."""
+    """What waits to be sent to one client: only the newest version of each part, however slowly it reads."""
 
     def __init__(self, is_gone: Callable[[], bool], who: Hashable = None) -> None:
         self.is_gone, self.who = is_gone, who

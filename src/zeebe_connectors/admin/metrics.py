@@ -1,6 +1,6 @@
-"""Counts jobs, events and sources, as plain numbers: a job pays for no look-up and no lock.
+"""Count jobs, events and sources as plain numbers, without look-ups and locks for each job.
 
-`exposition.py` makes the official runtime's metrics of them when Prometheus asks; its library is not imported before.
+`exposition.py` turns them into the official runtime's metrics on request, and only then imports Prometheus' library.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MAX_TEMPLATES = 500
 _MAX_TASKS = 1000
 _MAX_SOURCES = 500
 _UNKNOWN = "unknown"
-_PERSON = re.compile(r"([^\s@/:<>]+)@")  # of a mailbox, in the name of its source: metrics are open to all
+_PERSON = re.compile(r"([^\s@/:<>]+)@")  # the user in a source's name, removed because metrics are public
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class Last:
-    """When something happened last, and how long the longest job took, by type: the official runtime has both."""
+    """Times of last occurrences, and the longest job, by type, as in the official runtime."""
 
     def __init__(self) -> None:
         self.completed: dict[str, float] = {}
@@ -37,7 +37,7 @@ class Last:
 
 
 class Counts:
-    """What is counted for one type and template."""
+    """The counts of one type and template."""
 
     __slots__ = ("actions", "buckets", "in_flight", "sum")
 
@@ -48,7 +48,7 @@ class Counts:
         self.in_flight = 0
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """The histogram as Prometheus has it: each class with all below it."""
+        """Returns the histogram in Prometheus' cumulative form."""
         edges = (*(str(float(edge)) for edge in _BUCKETS), "+Inf")
         return list(zip(edges, map(float, accumulate(self.buckets)), strict=True))
 
@@ -63,26 +63,26 @@ class PrometheusMetrics:
         self._known: dict[tuple[str, str, str], Counts] = {}
         """By type and template; beyond the bound several keys share the counts of `other`."""
         self.jobs: dict[tuple[str, str, str], Counts] = {}
-        """By type and template, as they are shown."""
+        """Counts by type and template, as they are shown."""
         self.activations: dict[tuple[str, str, str], int] = {}
         """By action, type and source."""
         self.triggers: dict[tuple[str, str, str], int] = {}
         """By action, type and source."""
         self.sources: dict[str, int] = {}
-        """How many sources are how now."""
+        """Numbers of sources by status."""
         self.last = Last()
         self._tasks: dict[int, tuple[Mapping[str, str], str, Counts]] = {}
         """The counts of the jobs of one task, by the identity of their headers, which an entry holds."""
         self._known_sources: set[str] = set()
 
     def activated(self, job: Job) -> None:
-        """A job was taken."""
+        """Counts a job that was taken."""
         counts = self._of(job)
         counts.actions["activated"] += 1
         counts.in_flight += 1
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
-        """A job was answered."""
+        """Counts a job that was answered."""
         counts = self._of(job)
         action = (
             "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
@@ -97,34 +97,34 @@ class PrometheusMetrics:
             last.longest[kind] = seconds
 
     def unanswered(self, job: Job) -> None:
-        """A job's outcome could not be sent."""
+        """Counts a job whose outcome could not be sent."""
         counts = self._of(job)
         counts.actions["unanswered"] += 1
         counts.in_flight -= 1
 
     def activation(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """A source was activated or deactivated, or could not be activated."""
+        """Counts a source that was activated or deactivated, or could not be activated."""
         if action == "activated":
             self.last.activated[type] = time.time()
         key = action, type, self.source(source)
         self.activations[key] = self.activations.get(key, 0) + 1
 
     def trigger(self, action: str, *, type: str, source: str) -> None:  # noqa: A002 - the metric's label
-        """An event came, or became something."""
+        """Counts an event, or its outcome."""
         if action == "triggered":
             self.last.triggered[type] = time.time()
         key = action, type, self.source(source)
         self.triggers[key] = self.triggers.get(key, 0) + 1
 
     def status(self, before: str, after: str) -> None:
-        """A source changed, came or went."""
+        """Counts a source's change of status, including its appearance and disappearance."""
         if before:
             self.sources[before] = self.sources.get(before, 0) - 1
         if after:
             self.sources[after] = self.sources.get(after, 0) + 1
 
     def source(self, name: str) -> str:
-        """The label of a source: without whose mailbox it is, and `other` beyond so many."""
+        """Returns the label of a source: its name without the user, or `other` beyond the maximum number."""
         name = _PERSON.sub(lambda found: f"{hashlib.sha256(found[1].encode()).hexdigest()[:8]}@", name)
         if name not in self._known_sources:
             if len(self._known_sources) >= _MAX_SOURCES:

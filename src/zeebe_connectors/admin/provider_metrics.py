@@ -1,4 +1,4 @@
-"""Shows Prometheus how usage rules of providers are kept: grants, waiting, what was given back, what slowed them."""
+"""Collect Prometheus metrics of providers' usage rules: grants, waiting, hand-backs and pauses."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ _LABELS = ("provider", "environment")
 
 
 class ProviderMetrics(Collector):
-    """Reads the counts when they are asked for, so that a job pays nothing for them.
+    """Reads the counts on request, so that they cost jobs nothing.
 
     Args:
-        providers: Whose; the number of label values is that of the operator's providers.
+        providers: The runtime's providers, which bound the number of label values.
     """
 
     def __init__(self, providers: Providers) -> None:
         self._providers = providers
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, of providers that were used."""
+        """Yields the metrics of providers that were used."""
         granted = CounterMetricFamily("zeebe_connectors_provider_granted", "Requests that began", labels=_LABELS)
         back = CounterMetricFamily(
-            "zeebe_connectors_provider_handed_back", "Jobs that went back to come later", labels=_LABELS
+            "zeebe_connectors_provider_handed_back", "Jobs that were handed back to come later", labels=_LABELS
         )
         slowed = CounterMetricFamily(
-            "zeebe_connectors_provider_slowed", "Times that a provider asked to be left alone", labels=_LABELS
+            "zeebe_connectors_provider_slowed", "Times that a provider asked for a pause", labels=_LABELS
         )
         waited = CounterMetricFamily(
             "zeebe_connectors_provider_waited_seconds", "Seconds that requests waited", labels=_LABELS
         )
-        waiting = GaugeMetricFamily("zeebe_connectors_provider_waiting", "Requests that wait now", labels=_LABELS)
+        waiting = GaugeMetricFamily("zeebe_connectors_provider_waiting", "Waiting requests", labels=_LABELS)
         held = GaugeMetricFamily(
-            "zeebe_connectors_provider_held_seconds", "Seconds that a provider is still left alone", labels=_LABELS
+            "zeebe_connectors_provider_held_seconds",
+            "Seconds left of a pause that a provider asked for",
+            labels=_LABELS,
         )
         rate = GaugeMetricFamily("zeebe_connectors_provider_per_second", "Requests in the last second", labels=_LABELS)
         for key, limit in self._providers.limits().items():

@@ -1,4 +1,4 @@
-"""Shows Prometheus how the runtime is: jobs by outcome, failures by code, slots, ages, sources and the event loop."""
+"""Collect Prometheus metrics of the runtime: jobs by outcome, failures by code, slots, ages, sources, event loop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.runtime.supervisor import Runtime
 
 _BUDGET = "_TOO_LARGE"
-"""How the codes of refusals end that a budget caused."""
+"""Endings of the error codes for exceeded size limits."""
 
 
 class RuntimeMetrics(Collector):
-    """Reads what the runtime remembers when it is asked, so that a job pays nothing for it.
+    """Reads the runtime's record on request, so that it costs jobs nothing.
 
     Args:
-        runtime: Whose.
+        runtime: The runtime.
         metrics: Labels its sources.
     """
 
@@ -29,7 +29,7 @@ class RuntimeMetrics(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics."""
+        """Yields the metrics."""
         yield from self._jobs()
         yield from self._workers()
         yield from self._sources()
@@ -40,9 +40,7 @@ class RuntimeMetrics(Collector):
 
     def _jobs(self) -> Iterator[Metric]:
         record = self._runtime.record
-        jobs = CounterMetricFamily(
-            "zeebe_connectors_jobs", "Jobs by what became of them", labels=("connector", "outcome")
-        )
+        jobs = CounterMetricFamily("zeebe_connectors_jobs", "Jobs by outcome", labels=("connector", "outcome"))
         for connector, totals in list(record.by_connector.items()):
             for outcome, count in totals.items():
                 jobs.add_metric((connector, outcome), count)
@@ -62,9 +60,9 @@ class RuntimeMetrics(Collector):
 
     def _workers(self) -> Iterator[Metric]:
         kind = ("type",)
-        slots = GaugeMetricFamily("zeebe_connectors_slots", "Jobs that may be in work at once", labels=kind)
+        slots = GaugeMetricFamily("zeebe_connectors_slots", "Maximum number of running jobs", labels=kind)
         oldest = GaugeMetricFamily(
-            "zeebe_connectors_oldest_job_seconds", "Age of the job that is in work the longest", labels=kind
+            "zeebe_connectors_oldest_job_seconds", "Age of the job that has been running the longest", labels=kind
         )
         unsent = GaugeMetricFamily(
             "zeebe_connectors_outcomes_unsent", "Outcomes that wait until their job is offered again", labels=kind
@@ -94,7 +92,7 @@ class RuntimeMetrics(Collector):
         watches = self._runtime.sources.watches.values() if self._runtime.sources is not None else ()
         seen: dict[tuple[str, str], tuple[float, float]] = {}
         now = time.time()
-        for watch in watches:  # those beyond the bound share one label: the worst of them counts
+        for watch in watches:  # sources beyond the bound share one label: the worst of them counts
             place = watch.source.type, self._metrics.source(watch.source.name)
             found = seen.get(place, (1.0, 0.0))
             silent = now - (watch.last_contact or self._runtime.record.since)

@@ -1,4 +1,4 @@
-"""Runs one connector by hand, without an engine, and prints its outcome: `zeebe-connectors try`."""
+"""Run one connector by hand, without an engine, and print its outcome: `zeebe-connectors try`."""
 
 from __future__ import annotations
 

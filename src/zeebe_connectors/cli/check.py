@@ -1,4 +1,4 @@
-"""Checks settings, connectors and cluster, and reports line by line: `zeebe-connectors check`."""
+"""Check settings, connectors and cluster, and report line by line: `zeebe-connectors check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors demo`: runs the main job on the local engine and shows what really happened."""
+"""`zeebe-connectors demo`: run the main job on the local engine, and show what really happened."""
 
 from __future__ import annotations
 

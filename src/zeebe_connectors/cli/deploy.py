@@ -1,4 +1,4 @@
-"""Deploys diagrams, decisions and forms: `zeebe-connectors deploy`."""
+"""Deploy diagrams, decisions and forms: `zeebe-connectors deploy`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the local stack and deploys a folder's diagrams as they change: `zeebe-connectors dev`."""
+"""Run the local stack, and deploy a folder's diagrams as they change: `zeebe-connectors dev`."""
 
 from __future__ import annotations
 

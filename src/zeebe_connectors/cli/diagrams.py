@@ -1,4 +1,4 @@
-"""Checks whether diagrams can be read from the cluster, for `zeebe-connectors check --connect`.
+"""Check whether diagrams can be read from the cluster, for `zeebe-connectors check --connect`.
 
 A runtime that may not read them hands back every job that uses a secret, so an operator should know before the first
 one.

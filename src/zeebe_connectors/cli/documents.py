@@ -1,4 +1,4 @@
-"""`zeebe-connectors documents`: erases what the local directory of documents holds."""
+"""`zeebe-connectors documents`: erase documents in the local directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors engine`: starts, stops and shows the local engine and mail server of this machine's developer."""
+"""`zeebe-connectors engine`: start, stop and show the local engine and mail server of this machine's developer."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`zeebe-connectors ledger`: shows what became of events and of effects outside, and lets operators act."""
+"""`zeebe-connectors ledger`: show what became of events and of effects outside, and let operators act."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets up logging: one line for each record, as text or JSON, with every known secret masked."""
+"""Set up logging: one line for each record, as text or JSON, with every known secret masked."""
 
 from __future__ import annotations
 

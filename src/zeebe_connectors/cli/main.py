@@ -1,4 +1,4 @@
-"""Lists the commands: one function for each, which imports only the rooms that it needs."""
+"""List the commands: one function for each, which imports only the modules that it needs."""
 
 from __future__ import annotations
 

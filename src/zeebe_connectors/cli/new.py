@@ -1,4 +1,4 @@
-"""Writes the package of a new connector, tests included: `zeebe-connectors new`.
+"""Write the package of a new connector, tests included: `zeebe-connectors new`.
 
 It is one of the project's own examples under another name, so the starting point is known to work.
 """

@@ -1,4 +1,4 @@
-"""Finds the files that ship with the project: beside the package when installed, at the top of a checkout."""
+"""Find the files that ship with the project: beside the package if it is installed, else at the top of a checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors pop3 test`: shows which mails a POP3 source would hand over, and with which variables."""
+"""`zeebe-connectors pop3 test`: show which mails a POP3 source would hand over, and with which variables."""
 
 from __future__ import annotations
 

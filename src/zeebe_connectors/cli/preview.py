@@ -1,4 +1,4 @@
-"""Shows the mails that a source would hand over, with their variables: `zeebe-connectors imap test`, `pop3 test`."""
+"""Show the mails that a source would hand over, with their variables: `zeebe-connectors imap test`, `pop3 test`."""
 
 from __future__ import annotations
 

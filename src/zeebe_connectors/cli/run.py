@@ -1,4 +1,4 @@
-"""Runs the connectors until a signal, then drains: `zeebe-connectors run`."""
+"""Run the connectors until a signal, then drain: `zeebe-connectors run`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists a WSDL's operations, makes templates of them and tries them: `zeebe-connectors soap`."""
+"""List a WSDL's operations, make templates of them and try them: `zeebe-connectors soap`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports what an engine does, a line for each step: the element, what it changed, incidents with their remedies."""
+"""Report what an engine does, one line for each step: the element, what it changed, incidents with their remedies."""
 
 from __future__ import annotations
 

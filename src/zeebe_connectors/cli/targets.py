@@ -1,4 +1,4 @@
-"""Looks up whether what sources start or continue is deployed, for `zeebe-connectors check --connect`."""
+"""Look up whether what sources start or continue is deployed, for `zeebe-connectors check --connect`."""
 
 from __future__ import annotations
 

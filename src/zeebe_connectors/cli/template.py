@@ -1,4 +1,4 @@
-"""Writes element templates to files or into the Modeler: `zeebe-connectors template`."""
+"""Write element templates to files or into the Modeler: `zeebe-connectors template`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reads the configuration from environment, `.env` and a file: settings, providers and secrets."""
+"""Read the configuration from environment, `.env` and a file: settings, providers and secrets."""

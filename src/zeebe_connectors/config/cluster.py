@@ -1,4 +1,4 @@
-"""Reads how to reach the cluster, under all the names that Camunda and Zeebe users know.
+"""Read how to reach the cluster, under all the names that Camunda and Zeebe users know.
 
 Each setting is read under several names, listed strongest first: those of the Camunda client (`CAMUNDA_CLIENT_*`, as
 the official runtime reads them), those that the Console hands out (`CAMUNDA_*`), and the older ones (`ZEEBE_*`). Upper

@@ -1,4 +1,4 @@
-"""Declares the runtime's settings for the page `docs/settings.md`: names, defaults and what they mean.
+"""Declare the runtime's settings for the page `docs/settings.md`: names, defaults and what they mean.
 
 A test compares them with what the code reads, so that neither has a setting that the other does not know.
 """

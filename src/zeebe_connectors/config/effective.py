@@ -1,4 +1,4 @@
-"""Says which settings are in force and where each comes from, without secrets, for operators.
+"""List the settings in force and where each comes from, without secrets, for operators.
 
 Only what `config/declared.py` knows is shown with its value; of a secret, only that it is set. Names that look like
 settings but are not are listed without their values, since nobody knows what those are.

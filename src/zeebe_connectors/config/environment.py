@@ -1,4 +1,4 @@
-"""Merges the environment, a `.env` file and a TOML file, and remembers where each value comes from.
+"""Merge the environment, a `.env` file and a TOML file, and remember where each value comes from.
 
 Names are compared without case, underscores, dashes and dots, so that `camunda.client.grpc-address`,
 `CAMUNDA_CLIENT_GRPCADDRESS` and `CAMUNDA_CLIENT_GRPC_ADDRESS` are one setting, as Camunda's users expect.

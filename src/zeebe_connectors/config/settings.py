@@ -1,4 +1,4 @@
-"""Reads and checks the runtime's settings, by the names that Camunda's users know."""
+"""Read and check the runtime's settings, by the names that Camunda's users know."""
 
 from __future__ import annotations
 

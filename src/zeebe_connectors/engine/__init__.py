@@ -22,8 +22,8 @@ from zeebe_connectors.engine.payloads import parse_variables
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 from zeebe_connectors.engine.store import MemoryStore, SqliteStore, StoreError
 
-# Without this, gRPC's core writes a line to standard error for each connection that ends. It reads the variable when it
-# is imported, which the modules below do.
+# Without this, gRPC's core writes a line to standard error for each connection that ends. The variable is read when
+# grpc is imported, which happens in the modules below.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 __all__ = [

@@ -8,7 +8,7 @@ _SLACK = 64
 
 
 class Agenda:
-    """Keys by their due time. An entry is replaced by adding it again, and costs nothing once it is removed."""
+    """Keys by their due time. Adding an entry again replaces it, and a removed one costs nothing."""
 
     def __init__(self) -> None:
         self._due: dict[tuple[str, int], int] = {}
@@ -27,11 +27,11 @@ class Agenda:
             self._compact()
 
     def remove(self, kind: str, key: int) -> None:
-        """Forget it."""
+        """Forget an entry."""
         self._due.pop((kind, key), None)
 
     def next_due(self) -> int | None:
-        """Return when the next is due; None when nothing is."""
+        """Return when the next entry is due; None if there is none."""
         while self._heap:
             due, _, kind, key = self._heap[0]
             if self._due.get((kind, key)) == due:
@@ -40,7 +40,7 @@ class Agenda:
         return None
 
     def pop(self, now_ms: int) -> tuple[str, int] | None:
-        """Take the first that is due by now; None when none is."""
+        """Remove and return the first entry that is due by now; None if there is none."""
         due = self.next_due()
         if due is None or due > now_ms:
             return None

@@ -1,4 +1,4 @@
-"""Keep the engine's time, which tests may move."""
+"""Keep the engine's time, which tests can move."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """The machine's time plus an offset; or, when frozen, a time that moves only when somebody moves it.
+    """The machine's time plus an offset; or, if frozen, a time that moves only on request.
 
     Args:
         frozen_at: Milliseconds since 1970 at which the clock stands still. None: it follows the machine's clock.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -10,6 +9,7 @@ from uuid import uuid4
 from zeebe_connectors.engine.agenda import Agenda
 from zeebe_connectors.engine.clock import Clock
 from zeebe_connectors.engine.definitions import Definition, Definitions, Deployment
+from zeebe_connectors.engine.finished import Finished
 from zeebe_connectors.engine.flow import subscriptions
 from zeebe_connectors.engine.flow.calls import called_ended
 from zeebe_connectors.engine.flow.flow import Flow
@@ -22,16 +22,14 @@ from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
 from zeebe_connectors.engine.keys import Keys
 from zeebe_connectors.engine.messages import Messages
 from zeebe_connectors.engine.model import Element
-from zeebe_connectors.engine.payloads import is_large
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
 from zeebe_connectors.engine.signals import Signals
 from zeebe_connectors.engine.start_elements import check_start_elements
 from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
-MAX_FINISHED = 1_000
 _TIMERS_AT_ONCE = 100
-_MAX_RUN_SECONDS = 30.0  # without a host, in which a process may loop forever
+_MAX_RUN_SECONDS = 30.0  # a limit without a host, as a process may loop forever
 LATEST = -1
 
 
@@ -55,7 +53,7 @@ class Engine:
     ) -> None:
         self.store: Store = store or MemoryStore()
         self.identity = f"local-{uuid4()}"
-        """What tells this engine from one that begins anew: the keys of both are the same numbers."""
+        """Identifies this engine's state, because a fresh engine issues the same keys again."""
         self.clock = clock or Clock()
         self.changes = Changes()
         self.keys = Keys()
@@ -63,7 +61,7 @@ class Engine:
         self.observers: list[Observer] = []
         self.elements: dict[int, ElementInstance] = {}
         self.instances: dict[int, ProcessInstance] = {}
-        self.finished: deque[ProcessInstance] = deque()
+        self.finished = Finished()
         self.timers: dict[int, Subscription] = {}
         self.definitions = Definitions(self)
         self.incidents = Incidents(self)
@@ -80,7 +78,7 @@ class Engine:
     # --- running
 
     def _after(self) -> None:
-        """Go on after a command."""
+        """Continue after a command."""
         if self.scheduler is not None:
             self.scheduler()
         else:
@@ -140,7 +138,7 @@ class Engine:
         self.changes.clock = True
         self._after()
 
-    # --- bookkeeping for the rooms
+    # --- bookkeeping for the other modules
 
     def touch(self, instance: ElementInstance) -> None:
         """Remember that an element instance has to be written."""
@@ -161,7 +159,7 @@ class Engine:
     def tell(
         self, kind: HappeningKind, key: int, instance: ElementInstance | None, data: dict[str, Any] | None = None
     ) -> None:
-        """Tell the observers what happened at an element."""
+        """Notify the observers of what happened at an element."""
         if instance is None:
             self.tell_of(kind, key, data=data)
             return
@@ -185,7 +183,7 @@ class Engine:
         element: Element | None = None,
         data: dict[str, Any] | None = None,
     ) -> None:
-        """Tell the observers what happened."""
+        """Notify the observers of what happened."""
         happening = Happening(
             kind,
             self.clock.now_ms(),
@@ -211,7 +209,7 @@ class Engine:
         begin: dict[str, Any] | None = None,
         correlation_key: str = "",
     ) -> ProcessInstance:
-        """Make an instance of a process; its first step is queued."""
+        """Create an instance of a process, and queue its first step."""
         process = ProcessInstance(self.keys.take(), definition, caller, self.clock.now_ms())
         process.correlation_key = correlation_key
         if correlation_key:
@@ -238,23 +236,14 @@ class Engine:
             waiting(process)
         if caller is not None and state is State.COMPLETED and caller.called is process:
             called_ended(self.flow, caller, process.root.variables)
-        self._keep(process)
-
-    def _keep(self, process: ProcessInstance) -> None:
-        """Keep a finished instance for queries, without its variables if they are large."""
-        root = process.root
-        if root.variables and is_large(root.variables):
-            root.variables = None
-        if len(self.finished) == MAX_FINISHED:
-            self.finished.popleft().dissolve()
-        self.finished.append(process)
+        self.finished.add(process)
 
     def on_end(self, key: int, callback: Callable[[ProcessInstance], None]) -> None:
-        """Call back once when an instance has ended."""
+        """Register a callback that is called once when an instance has ended."""
         self._awaited[key] = callback
 
     def no_longer_await(self, key: int) -> None:
-        """Forget a callback."""
+        """Remove that callback."""
         self._awaited.pop(key, None)
 
     # --- commands
@@ -286,7 +275,7 @@ class Engine:
             version: Its version; -1 for the latest.
             definition_key: Key of that exact version.
             variables: The first variables.
-            start_at: Ids of elements to begin before, instead of the none start event.
+            start_at: Ids of elements to start before, instead of the none start event.
             on_end: Called once when the instance has ended.
 
         Raises:
@@ -332,7 +321,7 @@ class Engine:
         return definition
 
     def cancel_instance(self, key: int) -> None:
-        """End a process instance, with all that it called.
+        """End a process instance with everything that it called.
 
         Raises:
             Rejection: There is none, or another process called it.
@@ -384,7 +373,7 @@ class Engine:
         self, kind: str, *, worker: str = "engine", timeout_ms: int = 60_000, max_jobs: int = 1,
         fetch: Sequence[str] = (),
     ) -> list[ActivatedJob]:  # fmt: skip
-        """Give a worker jobs of a type, if there are any now.
+        """Activate jobs of a type for a worker, if there are any now.
 
         Raises:
             Rejection: An argument is blank or less than 1.
@@ -406,7 +395,7 @@ class Engine:
         self, key: int, retries: int, message: str = "", *, backoff_ms: int = 0,
         variables: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """Fail a job: with retries it is tried again after the back-off, without it raises an incident.
+        """Fail a job: with retries left it is offered again after the back-off, without it raises an incident.
 
         Raises:
             Rejection: There is no such job, or it has failed already.
@@ -433,7 +422,7 @@ class Engine:
         self._after()
 
     def update_job_timeout(self, key: int, timeout_ms: int) -> None:
-        """Give a worker time until so many milliseconds from now.
+        """Set a job's timeout to so many milliseconds from now.
 
         Raises:
             Rejection: There is no such job, or no worker has it.
@@ -460,7 +449,7 @@ class Engine:
         """Publish a message that must be received now; return its key and the process instance's.
 
         Raises:
-            Rejection: It has no name, or nobody waits for it.
+            Rejection: It has no name, or no instance waits for it.
         """
         message, instance_key = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
         self._after()

@@ -33,17 +33,17 @@ def _parsed(text: str) -> _Fields:
 
 
 class Cron:
-    """A cron expression: second, minute, hour, day of the month, month, day of the week; or a macro as `@hourly`.
+    """A cron expression: second, minute, hour, day of the month, month, day of the week; or a macro such as `@hourly`.
 
     Raises:
-        CronError: The text is none.
+        CronError: The text is not a cron expression.
     """
 
     def __init__(self, text: str) -> None:
         self._fields = _parsed(text)
 
     def after(self, time_ms: int) -> int | None:
-        """Return the first time after this one, in milliseconds since 1970; None when there is none in twelve years."""
+        """Return the first time after this one, in milliseconds since 1970; None if there is none in twelve years."""
         moment = (_EPOCH + timedelta(milliseconds=time_ms)).replace(microsecond=0) + timedelta(seconds=1)
         fields = self._fields
         today = moment.date()
@@ -60,7 +60,7 @@ class Cron:
 
 
 class _Fields:
-    """What the fields of one expression allow."""
+    """The times that the fields of one expression allow."""
 
     def __init__(self, text: str) -> None:
         fields = _MACROS.get(text.strip().lower(), text).split()
@@ -74,7 +74,7 @@ class _Fields:
         self.day_tests = [_any(day, _day_of_month), _any(weekday, _day_of_week)]
 
     def time_from(self, first: tuple[int, int, int]) -> tuple[int, int, int] | None:
-        """Return the first time of a day that is not before `first`."""
+        """Return the first time of a day at or after `first`."""
         for hour in self.hours:
             if hour < first[0]:
                 continue
@@ -109,7 +109,7 @@ def _number(text: str, low: int, high: int, name: str, words: tuple[str, ...] = 
     value = words.index(upper) + (1 if words is _MONTHS else 0) if upper in words else None
     if value is None:
         if not (text.isascii() and text.isdigit()):
-            raise CronError(f"'{text}' is no value of the field {name}")
+            raise CronError(f"'{text}' is not a value of the field {name}")
         value = int(text)
     if not low <= value <= high:
         raise CronError(f"the field {name} takes {low} to {high}, not {value}")

@@ -1,4 +1,4 @@
-"""Deploy resources, all or none, each under its own version, and find the version that is meant."""
+"""Deploy resources, all or none, with a version for each, and look up versions."""
 
 from __future__ import annotations
 
@@ -281,7 +281,8 @@ class Definitions:
                 for element in model.walk():
                     event = element.event
                     starts = element.tag == "startEvent" and element.parent is model
-                    # The time of any other event is evaluated later; a static one that cannot be read never can be.
+                    # The time of any other event is evaluated later; a static text that cannot be read now never can
+                    # be.
                     if event is None or event.text is None or not (starts or event.text.is_static):
                         continue
                     try:

@@ -62,7 +62,7 @@ def _answering(handler: Handler[R]) -> Handler[R]:
 
 
 def _check_tenant(*tenants: str, code: RejectionCode = RejectionCode.INVALID_ARGUMENT) -> None:
-    """Refuse a tenant: there is one, as in a cluster without multi-tenancy."""
+    """Refuse any other tenant, as a cluster without multi-tenancy does."""
     for tenant in tenants:
         if tenant and tenant != TENANT:
             raise Rejection(
@@ -251,7 +251,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
 
     @_answering
     async def ResolveIncident(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
-        """Do the step of an incident again."""
+        """Retry the step of an incident."""
         await self._host.do(lambda: self._engine.resolve_incident(request.incidentKey))
         return pb.ResolveIncidentResponse()
 
@@ -281,7 +281,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
     # --- jobs
 
     async def ActivateJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
-        """Give a worker jobs, now or as soon as there is one."""
+        """Activate jobs for a worker, now or as soon as there is one."""
         try:
             _check_tenant(*request.tenantIds)
             check_worker(request.type, request.timeout, worker=request.worker, max_jobs=request.maxJobsToActivate)
@@ -420,7 +420,7 @@ class Gateway:
 
     Args:
         host: The running host.
-        address: Where to listen, as `127.0.0.1:26500`; port 0 takes a free one.
+        address: Where to listen, such as `127.0.0.1:26500`; port 0 picks a free one.
     """
 
     def __init__(self, host: Host, address: str = "127.0.0.1:0") -> None:
@@ -435,7 +435,7 @@ class Gateway:
         return f"{self._wanted.rpartition(':')[0]}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
             OSError: The address is taken.

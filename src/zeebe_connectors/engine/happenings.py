@@ -1,4 +1,4 @@
-"""Describe what happened in the engine, one step at a time, for those who watch it."""
+"""Describe what happens in the engine, one step at a time, for observers."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Happening:
         kind: What happened.
         time_ms: When, on the engine's clock, in milliseconds since 1970.
         key: Key of the element instance, job, incident, message or definition that it is about.
-        instance_key: The process instance; 0 where there is none.
-        bpmn_process_id: Its process; empty where there is none.
-        element_id: The element; empty where there is none.
+        instance_key: The process instance; 0 if there is none.
+        bpmn_process_id: Its process; empty if there is none.
+        element_id: The element; empty if there is none.
         element_name: Its name in the diagram, or its id.
         element_type: Its type as the API names it, such as `SERVICE_TASK`.
-        data: What belongs to the kind: `variables`, `type`, `message`, `retries`, `error_code` and the like.
+        data: Details by kind: `variables`, `type`, `message`, `retries`, `error_code` and the like.
     """
 
     kind: HappeningKind

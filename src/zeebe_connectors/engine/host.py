@@ -13,7 +13,7 @@ from zeebe_connectors.engine.core import Engine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_SLICE_SECONDS = 0.004  # a call takes several turns of the loop, and waits for a slice in each
+_SLICE_SECONDS = 0.004  # short, as a call takes several turns of the loop and may wait for a slice in each
 _MAX_NAP_SECONDS = 60.0
 
 
@@ -90,7 +90,7 @@ class Host:
             return False
         except asyncio.CancelledError:
             if future.done() and self.engine.jobs.has_activatable(kind):
-                self._job_activatable(kind)  # it was this worker's turn: pass it on
+                self._job_activatable(kind)  # it was this worker's turn: wake the next one
             raise
         finally:
             if future in waiting:

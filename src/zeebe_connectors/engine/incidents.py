@@ -46,7 +46,7 @@ class Incident:
         kind: Its type as the API names it, such as `CONDITION_ERROR`.
         message: What is wrong.
         instance: The stopped element.
-        job_key: The job, where the incident is about one; else 0.
+        job_key: The job that the incident is about; 0 if there is none.
         created_ms: When it was raised.
     """
 

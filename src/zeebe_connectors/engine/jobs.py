@@ -1,4 +1,4 @@
-"""Keep jobs: offer them to workers that poll or stream, and take the workers' answers."""
+"""Keep jobs: offer them to workers that poll or stream, and accept the workers' answers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _SLACK = 64
-_MAX_TIMEOUT_MS = 10**15  # 30,000 years: what a deadline of 64 bits can say
-_ROOM_FOR_THE_REST = 16 * 1024  # of an answer, beside the jobs' variables and headers
+_MAX_TIMEOUT_MS = 10**15  # 30,000 years, which a 64-bit deadline can express
+_ROOM_FOR_THE_REST = 16 * 1024  # bytes of an answer besides the jobs' variables and headers
 
 
 class JobState(IntEnum):
@@ -39,7 +39,7 @@ class Job:
 
     Attributes:
         instance: The element that waits for it.
-        deadline_ms: Until when a worker has it; or until when it backs off.
+        deadline_ms: When the worker's time, or the back-off, ends.
         backing_off: Whether it failed and waits for its next try.
     """
 
@@ -105,7 +105,7 @@ class Stream:
 
 
 class _Waiting:
-    """The jobs of one type that a worker may have, the oldest first, whether they are new or come back."""
+    """The activatable jobs of one type, the oldest first, whether they are new or offered again."""
 
     __slots__ = ("_jobs", "_order")
 
@@ -181,7 +181,7 @@ class Jobs:
         self._engine.agenda.remove("job", job.key)
 
     def make_activatable(self, job: Job) -> None:
-        """Let workers have the job: at once, or again."""
+        """Offer the job to workers, for the first time or again."""
         job.state = JobState.ACTIVATABLE
         job.backing_off = False
         job.deadline_ms = 0
@@ -206,7 +206,7 @@ class Jobs:
         self.on_activatable(job.type)
 
     def due(self, key: int) -> None:
-        """A job's deadline or back-off is over."""
+        """Handle the end of a job's deadline or back-off."""
         job = self.by_key.get(key)
         if job is not None and (job.state is JobState.ACTIVATED or job.backing_off):
             self.make_activatable(job)
@@ -226,7 +226,7 @@ class Jobs:
             del self._streams[stream.type]
 
     def give_back(self, undelivered: Sequence[ActivatedJob]) -> None:
-        """Offer jobs again that were activated and did not reach their worker."""
+        """Offer jobs again that were activated but did not reach their worker."""
         for activated in undelivered:
             job = self.by_key.get(activated.key)
             if job is not None and job.state is JobState.ACTIVATED and job.deadline_ms == activated.deadline_ms:
@@ -239,7 +239,7 @@ class Jobs:
     def activate(
         self, kind: str, worker: str, timeout_ms: int, max_jobs: int, fetch: Sequence[str] = ()
     ) -> list[ActivatedJob]:
-        """Give a worker up to so many jobs; fewer when they would make the answer too large.
+        """Activate up to so many jobs for a worker; fewer if the answer would become too large.
 
         Raises:
             Rejection: An argument is blank or less than 1.
@@ -264,7 +264,7 @@ class Jobs:
     def _activate(
         self, job: Job, worker: str, timeout_ms: int, fetch: tuple[str, ...], reserve: int | None = None
     ) -> ActivatedJob:
-        """Give a job to a worker; one larger than `reserve` bytes is not given, and has the deadline 0."""
+        """Activate a job for a worker, unless it is larger than `reserve` bytes: then its deadline is 0."""
         engine, instance = self._engine, job.instance
         visible = Visible(instance).all()
         variables = {name: visible[name] for name in fetch if name in visible} if fetch else visible

@@ -10,8 +10,8 @@ _RESERVED_AT_ONCE = 256
 class Keys:
     """The engine's counter of keys.
 
-    A key may be known outside only once the store holds that it is reserved; so the store writes `reserve()` in the
-    same transaction as the state in which the key is used, and a restart continues after the reserved ones.
+    A key may become known outside only once the store has recorded it as reserved. So the store writes `reserve()` in
+    the same transaction as the state that uses the key, and a restart continues after the reserved keys.
     """
 
     def __init__(self, next_key: int = FIRST_KEY) -> None:
@@ -25,7 +25,7 @@ class Keys:
         return key
 
     def reserve(self) -> int | None:
-        """Return the new end of the reserved keys when it has to be written; None while the last one suffices."""
+        """Return the new end of the reserved keys if it must be written; None while the old one suffices."""
         if self._next <= self._reserved:
             return None
         self._reserved = self._next + _RESERVED_AT_ONCE

@@ -26,7 +26,7 @@ class LocalEngine:
     Args:
         state: The SQLite file of its state, which is loaded if it exists; documents are stored beside it. None: in
             memory.
-        grpc_port: Where the gateway listens; 0 takes a free port.
+        grpc_port: Where the gateway listens; 0 picks a free port.
         rest_port: Where the REST API listens; likewise.
         host: Address to listen on; anything but loopback is for a container.
         clock: The engine's time. None: the machine's, which `engine.advance` can move.
@@ -64,7 +64,7 @@ class LocalEngine:
         return f"http://{self._address}:{self.rest_port}"
 
     async def __aenter__(self) -> Self:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
             OSError: A port is taken.

@@ -34,13 +34,13 @@ async def run(local: LocalEngine, ready: Callable[[LocalEngine], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with local:
         gc.collect()
-        gc.freeze()  # the program's own objects are never garbage: skipping them saves time at each collection
+        gc.freeze()  # the program's own objects never become garbage: skipping them saves time at each collection
         ready(local)
         await stop.wait()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the event loop: uvloop where it is installed and not declined, as for the connectors."""
+    """Return the factory of the event loop: uvloop if it is installed and not declined, as for the connectors."""
     if os.environ.get("ZEEBE_CONNECTORS_EVENT_LOOP", "").strip().lower() != "asyncio":
         try:
             from uvloop import new_event_loop  # noqa: PLC0415 - only where it is installed

@@ -45,7 +45,7 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
-        # By address, then by process, as each process receives a message once; then in the order of their opening.
+        # By address, then by process, as each process receives a message once; then in the order of opening.
         self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], int] = {}
 
@@ -54,7 +54,13 @@ class Messages:
     def add(self, subscription: Subscription) -> None:
         """Open a subscription."""
         by_process = self._waiting[subscription.name, subscription.correlation_key]
-        by_process.setdefault(subscription.holder.process.definition.bpmn_process_id, {})[subscription] = None
+        waiting = by_process.setdefault(subscription.holder.process.definition.bpmn_process_id, {})
+        late = waiting and next(reversed(waiting)).holder.key > subscription.holder.key
+        waiting[subscription] = None
+        if late:  # an incident has held it up; after a restart it would be in its place, too
+            in_order = sorted(waiting, key=lambda other: other.holder.key)
+            waiting.clear()
+            waiting.update(dict.fromkeys(in_order))
 
     def remove(self, subscription: Subscription) -> None:
         """Close a subscription."""
@@ -79,7 +85,7 @@ class Messages:
         ]
 
     def correlate_buffered(self, subscription: Subscription) -> None:
-        """Give a new subscription the oldest buffered message for it, or all if it stays open."""
+        """Deliver the oldest buffered message for a new subscription, or all if it stays open."""
         now = self._engine.clock.now_ms()
         for message in list(self._by_address.get((subscription.name, subscription.correlation_key), {}).values()):
             if message.until_ms > now and self._give(message, subscription) and not subscription.repeats:
@@ -107,7 +113,7 @@ class Messages:
     def publish(
         self, name: str, correlation_key: str, variables: dict[str, Any], ttl_ms: int, message_id: str
     ) -> tuple[Message, int]:
-        """Deliver a message to all that wait for it, and buffer it; return it, and an instance that received it, or 0.
+        """Deliver a message to all waiting instances, and buffer it; return it, and an instance that received it, or 0.
 
         Raises:
             Rejection: It has no name, or its id is that of a message in the buffer.
@@ -151,7 +157,7 @@ class Messages:
         self._engine.agenda.add("message", message.key, message.until_ms)
 
     def expire(self, key: int) -> None:
-        """Drop a message from the buffer: its time is over."""
+        """Drop a message whose time is over from the buffer."""
         message = self.buffer.pop(key, None)
         if message is None:
             return

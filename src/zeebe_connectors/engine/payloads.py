@@ -16,7 +16,7 @@ _MAX_VARIABLE_DEPTH = 300
 
 
 def is_large(variables: Mapping[str, Any]) -> bool:
-    """Return whether there are too many variables, or a text or list among them is too long, to keep them."""
+    """Return whether variables are too many, or hold too long a text or list, to be kept."""
     if len(variables) > _MAX_CACHED_VARIABLES:
         return True
     left = _MAX_CACHED_WEIGHT
@@ -39,8 +39,8 @@ def is_large(variables: Mapping[str, Any]) -> bool:
 def _json_writer() -> Callable[[Any], str]:
     """Return a function that writes a value as JSON without spaces.
 
-    `JSONEncoder.encode` makes the encoder in C anew at each call, which takes as long as writing a small value; so one
-    is kept where there is one. Values come from JSON or FEEL, and hold no circle.
+    `JSONEncoder.encode` creates its C encoder at each call, which takes as long as writing a small value; so one is
+    kept if it exists. Values come from JSON or FEEL, and have no reference cycles.
     """
     encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
@@ -54,7 +54,7 @@ to_json = _json_writer()
 
 
 def parse_variables(text: str | bytes) -> dict[str, Any]:
-    """Read a JSON document of variables; a blank one has none.
+    """Read a JSON document of variables; a blank one has no variables.
 
     Raises:
         Rejection: It is not JSON, or not an object.
@@ -73,7 +73,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
             "Expected the variables to be a JSON object with a name for each value, but the root is "
             f"'{type(value).__name__}'"
         )
-    if len(text) > 2 * _MAX_VARIABLE_DEPTH:  # else it has not enough brackets
+    if len(text) > 2 * _MAX_VARIABLE_DEPTH:  # a shorter text has too few brackets
         check_depth(value)
     return value
 
@@ -82,7 +82,7 @@ def check_depth(variables: Mapping[str, Any]) -> None:
     """Refuse variables that are nested too deeply.
 
     Raises:
-        Rejection: They are.
+        Rejection: They are nested too deeply.
     """
     if _is_deeper_than(variables, _MAX_VARIABLE_DEPTH):
         raise invalid(

@@ -1,8 +1,8 @@
 """Load the generated stubs of the gateway's protocol without the rest of pyzeebe.
 
-Importing a module of pyzeebe imports its client, worker and credentials, which a server does not need: a third of the
-program's startup time and 10 MiB. The stubs are modules of their own, so they are loaded below a package of that name
-that is empty; pyzeebe itself is imported normally if somebody imports it later, or has done so before.
+Importing any module of pyzeebe imports its client, worker and credentials, which a server does not need: a third of the
+program's startup time and 10 MiB. The stubs are separate modules, so they are loaded below an empty package of the same
+name; pyzeebe itself can still be imported normally, before or after.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _STATES = {State.COMPLETED: COMPLETED, State.TERMINATED: TERMINATED}
 
 @dataclass(frozen=True, slots=True)
 class DefinitionView:
-    """One version of a deployed process; `xml` is the text of its diagram."""
+    """One version of a deployed process; `xml` is its diagram."""
 
     key: int
     bpmn_process_id: str
@@ -33,7 +33,7 @@ class DefinitionView:
 
 @dataclass(frozen=True, slots=True)
 class VisitView:
-    """One element instance, active or ended; times are milliseconds since 1970, 0 where there is none yet."""
+    """One element instance, active or ended; times are milliseconds since 1970, 0 if there is none yet."""
 
     key: int
     process_instance_key: int
@@ -51,7 +51,7 @@ class VisitView:
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """A process instance, running or one of the last that ended."""
+    """A process instance, running or recently ended."""
 
     key: int
     bpmn_process_id: str
@@ -195,7 +195,7 @@ class Queries:
         """Return the element instances of one process instance, or of all, in the order of their activation."""
         found: list[VisitView] = []
         for process in self._chosen(instance_key):
-            stopped = [  # by an incident while they were activated, so they are in no path yet
+            stopped = [  # stopped by an incident before they were activated, so they are in no path yet
                 Visit(instance, process.started_ms)
                 for instance in _inside(process.root)
                 if instance.visit is None and instance.incident
@@ -229,7 +229,7 @@ class Queries:
         )
 
     def variables(self, instance_key: int | None = None, scope_key: int | None = None) -> list[VariableView]:
-        """Return the variables of a process instance, of one scope, or of all; of ended ones those of the process."""
+        """Return the variables of a process instance, of one scope, or of all; for ended instances, only the root's."""
         found = []
         for process in self._chosen(instance_key):
             for instance in _inside(process.root):

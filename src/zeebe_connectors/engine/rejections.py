@@ -15,7 +15,7 @@ class RejectionCode(StrEnum):
     UNIMPLEMENTED = "UNIMPLEMENTED"
 
 
-class Rejection(Exception):  # noqa: N818 - the field's word: a command that is refused is rejected
+class Rejection(Exception):  # noqa: N818 - Zeebe's word for a refused command
     """A command was refused, and has changed nothing.
 
     Attributes:
@@ -30,10 +30,10 @@ class Rejection(Exception):  # noqa: N818 - the field's word: a command that is 
 
 
 def invalid(message: str) -> Rejection:
-    """Make a rejection of an argument that can never be right."""
+    """Make a rejection for an argument that is invalid in any state."""
     return Rejection(RejectionCode.INVALID_ARGUMENT, message)
 
 
 def rejected(command: str, code: RejectionCode, message: str) -> Rejection:
-    """Make a rejection that names its command, in the words that clients of a cluster know."""
+    """Make a rejection that names its command, in the wording of a cluster."""
     return Rejection(code, f"Command '{command}' rejected with code '{code}': {message}")

@@ -40,7 +40,7 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
 
 
 def _add_own(data: dict[str, Any], instance: ElementInstance) -> None:
-    """Add what only some instances have; most of them have one of these or none."""
+    """Add the attributes that only some instances have; most have one of them or none."""
     if instance.index >= 0:
         data["i"] = instance.index
     if instance.variables:
@@ -75,7 +75,7 @@ def _dump_job(job: Job) -> list[Any]:
 def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
     """Restore element instances, each with its job and what it waits for.
 
-    A container's key, and a caller's, is lower than that of what is inside or called; so the order of the keys will do.
+    A container's or caller's key is lower than those inside or called, so the order of the keys suffices.
     """
     for key, data in rows:
         instance = _load_root(engine, key, data) if "d" in data else _load_inner(engine, key, data)

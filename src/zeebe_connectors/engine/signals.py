@@ -1,4 +1,4 @@
-"""Broadcast signals to all that wait for them, and start processes with them."""
+"""Broadcast signals to everything that waits for them, and start processes with them."""
 
 from __future__ import annotations
 

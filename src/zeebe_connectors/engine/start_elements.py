@@ -1,4 +1,4 @@
-"""Check the elements at which a process is to begin instead of at its start event."""
+"""Check the elements at which a process starts instead of at its start event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from zeebe_connectors.engine.rejections import RejectionCode, rejected
 
 
 def check_start_elements(definition: Definition, elements: Sequence[str]) -> None:
-    """Refuse to begin where no token can begin."""
+    """Refuse elements at which no token can start.
+
+    Raises:
+        Rejection: The process cannot start at one of them.
+    """
     for element_id in elements:
         element = definition.model.index.get(element_id)
         why = ""

@@ -1,7 +1,7 @@
 """Keep the engine's state, in memory only or in a SQLite file that survives a kill of the process.
 
-What SQLite holds is written before a command is answered, in write-ahead mode and without waiting for the disk on each
-commit: killing the process loses nothing; a power cut may lose the last moments, but leaves the file intact.
+Changes are written before a command is answered, in write-ahead mode and without waiting for the disk on each commit:
+killing the process loses nothing; a power cut may lose the last moments, but leaves the file intact.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class StoreError(Exception):
 
 
 class Changes:
-    """What changed since the last save; None stands for what is gone."""
+    """What changed since the last save; None stands for a deleted entry."""
 
     def __init__(self) -> None:
         self.elements: dict[int, ElementInstance | None] = {}
@@ -57,7 +57,7 @@ class Changes:
         self.clock = False
 
     def clear(self) -> None:
-        """Forget them: they are saved."""
+        """Forget the changes, which have been saved."""
         for changed in (self.elements, self.messages, self.incidents, self.start_timers):
             changed.clear()
         for added in (self.resources, self.definitions, self.stored):
@@ -94,7 +94,7 @@ class MemoryStore:
     """Keeps nothing: the engine's state is in memory only."""
 
     def load(self, engine: Engine) -> None:
-        """Do nothing: there is none."""
+        """Do nothing: there is no stored state."""
 
     def save(self, engine: Engine) -> None:
         """Forget what changed."""
@@ -147,7 +147,7 @@ class SqliteStore:
     # --- writing
 
     def save(self, engine: Engine) -> None:
-        """Write what changed in one transaction, with the keys that were given out."""
+        """Write what changed in one transaction, together with the reserved keys."""
         changes, queue = engine.changes, engine.flow.queue
         if not changes and not queue and not self._queue_stored:
             self._reserve(engine)
@@ -232,7 +232,7 @@ class SqliteStore:
         for key, data in self._rows("message"):
             engine.messages.restore(_load_message(key, data))
         collecting = gc.isenabled()
-        gc.disable()  # many objects are made and none discarded: garbage collection would double the time
+        gc.disable()  # many objects are created and none discarded: garbage collection would double the time
         try:
             load_elements(engine, self._rows("element"))
         finally:
@@ -250,7 +250,7 @@ class SqliteStore:
         engine.changes.clear()
 
     def _load_definitions(self, engine: Engine) -> None:
-        """Only the newest versions of processes are read now, the others when they are needed."""
+        """Load the definitions; only the newest versions of processes are parsed now, the others on demand."""
         definitions = engine.definitions
         resources = {row[0]: Resource(*row) for row in self._db.execute("SELECT * FROM resource")}
         newest: dict[str, Definition] = {}

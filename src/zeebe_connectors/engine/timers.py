@@ -14,7 +14,7 @@ from zeebe_connectors.engine.cron import Cron, CronError
 from zeebe_connectors.engine.model import TimerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_MS = 253_370_764_800_000  # the end of the year 9998: what the calendar here can hold
+_MAX_MS = 253_370_764_800_000  # the end of the year 9998, the last that `datetime` can handle safely
 _NUMBER = r"([+-]?\d+)"
 _DURATION = re.compile(
     rf"([+-])?P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
@@ -40,7 +40,7 @@ class Interval:
     milliseconds: int
 
     def after(self, time_ms: int) -> int:
-        """Return the time that is this much later; never before the first that the calendar holds."""
+        """Return the time that is this much later, within the calendar's range."""
         if self.months:
             time_ms = _add_months(time_ms, self.months)
         return min(time_ms + self.milliseconds, _MAX_MS)
@@ -52,9 +52,9 @@ class Schedule:
 
     Attributes:
         first_due: When it fires first, or next, in milliseconds since 1970.
-        left: How often it still fires, this time included; -1 forever.
+        left: How often it still fires, including this time; -1 means forever.
         interval: The time between two firings.
-        cron: The expression that gives the next time, where the cycle is one.
+        cron: The cron expression, if the cycle is one.
     """
 
     first_due: int
@@ -73,18 +73,18 @@ class Schedule:
         if self.interval is None:
             return None
         following_ms = max(self.interval.after(due_ms), due_ms + 1)
-        if left < 0 and following_ms < now_ms:  # the engine was down: missed times are not made up for
+        if left < 0 and following_ms < now_ms:  # the engine was down: skip the missed times
             following_ms = _first_of_cycle(following_ms, self.interval, now_ms)
         return replace(self, first_due=max(following_ms, due_ms + 1), left=left)
 
     def dump(self) -> list[Any]:
-        """Return what the store writes."""
+        """Return the stored form."""
         interval = [self.interval.months, self.interval.milliseconds] if self.interval else None
         return [self.first_due, self.left, interval, self.cron]
 
     @classmethod
     def load(cls, data: list[Any]) -> Schedule:
-        """Read what the store wrote."""
+        """Read the stored form."""
         first_due, left, interval, cron = data
         return cls(first_due, left, Interval(*interval) if interval else None, cron)
 
@@ -106,7 +106,7 @@ def interval_of(value: Any) -> Interval:
     """Read a duration.
 
     Raises:
-        ScheduleError: It is none.
+        ScheduleError: It is not a duration.
     """
     if isinstance(value, feel.YearsMonths):
         return Interval(value.months, 0)
@@ -137,7 +137,7 @@ def _date(value: Any) -> int:
     if isinstance(value, feel.DateTime):
         value = str(value)
         if _DATE.fullmatch(value) is not None and _DATE.fullmatch(value).group(2, 3, 4) == (None, None, None):  # type: ignore[union-attr]
-            value += "Z"  # a local time is one of the engine's zone
+            value += "Z"  # a local time is in the engine's time zone, UTC
     if not isinstance(value, str):
         raise ScheduleError(
             f"Invalid date-time: expected an ISO 8601 date and time such as '2030-01-01T12:00:00Z', but was "
@@ -183,7 +183,7 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
             raise ScheduleError(f"Invalid cycle format '{value}': the cron expression has no time in the future")
         return Schedule(due, -1, cron=text)
     head, slash, rest = text.partition("/")
-    begin, _, period = rest.rpartition("/")  # the name of a zone in the beginning may hold a slash, too
+    begin, _, period = rest.rpartition("/")  # the zone in the start time may contain a slash too
     repetitions = _REPETITIONS.fullmatch(head)
     if repetitions is None or not slash:
         raise ScheduleError(
@@ -199,7 +199,7 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
 
 
 def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
-    """Return the first time of a cycle that is not past; each is a whole number of intervals from the start."""
+    """Return the first time of a cycle that is not past, a whole number of intervals after the start."""
     step = interval.after(start_ms) - start_ms
     if start_ms >= now_ms or step <= 0:
         return start_ms

@@ -1,8 +1,8 @@
-"""Advise authors whose expression is valid FEEL but null, because it follows another language's habits.
+"""Advise authors whose expression is valid FEEL but null, because it follows the habits of another language.
 
 `items[0]`, `date("31.12.2024")` and `name.toUpperCase()` parse, and are null on every cluster. The advice comes from
-the syntax tree, and only after an evaluation without a value, with a warning or with an error, so a good expression
-pays nothing.
+the syntax tree, and is made only after an evaluation without a value, with a warning or with an error, so that it costs
+a good expression nothing.
 """
 
 from __future__ import annotations
@@ -129,12 +129,12 @@ def _of_variable(name: str, *, alone: bool) -> str | None:
 
 
 def is_quoted(key: str) -> bool:
-    """Whether a context's key, written without straight double quotes, has others around it, which belong to it."""
+    """Whether a context's key is enclosed in other quotes than straight double ones, which are then part of the key."""
     return len(key) > 1 and key[0] in _QUOTES and key[-1] in _QUOTES
 
 
 def on_key(key: str) -> str:
-    """The advice about a key that `is_quoted`."""
+    """Returns the advice about a key that `is_quoted`."""
     return f'the quotes are a part of the key {key}; FEEL wants straight double quotes or none: {{"{key[1:-1]}": 1}}'
 
 

@@ -1,6 +1,6 @@
-"""Provide the functions that the cluster adds to the language, to pass to an evaluation as host functions.
+"""Provide the functions that the cluster adds to the language, as host functions for evaluations.
 
-They are separate from the built-in ones because the expression engine alone lacks them, in the cluster, too.
+They are separate from the built-in ones because in the cluster, too, the expression engine alone lacks them.
 """
 
 from typing import Any
@@ -28,5 +28,5 @@ CLUSTER_FUNCTIONS = HostFunctions(
         HostFunction("cycle", ("interval",), lambda interval: _cycle(None, interval)),
     ]
 )
-"""`fromAi(value, description, type, schema, options)`, of which all but the value may be left out, and
+"""`fromAi(value, description, type, schema, options)`, where everything but the value is optional, and
 `cycle(repetitions, interval)` or `cycle(interval)` for timers."""

@@ -1,7 +1,7 @@
 """Compile syntax trees to Python functions that take a scope and return the expression's value.
 
 Each node becomes one closure over those of its parts, with shorter ones for the most frequent forms. Two exceptions
-replace values: `Failure`, which lenient operations turn into null, and `NoInput`.
+stand for missing values: `Failure`, which lenient operations turn into null, and `NoInput`.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ _BYTES_PER_DECIMAL = 104
 _NODES_PER_STEP = 8
 _CHARACTERS_PER_STEP = 16
 _INPUT = "cellInput"
-"""The name under which a test finds the input value, as in the cluster's engine."""
+"""The variable that holds a test's input value, as in the cluster's engine."""
 _SYMBOL = "?"
 
 
 def compile_tree(node: Node) -> Code:
-    """The function that evaluates a tree."""
+    """Returns the function that evaluates a tree."""
     return _Compiler(node).code(node)
 
 
 class _Compiler:
     def __init__(self, root: Node) -> None:
         nodes = list(tree.walk(root))
-        # Only where the text defines functions can one be among the names in scope, and a loop's scope be kept by one.
+        # Only if the text defines functions can a name in scope be one, or a function keep a loop's scope.
         self.defines_functions = any(isinstance(node, tree.FunctionOf) for node in nodes)
 
     def code(self, node: Node) -> Code:
@@ -170,7 +170,7 @@ class _Compiler:
             return _forgiving(lambda scope: operations.at(_list(scope, of(scope)), index))
         condition, steps = self.code(by), _steps_of(by)
         scopes = _filter_scopes if self.defines_functions else _reused_filter_scopes
-        # What may be a number is first evaluated without an item: it may be an index, the same for all items.
+        # If it may be a number, evaluate it without an item first: it may be an index, the same for all items.
         index_first = not isinstance(by, _NEVER_AN_INDEX)
 
         def filtered(scope: Scope) -> Any:
@@ -324,7 +324,7 @@ class _Compiler:
     def _rounds(
         self, iterators: tuple[tuple[str, Node], ...]
     ) -> Callable[[Scope], Iterator[tuple[dict[str, Any], Scope]]]:
-        """A loop's variables, round by round; one scope serves for all rounds where no function can keep it."""
+        """A loop's variables, round by round; all rounds share one scope if no function can keep it."""
         names = [name for name, _ in iterators]
         sources = [self.code(source) for _, source in iterators]
         keep = self.defines_functions
@@ -348,7 +348,7 @@ class _Compiler:
                 if keep:
                     variables = {}
                     inner = Scope(variables, scope, run)
-                # Of two variables with the same name the first one counts.
+                # The first of two variables with the same name counts.
                 for name, item in zip(reversed(names), reversed(items), strict=True):
                     variables[name] = item
                 yield variables, inner
@@ -543,12 +543,12 @@ def _advising(sentence: str, code: Code) -> Code:
 
 
 def _steps_of(node: Node) -> int:
-    """The steps of one round of a loop with this body: everything written inside counts, whether it runs or not."""
+    """The steps of one round of a loop with this body; everything inside counts, whether it runs or not."""
     return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
 
 
 def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
-    """The entry by which `function(x, y) x.a < y.a` sorts, and whether the largest comes first; None for others."""
+    """The path by which `function(x, y) x.a < y.a` sorts, and whether the largest comes first; None for others."""
     body = node.body
     if len(node.parameters) != 2 or not isinstance(body, tree.Compare) or body.sign not in ("<", ">"):
         return None
@@ -585,7 +585,7 @@ def _constant(value: Any) -> Code:
 
 
 def _forgiving(code: Code) -> Code:
-    """A failure inside makes this null."""
+    """Wraps code so that a failure inside makes its value null."""
 
     def forgive(scope: Scope) -> Any:
         try:
@@ -597,7 +597,7 @@ def _forgiving(code: Code) -> Code:
 
 
 def lookup(scope: Scope, name: str) -> Any:
-    """The value of a variable in the nearest scope that has it, or `_MISSING`."""
+    """Returns the value of a variable in the nearest scope that has it, or `_MISSING`."""
     current: Scope | None = scope
     while current is not None:
         value = current.names.get(name, _MISSING)
@@ -624,7 +624,7 @@ def _list(scope: Scope, value: Any) -> Any:
 
 
 def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
-    """1..3 counts up, 3..1 down, each by one."""
+    """The numbers of a loop: 1..3 counts up, 3..1 down, by one each."""
     step = 1 if first < last else -1
     start, span = decimal(first), DECIMAL128.subtract(decimal(last), decimal(first)).copy_abs()
     size = int(span) + 1 if span.adjusted() < 18 else run.limits.items + 1
@@ -640,7 +640,7 @@ def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
 
 
 def _fold(run: Run, state: bool | None, decisive: bool, part: Code, scope: Scope) -> bool | None:  # noqa: FBT001 - inner
-    """One more operand of `and` (decided by false) or `or` (by true); a non-boolean makes the result null."""
+    """Adds an operand of `and` (decided by false) or `or` (by true); a non-boolean makes the result null."""
     try:
         value = part(scope)
     except Failure:
@@ -660,7 +660,7 @@ def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
         try:
             for key, value in entries:
                 scope.run.entries(len(made) + len(functions))
-                # Each function sees what is defined before it, so no function calls itself.
+                # Each function sees only what is defined before it, so it cannot call itself.
                 entry = value(
                     Scope(dict(made), scope, scope.run, {name: list(known) for name, known in functions.items()})
                 )
@@ -676,7 +676,7 @@ def _context_with_functions(entries: list[tuple[str, Code]]) -> Code:
 
 
 def _plain_context(entries: list[tuple[str, Code]]) -> Code:
-    """A context none of whose entries reads a variable needs no scope of its own."""
+    """Makes a context whose entries read no variables, which needs no scope of its own."""
     size = 64 + 64 * len(entries)
 
     def make_context(scope: Scope) -> Any:
@@ -725,7 +725,7 @@ Scopes = Callable[[Scope, Iterable[Any]], Iterator[tuple[Any, Scope]]]
 
 
 def _filter_scopes(scope: Scope, items: Iterable[Any]) -> Iterator[tuple[Any, Scope]]:
-    """For each item the scope of a condition: its own entries, then `item`, then what is around."""
+    """Yields each item with the scope of its condition: the item's entries, then `item`, then the surroundings."""
     for item in items:
         if isinstance(item, Function):
             yield item, Scope({}, scope, scope.run, {"item": [item]})
@@ -737,7 +737,7 @@ def _filter_scopes(scope: Scope, items: Iterable[Any]) -> Iterator[tuple[Any, Sc
 
 
 def _reused_filter_scopes(scope: Scope, items: Iterable[Any]) -> Iterator[tuple[Any, Scope]]:
-    """The same with two scopes for all items, where nothing can keep them."""
+    """Does the same with two scopes for all items, if nothing can keep them."""
     names: dict[str, Any] = {}
     with_item = Scope(names, scope, scope.run)
     with_entries = Scope(names, with_item, scope.run)
@@ -795,7 +795,7 @@ def _matching(overloads: Sequence[Builtin], count: int, names: Sequence[str] | N
 
 
 def _in_order(builtin: Builtin, names: Sequence[str] | None, arguments: list[Code]) -> list[Code]:
-    """One argument for each parameter: null for what a named call leaves out, one list for a variadic rest."""
+    """One argument for each parameter: null for one that a named call omits, one list for a variadic rest."""
     if names is not None:
         by_name = dict(zip(names, arguments, strict=True))
         return [by_name.get(parameter, _constant(None)) for parameter in builtin.parameters]
@@ -862,7 +862,7 @@ def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
 
 
 def _evaluated(scope: Scope, arguments: Sequence[Code]) -> list[Any]:
-    """The arguments' values. All are evaluated even where one fails: a later one may end the evaluation."""
+    """The arguments' values; all are evaluated even if one fails, because a later one may end the evaluation."""
     found: list[Any] = []
     for index, argument in enumerate(arguments):
         try:
@@ -875,7 +875,7 @@ def _evaluated(scope: Scope, arguments: Sequence[Code]) -> list[Any]:
 
 
 def _only_errors(scope: Scope, code: Code) -> None:
-    """Evaluate a part whose value is lost because its neighbour failed, but which may still end the evaluation."""
+    """Evaluates a part whose value is unused after a failure beside it, but which may still end the evaluation."""
     with contextlib.suppress(Failure):
         code(scope)
 
@@ -944,7 +944,7 @@ def _input_value(scope: Scope) -> Any:
 
 
 def _test_with_symbol(scope: Scope, of: Code, value: Any) -> bool | None:
-    """The expression reads `?`: it is a condition, and its result is the test's."""
+    """Evaluates an expression that reads `?`: it is a condition, whose result is the test's."""
     try:
         result = of(Scope({_SYMBOL: value}, scope, scope.run))
     except (Failure, NoInput):
@@ -953,7 +953,7 @@ def _test_with_symbol(scope: Scope, of: Code, value: Any) -> bool | None:
 
 
 def _accepts(run: Run, result: Any, value: Any) -> bool | None:
-    """Whether a test's result means yes for an input value: true, the value itself, or a list that has it."""
+    """Whether a test's result accepts an input value: true, the value itself, or a list that contains it."""
     if result is True:
         return True
     if kind(result) == LIST:

@@ -1,4 +1,4 @@
-"""Define the errors of an expression: its text does not parse, it has no value, or it reaches a limit."""
+"""Define the errors of an expression: its text does not parse, it has no value, or it exceeds a limit."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class FeelSyntaxError(FeelError):
         line, column: where the parser stopped, both counted from 1.
         found: what is there.
         expected: what would be valid there.
-        hint: the FEEL way to write a common slip, or None.
+        hint: how to write a common slip in FEEL, or None.
     """
 
     def __init__(self, text: str, position: int, found: str, expected: str, hint: str | None = None) -> None:
@@ -34,11 +34,11 @@ class FeelSyntaxError(FeelError):
 
 
 class FeelEvaluationError(FeelError):
-    """The expression has no result: an `assert` that does not hold, `?` with no input, a failing host function."""
+    """The expression has no result: a failed `assert`, `?` without input, a failing host function."""
 
 
 class AssertionFailedError(FeelEvaluationError):
-    """An `assert` does not hold; no operation turns that into null."""
+    """An `assert` failed; no operation turns that into null."""
 
 
 class FeelLimitError(FeelError):
@@ -59,12 +59,12 @@ class EvaluationWarning(NamedTuple):
         return f"{self.kind}: {self.message}"
 
 
-class Failure(Exception):  # noqa: N818 - not an error to anybody outside: it becomes null where Camunda's engine says so
+class Failure(Exception):  # noqa: N818 - internal: it becomes null where it does in Camunda's engine
     """A value could not be computed; the nearest lenient operation turns it into null and a warning."""
 
 
 class NoInput(Exception):  # noqa: N818 - as above
-    """`?` was read where there is no input value; only a unary test tolerates it."""
+    """`?` was read without an input value, which only a unary test tolerates."""
 
 
 NO_VARIABLE = "NO_VARIABLE_FOUND"

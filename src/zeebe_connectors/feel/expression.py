@@ -26,7 +26,7 @@ Functions = HostFunctions | Iterable[HostFunction]
 _CACHED_PROGRAMS = 2_048
 _CACHED_LONG_PROGRAMS = 32
 _LONG = 4_096
-"""Characters of a text that is kept among the few long ones: its compiled form takes a hundred times that."""
+"""Characters from which a text is cached among the few long ones: its compiled form is a hundred times as large."""
 
 
 class Result(NamedTuple):
@@ -37,7 +37,7 @@ class Result(NamedTuple):
 
 
 class Program:
-    """A parsed and compiled text. It stores nothing about its evaluations, so any number of threads may run it."""
+    """A parsed and compiled text. It keeps no state of evaluations, so any number of threads may run it."""
 
     __slots__ = ("code", "text", "tree")
 
@@ -55,7 +55,7 @@ def _compiled(text: str, node: tree.Node) -> Program:
 
 
 def new_program(text: str, limits: Limits) -> Program:
-    """The compiled form of an expression, without the cache."""
+    """Compiles an expression, without the cache."""
     return _compiled(text, parser.parse(text, limits))
 
 
@@ -64,13 +64,13 @@ _long_program = lru_cache(maxsize=_CACHED_LONG_PROGRAMS)(new_program)
 
 
 def program(text: str, limits: Limits) -> Program:
-    """The compiled form of an expression."""
+    """Compiles an expression, or takes it from the cache."""
     return _short_program(text, limits) if len(text) < _LONG else _long_program(text, limits)
 
 
 @lru_cache(maxsize=_CACHED_LONG_PROGRAMS)
 def unary_program(text: str, limits: Limits) -> Program:
-    """The compiled form of unary tests."""
+    """Compiles unary tests, or takes them from the cache."""
     return _compiled(text, parser.parse_unary(text, limits))
 
 
@@ -78,10 +78,10 @@ class Expression:
     """A FEEL expression that is ready to be evaluated many times.
 
     Attributes:
-        text: what it was made of.
+        text: the text of the expression.
         tree: its syntax tree.
-        warnings: those of the last `evaluate` of this object. `run` returns them instead, which is the way where
-            several tasks share one object.
+        warnings: the warnings of this object's last `evaluate`. `run` returns them instead; use it if several tasks
+            share one object.
     """
 
     __slots__ = ("_limits", "_program", "warnings")
@@ -104,7 +104,7 @@ class Expression:
     def evaluate(
         self, context: Mapping[str, Any] | None = None, functions: Functions = (), *, clock: Clock | None = None
     ) -> Any:
-        """The value of the expression; `warnings` then says why parts of it are null.
+        """Returns the value of the expression; afterwards `warnings` says why parts of it are null.
 
         Raises:
             FeelEvaluationError: it has none.
@@ -121,13 +121,13 @@ class Expression:
         clock: Clock | None = None,
         limits: Limits | None = None,
     ) -> Result:
-        """The value and the warnings of the expression, for variables by name and functions of the host.
+        """Returns the value and the warnings of the expression.
 
         Args:
-            context: The variables.
-            functions: What the host lends.
-            clock: What `now()` and `today()` ask.
-            limits: Those of this evaluation, where they are not the expression's own.
+            context: The variables by name.
+            functions: The host's functions.
+            clock: Returns the current time, for `now()` and `today()`.
+            limits: Limits of this evaluation; by default the expression's own.
 
         Raises:
             FeelEvaluationError: it has no value.
@@ -139,12 +139,12 @@ class Expression:
 
 
 class UnaryTests(Expression):
-    """Unary tests, as `< 5, [10..20]`: the cell of a decision table."""
+    """Unary tests, such as `< 5, [10..20]`: the cell of a decision table."""
 
     __slots__ = ()
 
     def test(self, value: Any, context: Mapping[str, Any] | None = None, functions: Functions = ()) -> bool | None:
-        """Whether the tests hold for an input value; null where they can't be compared.
+        """Returns whether the tests hold for an input value; None if they cannot be compared with it.
 
         Raises:
             FeelEvaluationError, FeelLimitError: as `Expression.evaluate`.
@@ -178,7 +178,7 @@ def _run(
 
 
 def _sentences(code: Program, run: Run, context: Mapping[str, Any]) -> list[str]:
-    """What may mend the expression: by how it is written, then by what its values were."""
+    """Advice on how to fix the expression: first by its text, then by its values."""
     return [*advice.advice(code.tree, run.functions or ()), *remedies.remedies(run.warnings, context)]
 
 
@@ -187,17 +187,17 @@ def _short(text: str) -> str:
 
 
 def compile(text: str, limits: Limits = DEFAULT_LIMITS) -> Expression:  # noqa: A001 - feel.compile, like re.compile
-    """An expression, parsed once for each text (the last 2048 texts are kept).
+    """Returns an expression; each text is parsed once (the last 2048 texts are cached).
 
     Raises:
-        FeelSyntaxError: the text is no expression.
+        FeelSyntaxError: the text is not an expression.
         FeelLimitError: it is too long or nested too deep.
     """
     return Expression(program(text, limits), limits)
 
 
 def parse_unary(text: str, limits: Limits = DEFAULT_LIMITS) -> UnaryTests:
-    """Unary tests, parsed once for each text.
+    """Returns unary tests; each text is parsed once.
 
     Raises:
         FeelSyntaxError, FeelLimitError: as `compile`.
@@ -208,7 +208,7 @@ def parse_unary(text: str, limits: Limits = DEFAULT_LIMITS) -> UnaryTests:
 def evaluate(
     text: str, context: Mapping[str, Any] | None = None, functions: Functions = (), *, clock: Clock | None = None
 ) -> Any:
-    """The value of an expression, the short way.
+    """Returns the value of an expression, in one call.
 
     Raises:
         FeelSyntaxError, FeelEvaluationError, FeelLimitError: as `compile` and `Expression.evaluate`.
@@ -227,7 +227,7 @@ def value_of(text: str, context: Mapping[str, Any], functions: Functions, limits
 
 
 def evaluate_unary(text: str, value: Any, context: Mapping[str, Any] | None = None) -> bool | None:
-    """Whether unary tests hold for an input value, the short way.
+    """Returns whether unary tests hold for an input value, in one call.
 
     Raises:
         FeelSyntaxError, FeelEvaluationError, FeelLimitError: as `compile` and `Expression.evaluate`.
@@ -236,6 +236,6 @@ def evaluate_unary(text: str, value: Any, context: Mapping[str, Any] | None = No
 
 
 def strip_marker(text: str) -> str | None:
-    """The expression in a property of a diagram, which starts with `=`; None for a plain text."""
+    """Returns the expression in a diagram's property that starts with `=`; None for a plain text."""
     stripped = text.strip()
     return stripped[1:] if stripped.startswith("=") else None

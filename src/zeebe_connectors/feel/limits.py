@@ -1,4 +1,4 @@
-"""Limit what one expression may take, and count what one evaluation has taken."""
+"""Limit the resources of an expression, and count those that an evaluation has used."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 class Limits:
     """The bounds of one expression. Each has a `FeelLimitError` that names it.
 
-    Two objects are never equal: they are part of the key by which compiled expressions are found, for every job.
+    Two objects are never equal, because comparing them would cost every job: they are part of the key of the cache of
+    compiled expressions.
     """
 
     text: int = 65_536
-    """Characters of an expression's text."""
+    """Maximum characters of an expression's text."""
     depth: int = 90
-    """Expressions inside expressions, in the text. `else if` adds no depth."""
+    """Maximum nesting of expressions in the text; `else if` adds no depth."""
     steps: int = 10_000_000
     """Work of one evaluation: items looped over (times the size of the loop's body), functions called, and one step for
     each 64 characters that an operation reads or writes."""
     items: int = 1_000_000
-    """Items of a range that is counted out (`1..n`) and of a list that a function makes."""
+    """Maximum items of an enumerated range (`1..n`) and of a list that a function makes."""
     characters: int = 4_000_000
-    """Characters of one text that the expression makes."""
+    """Maximum characters of one text that the expression makes."""
     memory: int = 64_000_000
-    """Bytes of all values that one evaluation makes, including discarded ones."""
+    """Maximum bytes of all values that one evaluation makes, including discarded ones."""
     seconds: float = 2.0
     """Seconds of processor time of one evaluation."""
     pattern: int = 10_000
@@ -46,7 +47,7 @@ DEFAULT_LIMITS = Limits()
 QUICK_LIMITS = Limits(
     steps=20_000, items=20_000, characters=250_000, memory=4_000_000, seconds=0.01, pattern=500, pattern_seconds=0.01
 )
-"""What one evaluation may take on an event loop. An evaluation that needs more goes to a thread: see `feel.offload`."""
+"""The limits of an evaluation on an event loop. One that needs more goes to a thread: see `feel.offload`."""
 _MAX_WARNINGS = 100
 _MAX_WARNING = 500
 _STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 500
@@ -57,12 +58,12 @@ _BYTES_PER_ENTRY = 64
 
 
 def _now() -> datetime:
-    """The current time with the machine's offset; an engine's zone is the machine's, too."""
+    """The current time with the machine's offset, since an engine uses the machine's time zone too."""
     return datetime.now(UTC).astimezone()
 
 
 class Run:
-    """One evaluation: its remaining limits, its warnings, and the functions and the clock that it was given."""
+    """One evaluation: its remaining limits, its warnings, its functions and its clock."""
 
     __slots__ = ("_deadline", "_next_look", "clock", "functions", "limits", "memory", "steps", "warnings")
 
@@ -82,25 +83,25 @@ class Run:
         self._deadline = 0.0
 
     def tick(self, steps: int = 1) -> None:
-        """Take so many steps of the budget, before they are done.
+        """Takes so many steps of the budget, before they are done.
 
         Raises:
-            FeelLimitError: the budget is used up, or the time, or the memory.
+            FeelLimitError: the steps, the time or the memory are used up.
         """
         self.steps -= steps
         if self.steps < self._next_look:
             self._look()
 
     def read(self, characters: int) -> None:
-        """Account for an operation that reads so many characters of a text."""
+        """Accounts for an operation that reads so many characters of a text."""
         if characters >= _CHARACTERS_PER_STEP:
             self.tick(characters // _CHARACTERS_PER_STEP)
 
     def hold(self, size: int) -> None:
-        """Account for a value of so many bytes.
+        """Accounts for a value of so many bytes.
 
         Raises:
-            FeelLimitError: all values together take more than they may.
+            FeelLimitError: all values together exceed the memory limit.
         """
         self.memory -= size
         if self.memory < 0:
@@ -117,10 +118,10 @@ class Run:
         self.seconds_left()
 
     def seconds_left(self) -> float:
-        """Remaining seconds of processor time, counted from the first call: short expressions never call it.
+        """Returns the seconds of processor time left, counted from the first call; short expressions never call it.
 
         Raises:
-            FeelLimitError: there are none.
+            FeelLimitError: none remain.
         """
         now = time.thread_time()
         if not self._deadline:
@@ -131,15 +132,15 @@ class Run:
         return left
 
     def text(self, text: str) -> str:
-        """Account for a text that the expression made, and give it back."""
+        """Accounts for a text that the expression made, and returns it."""
         self.room(len(text), plain=text.isascii())
         return text
 
     def room(self, characters: int, *, plain: bool = False) -> None:
-        """Account for a text of so many characters before it is made; `plain` where each takes one byte.
+        """Accounts for a text of so many characters before it is made; `plain` if each takes one byte.
 
         Raises:
-            FeelLimitError: it would be longer than a text may be, or all together take more than they may.
+            FeelLimitError: it would be too long, or all values together would exceed the memory limit.
         """
         self.memory -= _BYTES_PER_TEXT + (characters if plain else 2 * characters)
         if characters >= _CHARACTERS_PER_STEP:
@@ -152,10 +153,10 @@ class Run:
             self.tick(characters // _CHARACTERS_PER_STEP)
 
     def space(self, items: int) -> None:
-        """Account for a list of so many items before it is made.
+        """Accounts for a list of so many items before it is made.
 
         Raises:
-            FeelLimitError: it would be longer than a list may be, or all values together take more than they may.
+            FeelLimitError: it would be too long, or all values together would exceed the memory limit.
         """
         if items > self.limits.items:
             raise FeelLimitError("items", f"a list would have {items} items, {self.limits.items} are allowed")
@@ -163,11 +164,11 @@ class Run:
         self.tick(items)
 
     def entries(self, entries: int) -> None:
-        """Account for a context of so many entries before it is made."""
+        """Accounts for a context of so many entries before it is made."""
         self.hold(_BYTES_PER_ENTRY * (1 + entries))
         self.tick(1 + entries // 8)
 
     def warn(self, kind: str, message: str) -> None:
-        """Remember why something became null; the first hundred reasons are kept."""
+        """Records why something became null; the first hundred reasons are kept."""
         if len(self.warnings) < _MAX_WARNINGS:
             self.warnings.append(EvaluationWarning(kind, message[:_MAX_WARNING]))

@@ -1,4 +1,4 @@
-"""Apply operators, with null and a warning where the cluster's engine gives null."""
+"""Apply operators, with null and a warning where the cluster's engine returns null."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _BYTES_PER_KEY = 128
 
 
 def show(value: Any) -> str:
-    """A value in a warning: short, whatever it is."""
+    """Returns a short form of any value for a warning."""
     name = kind(value)
     if name in (LIST, CONTEXT):
         return f"a {name} of {len(value)}"
@@ -57,12 +57,12 @@ def show(value: Any) -> str:
 
 
 def whole(number: int) -> int | Decimal:
-    """An integer result, rounded as a decimal where it has too many digits."""
+    """Returns an integer result, rounded as a decimal if it has too many digits."""
     return number if -EXACT < number < EXACT else DECIMAL128.create_decimal(number)
 
 
 def unsigned_zero(number: Decimal) -> Decimal:
-    """The number, without the sign that Python gives to some zeros."""
+    """Returns the number, without the sign that Python gives some zeros."""
     return number or number.copy_abs()
 
 
@@ -118,7 +118,7 @@ def subtract(run: Run, left: Any, right: Any) -> Any:
 
 
 def multiply(run: Run, left: Any, right: Any) -> Any:
-    """`left * right`: numbers, and a duration as many times as the whole part of a number."""
+    """`left * right`: numbers, and a duration times the whole part of a number."""
     if type(left) is int and type(right) is int:
         return whole(left * right)
     left_kind, right_kind = kind(left), kind(right)
@@ -216,7 +216,7 @@ OPERATORS = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}
 
 
 def calculation_failed(error: DecimalException) -> FeelEvaluationError:
-    """The error that ends an evaluation when a calculation has no result, as in the cluster's engine."""
+    """Returns the error that ends an evaluation if a calculation has no result, as in the cluster's engine."""
     return FeelEvaluationError(f"a calculation has no result ({type(error).__name__})")
 
 
@@ -224,7 +224,7 @@ def calculation_failed(error: DecimalException) -> FeelEvaluationError:
 
 
 def equal(run: Run, left: Any, right: Any) -> bool | None:
-    """`left = right`; null for values of different kinds, of which none is null."""
+    """`left = right`; null for values of different kinds unless one is null."""
     if type(left) is type(right) and type(left) in _SIMPLE:
         if type(left) is str and len(left) == len(right):
             run.read(len(left))
@@ -268,7 +268,7 @@ def same(run: Run, left: Any, right: Any) -> bool:
 
 
 def key_of(run: Run, value: Any) -> object:
-    """Something hashable that is equal for equal values."""
+    """Returns a hashable key that is equal for equal values."""
     run.tick()
     run.hold(_BYTES_PER_KEY)
     name = kind(value)
@@ -286,7 +286,7 @@ def key_of(run: Run, value: Any) -> object:
 
 
 def comparable(value: Any) -> bool:
-    """Whether a value can be ordered against one of its kind, as far as the cluster's engine asks."""
+    """Whether a value can be ordered among values of its kind, by the criteria of the cluster's engine."""
     if type(value) in _SIMPLE:
         return type(value) is not bool
     name = kind(value)
@@ -296,7 +296,7 @@ def comparable(value: Any) -> bool:
 
 
 def order(left: Any, right: Any) -> int:
-    """Less than, equal to or more than 0, for two comparable values of one kind.
+    """Returns a number less than, equal to or greater than 0 for two comparable values of one kind.
 
     Raises:
         FeelEvaluationError: lists have no order.
@@ -316,7 +316,7 @@ def order(left: Any, right: Any) -> int:
 
 
 def _units(text: str) -> bytes:
-    """The cluster's engine orders texts by their 16-bit units."""
+    """The text as 16-bit units, by which the cluster's engine orders texts."""
     return text.encode("utf-16-be", "surrogatepass")
 
 
@@ -331,7 +331,7 @@ def compare(run: Run, sign: str, left: Any, right: Any) -> bool | None:
 
 
 def holds(sign: str, result: int) -> bool:
-    """Whether the result of `order` is what a sign asks for."""
+    """Whether the result of `order` satisfies a sign."""
     if sign == "<":
         return result < 0
     if sign == "<=":
@@ -350,7 +350,7 @@ def in_range(run: Run, value: Any, range_: values.Range) -> bool | None:
 
 
 def smallest(run: Run, items: Iterable[Any], sign: int) -> Any:
-    """The first item that no other one is before (`sign` 1) or after (`sign` -1)."""
+    """Returns the first item of the smallest (`sign` 1) or largest (`sign` -1) ones."""
     found = _MISSING
     for item in items:
         run.tick(1 + (len(item) >> 6 if type(item) is str else 0))
@@ -439,7 +439,7 @@ def _remainder(dividend: int, divisor: int) -> int:
 
 
 def at(items: Any, index: Any) -> Any:
-    """`items[index]`: counted from 1, or back from the end from -1; null where there is none."""
+    """`items[index]`: counted from 1, or back from the end from -1; null if there is none."""
     if type(index) is not int:
         return _at_fraction(items, decimal(index))
     position = index - 1 if index > 0 else len(items) + index

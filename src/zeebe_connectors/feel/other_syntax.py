@@ -1,4 +1,4 @@
-"""List what other languages write otherwise than FEEL, with the sentence of advice for each; `slips` looks here."""
+"""List what other languages write differently from FEEL, with advice for each, for `slips`."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ AT: tuple[tuple[str, str], ...] = (
     ("~", "write matches(text, pattern)"),
     ("`", "a name in backticks ends with the backtick that it starts with: `my name`"),
 )
-# A character that begins a longer slip one place before where the parser stopped.
+# A character that begins a longer slip one place before the place where the parser stopped.
 BEGINNINGS = frozenset("=!<&|+$-:?")
 # The text at the position, or the word before it.
 WORDS: dict[str, str] = {

@@ -1,7 +1,7 @@
 """Parse expressions into syntax trees, with errors that explain the remedy.
 
-The grammar follows the cluster's engine, and resolves ambiguities as it does: see the comments. A word is a
-keyword only where one is expected, so `if`, `for`, `of` and the like may be names.
+The grammar follows the cluster's engine, and resolves ambiguities in the same way: see the comments. A word is a
+keyword only where one is expected, so that `if`, `for`, `of` and the like can be names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_DIGITS = 1_000
 
 
 def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Node:
-    """The tree of an expression.
+    """Parses an expression into its tree.
 
     Raises:
         FeelSyntaxError: the text is not an expression.
@@ -41,10 +41,10 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Node:
 
 
 def parse_unary(text: str, limits: Limits = DEFAULT_LIMITS) -> Node:
-    """The tree of unary tests, the cell of a decision table.
+    """Parses unary tests, the cell of a decision table, into their tree.
 
     Raises:
-        FeelSyntaxError: the text is none.
+        FeelSyntaxError: the text is not unary tests.
         FeelLimitError: it is too long or nested too deep.
     """
     return _parse(text, limits, lambda parser: parser.tests())
@@ -65,7 +65,7 @@ def _parse(text: str, limits: Limits, start: Callable[[_Parser], Node]) -> Node:
 
 
 def unescape(text: str) -> str:
-    """The content of a literal's quotes -> the text that it means; an unknown escape stays unchanged."""
+    """Returns the text of a literal's content; unknown escapes stay unchanged."""
     if "\\" not in text:
         return text
     return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text).replace("\\\\", "\\")
@@ -140,7 +140,7 @@ class _Parser:
     # ------------------------------------------------------------------------------------------------- expressions
 
     def expression(self, left: Node | None = None) -> Node:
-        """An expression; `left` is its first value where the caller had to read that to know what it has."""
+        """Parses an expression; `left` is its first value if the caller had to read that first."""
         self.depth += 1
         if self.depth > self.limits.depth:
             raise FeelLimitError("depth", f"expressions are nested deeper than {self.limits.depth}")
@@ -261,7 +261,7 @@ class _Parser:
         return node or left
 
     def compared(self, left: Node) -> Node | None:
-        """The comparison of which this is the left side, or None where it is none."""
+        """Parses the rest of a comparison with this left side; returns None if there is none."""
         text = self.now.text
         if text in _COMPARISONS:
             self.next()
@@ -306,7 +306,7 @@ class _Parser:
     # -------------------------------------------------------------------------------------------------- arithmetic
 
     def math(self, left: Node | None = None) -> Node:
-        # One loop a level of precedence; operators of one level apply from the left, `**` too.
+        # One loop for each level of precedence; operators of one level apply from the left, even `**`.
         terms: list[tuple[str, Node]] = []
         term_sign = "+"
         while True:
@@ -408,7 +408,7 @@ class _Parser:
         return tree.Filter(node, by)
 
     def bracket(self) -> Node:
-        """What starts with a bracket: an expression in parentheses, a list or a range."""
+        """Parses what starts with a bracket: an expression in parentheses, a list or a range."""
         bracket = self.next().text
         if bracket == "]":
             return self.outward_range()
@@ -427,7 +427,7 @@ class _Parser:
         return tree.ListOf(tuple(items))
 
     def outward_range(self) -> tree.RangeOf:
-        """A range that starts with `]`, which is already consumed; if there is none, that bracket was the mistake."""
+        """Parses a range that starts with `]`, which is already consumed; otherwise that bracket was the mistake."""
         position, furthest, expected = self.now.start - 1, self.furthest, self.expected
         try:
             start = self.math()
@@ -474,7 +474,7 @@ class _Parser:
         raise self.unexpected("a key")
 
     def key_ends(self, position: int) -> tuple[int, int]:
-        """Where a key without quotes ends, without and with the space and comments behind it."""
+        """Where an unquoted key ends, without and with the space and comments after it."""
         end = position
         while position < len(self.text) and self.text[position] not in tokens.NOT_IN_KEY:
             end = position + 1
@@ -484,7 +484,7 @@ class _Parser:
     # ------------------------------------------------------------------------------------------------------- names
 
     def named(self) -> Node:
-        """What starts with a name: a literal word, a literal date, a call, a function or a variable."""
+        """Parses what starts with a name: a literal word, a literal date, a call, a function or a variable."""
         word = self.now.text
         if word in ("date", "time", "duration"):
             literal = self.temporal()
@@ -519,7 +519,7 @@ class _Parser:
         return None
 
     def function_name(self) -> str | None:
-        """The name of a function of one word or several, if a call starts here; the parenthesis is then next."""
+        """Reads a function's name of one or more words, if a call starts here; the parenthesis comes next."""
         start = self.now.start
         end, words = self.words()
         if words < 2:
@@ -533,7 +533,7 @@ class _Parser:
         return self.text[start:end]
 
     def words(self) -> tuple[int, int]:
-        """Names with nothing but spaces between them, from here: where they end and how many there are."""
+        """Where the names that follow here with only spaces between them end, and how many there are."""
         name, end, count = self.now, self.now.start, 0
         while name.kind == NAME and name.text not in RESERVED:
             end, count = name.end, count + 1
@@ -660,5 +660,5 @@ def _number(text: str) -> int | Decimal:
 
 
 def _chained(parts: list[tuple[str, Node]]) -> Node:
-    """Operands with the signs before them; the first one's sign has no meaning."""
+    """Chains operands with the signs before them; the first one's sign is ignored."""
     return parts[0][1] if len(parts) == 1 else tree.Arithmetic(parts[0][1], tuple(parts[1:]))

@@ -1,4 +1,4 @@
-r"""Match Java's regular expressions, as FEEL's users write them, in bounded time.
+r"""Match Java's regular expressions, which FEEL uses, in bounded time.
 
 A pattern is rewritten for the `regex` package, which can be stopped. Java's meaning of `.`, `^`, `$`, `\\d`, `\\b` and
 classes is spelled out, because Python's differs.
@@ -19,11 +19,11 @@ from zeebe_connectors.feel.limits import Run
 _MAX_PATTERN = 5_000
 _MAX_REPEAT = 10_000
 _LONG = 1_000
-"""Characters of a text that is searched without holding the interpreter's lock."""
+"""Characters from which a text is searched without holding the interpreter's lock."""
 _MATCHES_IN_TIME = 100
-"""Matches in the time of one search that show that the text is long rather than the pattern slow."""
+"""Matches within one search's time that show that the text is long rather than the pattern slow."""
 _SMALL = 500
-"""Characters times repeats of a pattern that is worth a place among the many that are kept."""
+"""Maximum size, in characters times repeats, of a pattern in the cache of small ones."""
 _END = r"\n\r\u0085\u2028\u2029"
 _WORD = r"[\p{L}\p{Nd}_]"
 _CLASSES = {
@@ -79,7 +79,7 @@ class _Invalid(Exception):  # noqa: N818 - becomes the Failure of the call
     pass
 
 
-# ------------------------------------------------------------------------------------------------- what is asked of it
+# ---------------------------------------------------------------------------------------------------- the functions
 
 
 def search(run: Run, text: str, pattern: str, flags: str = "") -> bool:
@@ -88,22 +88,22 @@ def search(run: Run, text: str, pattern: str, flags: str = "") -> bool:
 
 
 def extract(run: Run, text: str, pattern: str) -> list[str]:
-    """All that the pattern matches."""
+    """Returns everything that the pattern matches."""
     return [run.text(match.group()) for match in _matches(run, text, pattern)]
 
 
 def split(run: Run, text: str, delimiter: str) -> list[str]:
-    """What lies between the matches."""
+    """Returns the parts between the matches."""
     parts, end = [], 0
     for match in _matches(run, text, delimiter):
-        if match.end() > 0:  # Java gives no empty part for an empty match at the start
+        if match.end() > 0:  # Java returns no empty part for an empty match at the start
             parts.append(run.text(text[end : match.start()]))
             end = match.end()
     return [*parts, run.text(text[end:])]
 
 
 def replace(run: Run, text: str, pattern: str, replacement: str, flags: str = "") -> str:
-    """The text with each match replaced."""
+    """Returns the text with each match replaced."""
     parts: list[str] = []
     end = length = 0
     plain = not ("$" in replacement or "\\" in replacement)
@@ -129,7 +129,7 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
     seconds = min(run.limits.pattern_seconds, run.seconds_left())
     long = len(text) >= _LONG
     tick = run.tick
-    # Enough matches buy the pattern its seconds anew; a new scan, after an empty match, does not.
+    # Enough matches renew the pattern's seconds; a new scan, after an empty match, does not.
     end, found = time.monotonic() + seconds, 0
     while position <= len(text):
         # One scan finds many matches several times faster than a search for each.
@@ -140,7 +140,7 @@ def _matches(run: Run, text: str, pattern: str, flags: str = "") -> Iterator[Any
                 found += 1
                 position = match.end()
                 empty = position == match.start()
-                # Java continues after a match, and one further after an empty one; Python would search there once more.
+                # Java continues after a match, one further after an empty one; Python would search there again.
                 position += empty
                 yield match
                 if empty:
@@ -231,7 +231,7 @@ def _translated(pattern: str, flags: str) -> tuple[str, int]:
 
 def _compile(translated: str, flags: str) -> Any:
     try:
-        # The library's own cache counts patterns, not what they take.
+        # The library's own cache limits the number of patterns, not their size.
         return regex.compile(translated, regex.V1 | (regex.IGNORECASE if "i" in flags else 0), cache_pattern=False)
     except (regex.error, RecursionError, OverflowError, ValueError):
         raise _Invalid from None
@@ -248,8 +248,8 @@ class _Translation:
         self.flags = set(flags)
         self.outer: list[set[str]] = []
         self.groups = 0
-        # Characters, classes and groups as often as they are repeated: before the last one, and the last one itself;
-        # those of the groups around beneath.
+        # Characters, classes and groups, counted with their repeats: those before the last part, and the last part; the
+        # counts of the enclosing groups are on the stack.
         self.before, self.last = 0, 0
         self.around: list[int] = []
 
@@ -277,7 +277,7 @@ class _Translation:
         elif character == "{":
             self.last *= max(self.least, 1)
         elif character not in "*+?|":
-            # A class is one however long it is; its length counts once more where it is written.
+            # A class counts as one, plus a share of its length.
             self.before, self.last = self.size, 1 + length // 16
 
     def take(self, count: int = 1) -> str:
@@ -392,7 +392,7 @@ class _Translation:
         return str(regex.escape(self.character(character)))
 
     def back_reference(self, number: int) -> str:
-        """What a group before matched; more digits belong to it as long as there is such a group, none is no match."""
+        """A reference to an earlier group: as many digits as name an existing group; without one, nothing matches."""
         while self.pattern[self.position : self.position + 1] in tuple("0123456789"):
             longer = number * 10 + int(self.pattern[self.position])
             if longer > self.groups:
@@ -401,7 +401,7 @@ class _Translation:
         return f"(?:\\{number})" if number <= self.groups else "(?!)"
 
     def character(self, character: str) -> str:
-        """The character that an escape means; its first letter is taken already."""
+        """The character of an escape, whose first letter is already consumed."""
         if character in _CHARACTERS:
             return _CHARACTERS[character]
         if character == "x":
@@ -445,7 +445,7 @@ class _Translation:
         return f"\\{letter}{{{name}}}"
 
     def char_class(self) -> str:
-        """A class, its opening bracket taken: ranges, nested classes, and intersections with `&&`."""
+        """A class after its opening bracket: ranges, nested classes, and intersections with `&&`."""
         parts = ["["]
         if self.pattern.startswith("^", self.position):
             parts.append(self.take())

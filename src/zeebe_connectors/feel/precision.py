@@ -1,4 +1,4 @@
-"""Calculate with the digits that the cluster's engine keeps: 34, or as many as the left operand was written with.
+"""Calculate with the precision of the cluster's engine: 34 digits, or as many as the left operand was written with.
 
 There, a number written with more than 34 digits keeps all of them, and every calculation with it as the left operand is
 rounded to as many digits. `WideDecimal` is such a number; all others calculate in `DECIMAL128`.
@@ -26,17 +26,17 @@ def _context(precision: int) -> Context:
 
 
 DECIMAL128 = _context(_DIGITS)
-"""The arithmetic of numbers, whatever the thread's own decimal context is."""
+"""The context of all calculations, whatever the thread's own decimal context is."""
 EXACT = 10**_DIGITS
-"""Integers below it are kept as Python's, at and above they round as decimals do."""
+"""Integers below it stay Python integers; from it on, they round like decimals."""
 _wide_context = lru_cache(maxsize=_CACHED_CONTEXTS)(_context)
 
 
 class WideDecimal(Decimal):
-    """A number of more than 34 digits, or what was calculated from one.
+    """A number of more than 34 digits, or the result of a calculation with one.
 
     Attributes:
-        precision: the digits that calculations starting from this number are rounded to.
+        precision: the digits to which calculations with this left operand are rounded.
     """
 
     __slots__ = ("precision",)
@@ -44,17 +44,17 @@ class WideDecimal(Decimal):
 
     @classmethod
     def of(cls, number: Decimal, precision: int) -> Self:
-        """The number, with the digits that its calculations keep."""
+        """Makes a number with the precision of its calculations."""
         wide = cls(number)
         wide.precision = precision
         return wide
 
 
 def written(text: str) -> Decimal:
-    """The number that a text of digits means, with all digits.
+    """Returns the number in a text of digits, with all digits.
 
     Raises:
-        decimal.InvalidOperation: the text is no number.
+        decimal.InvalidOperation: the text is not a number.
     """
     number = Decimal(text)
     digits = len(number.as_tuple().digits)
@@ -64,10 +64,10 @@ def written(text: str) -> Decimal:
 
 
 def context_of(left: object) -> Context:
-    """The context in which a calculation takes place, by its left operand."""
+    """Returns the context of a calculation, by its left operand."""
     return _wide_context(left.precision) if type(left) is WideDecimal else DECIMAL128
 
 
 def like(left: object, result: Decimal) -> Decimal:
-    """The result of a calculation, which keeps as many digits as its left operand did."""
+    """Returns the result of a calculation with the precision of its left operand."""
     return WideDecimal.of(result, left.precision) if type(left) is WideDecimal else result

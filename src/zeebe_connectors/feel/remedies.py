@@ -1,7 +1,7 @@
-"""Advise authors on the warnings of an evaluation: what makes two values comparable, what a function takes.
+"""Advise authors on the warnings of an evaluation: how to make values comparable, what a function takes.
 
-`advice` reads the expression, this module what went wrong in it, where only the values tell: `"order-" + 5`, a text
-compared with a number, a function that was called with a list instead of a text, a variable in other capitals.
+`advice` reads the expression; this module reads the warnings, for mistakes that only the values show: `"order-" + 5`, a
+text compared with a number, a function called with a list instead of a text, a variable with other capitals.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DATE = re.compile(r"-?\d{4,9}-\d\d-\d\d")
 _OF_NULL = 'a text is joined only with texts; what may be null gets one by get or else(value, "")'
 _PARTS = frozenset(DATE_PARTS + TIME_PARTS)
 
-# A function and what its first argument was -> the function for such a value.
+# A function and the kind of its first argument -> the function for such a value.
 _FOR_OTHER_VALUES = {
     ("contains", "a list"): "for a list, write list contains(list, item)",
     ("list contains", '"'): "for a text, write contains(text, part)",
@@ -48,11 +48,11 @@ _FOR_OTHER_VALUES = {
 
 
 def remedies(warnings: Iterable[EvaluationWarning], names: Collection[str]) -> list[str]:
-    """Lists what may mend the parts that are null, a sentence each; the first few.
+    """Returns the first few remedies for the parts that are null, one sentence each.
 
     Args:
-        warnings: those of one evaluation.
-        names: the variables that there are.
+        warnings: the warnings of one evaluation.
+        names: the names of the variables.
     """
     found: dict[str, None] = {}
     for warning in warnings:
@@ -104,7 +104,7 @@ def _of_types(kind: str, message: str) -> str | None:
 
 
 def _text_and(other: str, verb: str, text: str) -> str | None:
-    """What makes a text and another value fit."""
+    """How to make a text and another value fit."""
     if _DATE.match(other):
         if verb in {"add", "subtract"} and _DATE.match(text):
             return 'a date in a text is read with date("2024-12-31")'

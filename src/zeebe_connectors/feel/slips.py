@@ -46,7 +46,7 @@ _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
 
 
 def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
-    """Advises how to write the part at which a text stopped being FEEL.
+    """Returns advice on how to write the part at which a text stopped being FEEL.
 
     Args:
         text: the whole text.
@@ -54,7 +54,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
         expected: what would be valid there, as in the error's message.
 
     Returns:
-        One sentence for the author, or None where nothing fits.
+        One sentence for the author, or None if nothing fits.
     """
     if position == 0 and text.startswith("=") and not text.startswith("=="):
         return "leave out the '=' in front: it marks FEEL for the Modeler and is not part of the expression"
@@ -111,7 +111,7 @@ def _on_both_sides(text: str, position: int) -> str | None:
 
 
 def _by_pattern(text: str, position: int, before: str) -> str | None:
-    """What the text around says: a slip whose first character alone means something else."""
+    """A slip recognised by the text around it, because its first character alone means something else."""
     after = text[position:]
     slips: tuple[tuple[object, str], ...] = (
         (after.startswith("=") and before.endswith("="), "FEEL compares with a single '=': a = b"),
@@ -202,7 +202,7 @@ def _symbol(text: str, position: int) -> str | None:
 
 
 def _is(text: str, position: int) -> str | None:
-    """`a is null`, `a is empty`, `a is greater than b`, `a is a number`: each is written in another way."""
+    """`a is null`, `a is empty`, `a is greater than b`, `a is a number`: each is written differently in FEEL."""
     found = _IS.match(text, position)
     if not found:
         return None
@@ -304,7 +304,7 @@ def _call(text: str, position: int, before: str, word: str) -> str | None:
 
 
 def _function_at_the_end(before: str) -> str | None:
-    """The name of a built-in function that the text ends with, of one word or several; the longest one."""
+    """The longest name of a built-in function, of one or more words, at the end of the text."""
     words = re.findall(r"[A-Za-z]+", before.rpartition("\n")[2])
     for count in range(min(len(words), 5), 0, -1):
         name = " ".join(words[-count:])
@@ -314,7 +314,7 @@ def _function_at_the_end(before: str) -> str | None:
 
 
 def _function_here(text: str, position: int) -> str | None:
-    """The name of a built-in function of several words that stands at the position, also as `startsWith`."""
+    """The name of a built-in function of several words at the position, also in the form `startsWith`."""
     words = re.findall(r"[A-Za-z]+", text[position : position + 60].partition("(")[0])
     names = [" ".join(words[:count]) for count in range(min(len(words), 5), 1, -1)]
     if words:
@@ -324,7 +324,7 @@ def _function_here(text: str, position: int) -> str | None:
 
 
 def _function_around(before: str, text: str, position: int) -> str | None:
-    """The name of a built-in function of several words in whose midst the parser stopped, as in `is defined x`."""
+    """The name of a built-in function of several words within which the parser stopped, as in `is defined x`."""
     words = [_word_before(before), *re.findall(r"[A-Za-z]+", text[position : position + 60])[:4]]
     names = (" ".join(words[:count]) for count in range(len(words), 1, -1))
     return next((name for name in names if builtins.overloads(name)), None)
@@ -352,7 +352,7 @@ def _missing_keyword(text: str, position: int, expected: Sequence[str]) -> str |
 
 
 def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) -> str | None:
-    """The end came too early, or a bracket closes nothing."""
+    """The text ends too early, or a bracket closes nothing."""
     here = text[position : position + 1]
     missing = next((closer for closer in _OPENERS if f"'{closer}'" in expected), None)
     if missing and (not here or here in _OPENERS):
@@ -371,7 +371,7 @@ def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) 
 
 
 def _character(text: str, position: int) -> str | None:
-    """A character that looks like one of FEEL's, or like none at all."""
+    """A character that looks like one of FEEL's, or is invisible."""
     here = text[position : position + 1]
     plain = unicodedata.normalize("NFKC", here) if here else ""
     if len(plain) == 1 and plain != here and plain.isascii():

@@ -2,7 +2,7 @@
 
 Python's `datetime` is limited to the year 9999 and to microseconds; the cluster's engine is not. So each value has a
 wide form (`Date`, `Time`, `DateTime`: whole days and nanoseconds), in which all arithmetic happens, and a narrow one
-(the `datetime` types), which the expression's author gets wherever it holds the value without loss.
+(the `datetime` types), which callers get whenever it holds the value without loss.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DAYS_BEFORE_MARCH_0 = 719_468  # from 0000-03-01 to 1970-01-01
 
 
 def days_of(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01 to a date of the proleptic Gregorian calendar."""
+    """Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar."""
     shifted = year - (month <= 2)
     era, of_era = divmod(shifted, 400)
     day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
@@ -38,7 +38,7 @@ def days_of(year: int, month: int, day: int) -> int:
 
 
 def date_of(days: int) -> tuple[int, int, int]:
-    """Year, month and day of a count of days since 1970-01-01."""
+    """Returns year, month and day of a count of days since 1970-01-01."""
     era, of_era = divmod(days + _DAYS_BEFORE_MARCH_0, _GREGORIAN_CYCLE_DAYS)
     year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
     day_of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
@@ -48,7 +48,7 @@ def date_of(days: int) -> tuple[int, int, int]:
 
 
 def month_length(year: int, month: int) -> int:
-    """Days of a month."""
+    """Returns the number of days of a month."""
     if month == 2:
         return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     return 30 if month in (4, 6, 9, 11) else 31
@@ -65,7 +65,7 @@ class Date:
 
     @classmethod
     def of(cls, year: int, month: int, day: int) -> Date:
-        """The date with these parts.
+        """Makes the date with these parts.
 
         Raises:
             ValueError: there is no such day.
@@ -81,7 +81,7 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A time of day in nanoseconds; with an offset from UTC in seconds, or with none; with a zone's name, or none."""
+    """A time of day in nanoseconds, optionally with an offset from UTC in seconds and with a zone's name."""
 
     nanos: int
     offset: int | None = None
@@ -89,7 +89,7 @@ class Time:
 
     @property
     def instant(self) -> int:
-        """Nanoseconds since midnight in UTC: what times with an offset are ordered by."""
+        """Nanoseconds since midnight in UTC, by which times with an offset are ordered."""
         return self.nanos - (self.offset or 0) * SECOND
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class DateTime:
-    """A day and a time of day, with offset and zone as `Time` has them."""
+    """A day and a time of day, with offset and zone as in `Time`."""
 
     days: int
     nanos: int
@@ -107,7 +107,7 @@ class DateTime:
 
     @property
     def local(self) -> int:
-        """Nanoseconds since 1970-01-01T00:00:00, wherever that is."""
+        """Nanoseconds since 1970-01-01T00:00:00 in local time."""
         return self.days * DAY + self.nanos
 
     @property
@@ -122,7 +122,7 @@ class DateTime:
 
 @dataclass(frozen=True, slots=True, order=True)
 class YearsMonths:
-    """A duration of years and months, as a count of months. `str()` is ISO text, as `P1Y2M`."""
+    """A duration of years and months, as a count of months. `str()` is ISO text, such as `P1Y2M`."""
 
     months: int
 
@@ -135,7 +135,7 @@ class YearsMonths:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DaysTime:
-    """A duration of days, hours, minutes and seconds, as a count of nanoseconds. `str()` is ISO text, as `P1DT2H`."""
+    """A duration of days, hours, minutes and seconds, as a count of nanoseconds. `str()` is ISO text: `P1DT2H`."""
 
     nanos: int
 
@@ -192,7 +192,7 @@ def _place_text(offset: int | None, zone: str | None) -> str:
 
 
 def offset_text(offset: int) -> str:
-    """An offset in seconds as `+02:00`, or `Z` for none."""
+    """Formats an offset in seconds as `+02:00`, or `Z` for zero."""
     if not offset:
         return "Z"
     total = abs(offset)
@@ -205,7 +205,7 @@ def offset_text(offset: int) -> str:
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9~/._+-]+", re.ASCII)
 _PREFIXED_OFFSET = re.compile(r"(UTC|GMT|UT)([+-])(\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?", re.ASCII)
-_NOT_ZONES = ("posix", "right", "Factory", "localtime", "EST", "MST", "HST", "ROC")  # not of Java 17 and 21, either
+_NOT_ZONES = ("posix", "right", "Factory", "localtime", "EST", "MST", "HST", "ROC")  # absent from Java 17 and 21 too
 _NEGATIVE_DAYLIGHT_SAVING = frozenset(("Europe/Dublin", "Eire", "Africa/Casablanca", "Africa/El_Aaiun"))
 
 
@@ -217,7 +217,7 @@ def _seconds(sign: str, hours: str, minutes: str | None, seconds: str | None) ->
 
 
 def offset_of(text: str) -> int:
-    """`+02:00` or `Z` -> seconds.
+    """Reads an offset such as `+02:00` or `Z`; returns seconds.
 
     Raises:
         ValueError: not an offset.
@@ -232,7 +232,7 @@ def offset_of(text: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _rules(zone: str) -> dt.tzinfo:
-    """The rules of a zone by its name, as `Europe/Paris` or `UTC+01:00`.
+    """The rules of a zone by its name, such as `Europe/Paris` or `UTC+01:00`.
 
     Raises:
         ValueError: no such zone.
@@ -251,7 +251,7 @@ def _rules(zone: str) -> dt.tzinfo:
 
 
 def place_of(text: str) -> tuple[int | None, str | None]:
-    """What follows `@` or stands in brackets: an offset, or a zone's name.
+    """Reads what follows `@` or stands in brackets: an offset, or a zone's name.
 
     Raises:
         ValueError: neither.
@@ -263,7 +263,7 @@ def place_of(text: str) -> tuple[int | None, str | None]:
 
 
 def _written_place(text: str) -> tuple[int | None, str | None]:
-    """The place in a date's or a time's text; a prefix with an offset is written in full there, as `UTC+01:00`."""
+    """Reads the place in a date's or time's text, where an offset after a prefix is written in full: `UTC+01:00`."""
     if _PREFIXED_OFFSET.fullmatch(text) and ":" not in text:
         raise ValueError("no such zone")
     return place_of(text)
@@ -287,7 +287,7 @@ def _near_datetime(days: int, nanos: int) -> dt.datetime:
 
 
 def at_instant(instant: int, zone: str) -> DateTime:
-    """The local day and time of a zone at an instant (nanoseconds since 1970-01-01T00:00:00Z)."""
+    """Returns the local day and time of a zone at an instant (nanoseconds since 1970-01-01T00:00:00Z)."""
     days, nanos = divmod(instant, DAY)
     rules = _rules(zone)
     moment = _near_datetime(days, nanos).replace(tzinfo=dt.UTC).astimezone(rules)
@@ -297,10 +297,10 @@ def at_instant(instant: int, zone: str) -> DateTime:
 
 
 def in_zone(days: int, nanos: int, zone: str, preferred: int | None = None) -> DateTime:
-    """A local day and time in a zone.
+    """Returns a local day and time in a zone.
 
-    Where the clock is set back, the earlier of both is meant unless `preferred` says the later one's offset; where it
-    is set forward, the time moves by as much.
+    When the clock is set back, the earlier of the two instants is used unless `preferred` is the later one's offset;
+    when it is set forward, a skipped time moves forward by as much.
     """
     rules = _rules(zone)
     moment = _near_datetime(days, nanos)
@@ -312,11 +312,11 @@ def in_zone(days: int, nanos: int, zone: str, preferred: int | None = None) -> D
 
 
 def standard_offset(zone: str) -> int:
-    """The current offset of a zone, without daylight saving: the one used for a time of day in a zone."""
+    """Returns the current offset of a zone without daylight saving, which is used for a time of day in a zone."""
     rules = _rules(zone)
     now = dt.datetime.now(dt.UTC).astimezone(rules)
     offset = (now.utcoffset() or dt.timedelta()) - (now.dst() or dt.timedelta())
-    # Java knows no negative daylight saving: there the winter's time is the standard.
+    # Java has no negative daylight saving: there, winter time is the standard.
     return round(offset.total_seconds()) - (3600 if zone in _NEGATIVE_DAYLIGHT_SAVING else 0)
 
 
@@ -339,7 +339,7 @@ _MAX_INT = 2**31
 
 
 def parse_date(text: str) -> Date:
-    """`2026-11-22` -> the date.
+    """Parses a date such as `2026-11-22`.
 
     Raises:
         ValueError: not a date.
@@ -369,7 +369,7 @@ def _clock(hour: str, minute: str, second: str | None, fraction: str | None, *, 
 
 
 def parse_time(text: str) -> Time:
-    """`10:15`, `10:15:30.5+02:00`, `10:15:30@Europe/Paris` -> the time.
+    """Parses a time such as `10:15`, `10:15:30.5+02:00` or `10:15:30@Europe/Paris`.
 
     Raises:
         ValueError: not a time.
@@ -390,7 +390,7 @@ def parse_time(text: str) -> Time:
 
 
 def parse_date_time(text: str) -> DateTime:
-    """`2026-11-22T10:15:30`, with an offset or a zone, or a date alone (its midnight) -> the date and time.
+    """Parses `2026-11-22T10:15:30`, also with an offset or a zone, or a date alone (its midnight).
 
     Raises:
         ValueError: neither.
@@ -417,13 +417,13 @@ def parse_date_time(text: str) -> DateTime:
 
 
 def with_offset(moment: DateTime, offset: int) -> DateTime:
-    """The same instant at another offset."""
+    """Returns the same instant at another offset."""
     days, nanos = divmod(moment.instant + offset * SECOND, DAY)
     return DateTime(days, nanos, offset)
 
 
 def parse_duration(text: str) -> YearsMonths | DaysTime:
-    """`P1Y2M` or `P1DT2H3M4.5S` -> the duration.
+    """Parses a duration such as `P1Y2M` or `P1DT2H3M4.5S`.
 
     Raises:
         ValueError: not a duration, or one that mixes months and days.
@@ -434,7 +434,7 @@ def parse_duration(text: str) -> YearsMonths | DaysTime:
 
 
 def parse_literal_duration(text: str) -> YearsMonths | DaysTime:
-    """The text of `duration("...")`, for which the cluster's engine also takes small letters and a plus sign.
+    """Parses the text of `duration("...")`, where the cluster's engine also accepts lower case and a plus sign.
 
     Raises:
         ValueError: not a duration.
@@ -465,7 +465,7 @@ def parse_literal_duration(text: str) -> YearsMonths | DaysTime:
 
 
 def parse_temporal(text: str) -> Date | Time | DateTime | YearsMonths | DaysTime:
-    """The text of `@"..."` -> whichever value it is.
+    """Parses the text of `@"..."` into whichever value it is.
 
     Raises:
         ValueError: none of them.
@@ -507,7 +507,7 @@ def _zone_object(offset: int, zone: str | None) -> dt.tzinfo | None:
 
 
 def narrow(value: Wide) -> object:
-    """The `datetime` type that holds the value without loss, or the value itself."""
+    """Returns the `datetime` value that holds the value without loss, or the value itself."""
     if isinstance(value, Date):
         return dt.date.fromordinal(value.days + _EPOCH) if _MIN_DAYS <= value.days <= _MAX_DAYS else value
     if isinstance(value, Time):
@@ -536,7 +536,7 @@ def _wide_clock(value: dt.time | dt.datetime) -> int:
 
 
 def widen(value: object) -> Wide | None:
-    """The wide form of a temporal value, or None for any other value."""
+    """Returns the wide form of a temporal value, or None for any other value."""
     if isinstance(value, dt.datetime):
         days, nanos = value.toordinal() - _EPOCH, _wide_clock(value)
         if value.tzinfo is None:
@@ -563,7 +563,7 @@ def widen(value: object) -> Wide | None:
 
 
 def add_months(days: int, months: int) -> int:
-    """The day that many months later; the end of a shorter month where there is no such day."""
+    """Returns the day that many months later; the month's last day if it has no such day."""
     year, month, day = date_of(days)
     year, month = divmod(year * 12 + month - 1 + months, 12)
     if abs(year) > _MAX_YEAR:
@@ -574,7 +574,7 @@ def add_months(days: int, months: int) -> int:
 def plus(
     value: Date | Time | DateTime, duration: YearsMonths | DaysTime, sign: int = 1
 ) -> Date | Time | DateTime | None:
-    """A point in time and a duration -> the point that much later (or earlier), or None where that has no meaning."""
+    """Returns a point in time moved by a duration, forward or back; None if that has no meaning."""
     if isinstance(duration, YearsMonths):
         months = sign * duration.months
         if isinstance(value, Date):
@@ -607,7 +607,7 @@ def _in_range(days: int) -> int:
 
 
 def minus(left: Wide, right: Wide) -> Wide | None:
-    """The difference of two values, or None where that has no meaning."""
+    """Returns the difference of two values; None if that has no meaning."""
     if isinstance(right, (YearsMonths, DaysTime)):
         if isinstance(left, YearsMonths):
             return YearsMonths(left.months - right.months) if isinstance(right, YearsMonths) else None
@@ -619,14 +619,14 @@ def minus(left: Wide, right: Wide) -> Wide | None:
     if isinstance(left, Time) and isinstance(right, Time) and (left.offset is None) == (right.offset is None):
         if left.offset is None:
             return DaysTime(left.nanos - right.nanos)
-        return DaysTime(abs(left.instant - right.instant))  # the cluster's engine loses the sign here, so we do too
+        return DaysTime(abs(left.instant - right.instant))  # without its sign, as in the cluster's engine
     if isinstance(left, DateTime) and isinstance(right, DateTime) and (left.offset is None) == (right.offset is None):
         return DaysTime(left.instant - right.instant)
     return None
 
 
 def order_key(value: Wide) -> tuple[int, int, str]:
-    """What values of one kind are ordered by."""
+    """Returns a key that orders values of one kind."""
     if isinstance(value, DateTime):
         return value.instant, value.local, value.zone or offset_text(value.offset or 0)
     if isinstance(value, Time):
@@ -637,7 +637,7 @@ def order_key(value: Wide) -> tuple[int, int, str]:
 
 
 def months_between(start: int, end: int) -> YearsMonths:
-    """Whole months between two days (as counts since 1970-01-01)."""
+    """Returns the whole months between two days (as counts since 1970-01-01)."""
     first, last = date_of(start), date_of(end)
     months = (last[0] - first[0]) * 12 + last[1] - first[1]
     if months > 0 and last[2] < first[2]:
@@ -648,17 +648,17 @@ def months_between(start: int, end: int) -> YearsMonths:
 
 
 def week_of_year(days: int) -> int:
-    """The number of the week by ISO 8601."""
+    """Returns the number of the week by ISO 8601."""
     thursday = days - (days + 3) % 7 + 3
     year = date_of(thursday)[0]
     return (thursday - days_of(year, 1, 1)) // 7 + 1
 
 
 def make_temporal(kind: str, text: str) -> object:
-    """ISO text as the value of a kind (`date`, `time`, `datetime` or `duration`, an `@` before it is ignored).
+    """Parses ISO text into a value of a kind: `date`, `time`, `datetime` or `duration` (a leading `@` is ignored).
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not of that kind.
     """
     parsers: dict[str, Callable[[str], Wide]] = {
         "date": parse_date,

@@ -9,7 +9,7 @@ import regex
 # FEEL's white space, by the DMN standard, and both forms of comments.
 _SPACE = r"[\t-\r \x85\xa0\u1680\u180e\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
 _SKIP = regex.compile(rf"(?:{_SPACE}++|//[^\n]*+|/\*(?s:.)*?\*/)*+")
-# A name may have what a Java identifier may have; a character beyond 16 bits is none.
+# Names consist of the characters of Java identifiers, without those beyond 16 bits.
 _START = r"[\p{L}\p{Nl}\p{Sc}\p{Pc}--[\U00010000-\U0010ffff\u180e]]"
 _PART = (
     r"[\p{L}\p{Nl}\p{Sc}\p{Pc}\p{Nd}\p{Mn}\p{Mc}\p{Cf}\x00-\x08\x0e-\x1b\x7f-\x9f"
@@ -39,13 +39,13 @@ class Token(NamedTuple):
 
 
 def skip(text: str, position: int) -> int:
-    """The position after white space and comments."""
+    """Returns the position after white space and comments."""
     match = _SKIP.match(text, position)
     return int(match.end()) if match else position
 
 
 def token(text: str, position: int) -> Token:
-    """The token at a position, white space and comments before it left out."""
+    """Returns the token at a position, after white space and comments."""
     start = skip(text, position)
     match = _TOKEN.match(text, start)
     if match:

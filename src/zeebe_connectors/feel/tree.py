@@ -1,4 +1,4 @@
-"""Define the syntax tree: the parser makes it, the compiler reads it, `write` turns it back into text."""
+"""Define the syntax tree that the parser makes, the compiler reads and `write` turns back into text."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class InputCompare:
-    """`< 5` as a test of the input value; `=` only for a sole `true` or `false`."""
+    """`< 5` as a test of the input value; `=` only for a lone `true` or `false`."""
 
     sign: str
     to: Node
@@ -209,7 +209,7 @@ class InputTest:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Unary tests: the cell of a decision table. Negated as `not(...)`; none of them for `-`."""
+    """Unary tests: the cell of a decision table. `not(...)` negates them, and `-` has none."""
 
     tests: tuple[Node, ...]
     negated: bool
@@ -254,12 +254,12 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 _TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
 
-# How tightly each form binds: a lower level gets parentheses where a higher one is expected.
+# How tightly each form binds: a form of a lower level is put in parentheses where a higher one is expected.
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yields a node and all below it, the node itself first."""
+    """Yields a node and all nodes below it, the node itself first."""
     stack = [node]
     while stack:
         current = stack.pop()
@@ -268,7 +268,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def write(node: Node) -> str:
-    """A tree as the text of an expression that parses to the same tree."""
+    """Returns the text of an expression that parses to this tree."""
     return _Writer().at(node, _ANY)
 
 
@@ -298,7 +298,7 @@ class _Writer:
         return _VALUE, f"{{{', '.join(entries)}}}"
 
     def _rangeof(self, node: RangeOf) -> tuple[int, str]:
-        # An end that is a bare value would take a following "[" for a filter, so open ends are written "(" and ")".
+        # After a bare value, "[" would be read as a filter, so open ends are written "(" and ")".
         start, end = "[" if node.start_closed else "(", "]" if node.end_closed else ")"
         return _COMPARISON, f"{start}{self.at(node.start, _SUM)}..{self.at(node.end, _SUM)}{end}"
 
@@ -306,7 +306,7 @@ class _Writer:
         return _VALUE, ".".join(map(_name, node.names))
 
     def _path(self, node: Path) -> tuple[int, str]:
-        # A path that starts with a name is one reference to the parser, so what is none is put in parentheses.
+        # To the parser, a path that starts with a name is a single reference, so anything else is put in parentheses.
         of = self.at(node.of, _VALUE)
         return _VALUE, f"({of}).{_name(node.key)}" if isinstance(node.of, Ref) else f"{of}.{_name(node.key)}"
 
@@ -316,7 +316,7 @@ class _Writer:
     def _call(self, node: Call) -> tuple[int, str]:
         arguments = [self.argument(argument) for argument in node.arguments]
         if node.name in _TEMPORAL_FUNCTIONS and len(arguments) == 1 and arguments[0].startswith('"'):
-            arguments = [f"({arguments[0]})"]  # else it would be read as a literal date
+            arguments = [f"({arguments[0]})"]  # otherwise it would be read as a literal date
         if node.names is not None:
             arguments = [f"{_function(name)}: {value}" for name, value in zip(node.names, arguments, strict=True)]
         name = ".".join([*map(_name, node.path), _name(node.name)]) if node.path else _function(node.name)
@@ -326,7 +326,7 @@ class _Writer:
         return self._rangeof(node)[1] if isinstance(node, RangeOf) else self._inside(node)
 
     def _inside(self, node: Node) -> str:
-        """As an argument, where a test of a range would be read as a range."""
+        """Writes an argument, in parentheses if it is a range test, which would be read as a range."""
         return f"({self.at(node, _ANY)})" if isinstance(node, InputIn) else self.at(node, _ANY)
 
     def _functionof(self, node: FunctionOf) -> tuple[int, str]:
@@ -411,7 +411,7 @@ class _Writer:
 
 
 def string(value: str) -> str:
-    """A text as a FEEL literal. A backslash before a quote has no literal, to the cluster's engine neither."""
+    """Returns a text as a FEEL literal. A backslash before a quote cannot be written, even for the cluster's engine."""
     written, after_backslash = [], False
     for character in value:
         if character in '"\\':
@@ -442,7 +442,7 @@ def _key(key: str) -> str:
 
 
 def children(node: Any) -> list[Any]:
-    """The nodes directly in a node."""
+    """Returns the direct child nodes of a node."""
     found: list[Any] = []
     stack: list[Any] = [getattr(node, name) for name in reversed(node.__slots__)]
     while stack:

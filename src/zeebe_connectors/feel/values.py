@@ -1,4 +1,4 @@
-"""Define the values of expressions: their kinds, and how they are written as text and as JSON.
+"""Define the values of expressions, their kinds, and their forms as text and as JSON.
 
 Plain Python values are used as they are: None, bool, int, float, Decimal, str, list, dict and the `datetime` types.
 """
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Function:
-    """A function as a value: its parameters' names, and what calls it with the run and one value for each of them.
+    """A function as a value: the names of its parameters, and a callable that takes the run and a value for each.
 
-    `order` says of `function(x, y) x.a < y.a` which entry it compares and whether the largest comes first, so that
-    sorting need not call it; None of any other function.
+    For `function(x, y) x.a < y.a`, `order` says which entry it compares and whether the largest comes first, so that
+    sorting need not call it; None for any other function.
     """
 
     __slots__ = ("invoke", "order", "parameters")
@@ -48,13 +48,13 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class HostFunction:
-    """A function that the host lends to expressions.
+    """A function that the host provides for expressions.
 
     Attributes:
         name: how expressions call it.
-        parameters: the names of its parameters, for calls that name them; overloads differ in how many there are.
-        call: takes a value for each parameter (None for one that a named call leaves out) and returns a value. What it
-            raises ends the evaluation with a `FeelEvaluationError`.
+        parameters: the names of its parameters, for named calls; overloads differ in their number.
+        call: takes a value for each parameter (None for one that a named call omits) and returns a value. Any exception
+            ends the evaluation with a `FeelEvaluationError`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class HostFunction:
 
 
 class HostFunctions:
-    """Host functions by name, made ready once for many evaluations."""
+    """Host functions by name, prepared once for many evaluations."""
 
     __slots__ = ("by_name",)
 
@@ -77,7 +77,7 @@ class HostFunctions:
 
 
 class FunctionContext(dict[str, Any]):
-    """A context with functions among its entries, which only calls as `context.function()` see."""
+    """A context with functions among its entries, which are only visible to calls such as `context.function()`."""
 
     __slots__ = ("functions",)
 
@@ -91,7 +91,7 @@ class FunctionContext(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """All values between two ends; a closed end belongs to it."""
+    """All values between two ends; a closed end is included."""
 
     start: Any
     end: Any
@@ -139,7 +139,7 @@ TEMPORAL = POINTS - {NUMBER}
 
 
 def kind(value: Any) -> str:
-    """What kind of FEEL value a Python value is; local and zoned times are different kinds."""
+    """Returns the kind of a value; local and zoned times are different kinds."""
     return _KINDS.get(type(value)) or _rare_kind(value)
 
 
@@ -159,7 +159,7 @@ def _rare_kind(value: Any) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The kind as `instance of` and messages name it."""
+    """Returns the kind of a value, as named in `instance of` and messages."""
     name = kind(value)
     return name.removeprefix("local ")
 
@@ -171,7 +171,7 @@ _LONG = 2**63
 
 
 def decimal(value: float | Decimal) -> Decimal:
-    """A number as a Decimal, with the digits that it is written with.
+    """Returns a number as a Decimal, with the digits that it is written with.
 
     Raises:
         Failure: not a finite number.
@@ -185,7 +185,7 @@ def decimal(value: float | Decimal) -> Decimal:
 
 
 def from_float(value: float) -> Decimal:
-    """A binary number as the shortest decimal that means it, as the cluster's engine writes it (12.0, 1.0E+7).
+    """Returns a binary number as its shortest decimal, like the cluster's engine (12.0, 1.0E+7).
 
     Raises:
         Failure: infinite or not a number.
@@ -206,10 +206,10 @@ def from_float(value: float) -> Decimal:
 
 
 def result_of_float(value: float) -> Decimal:
-    """The result of a calculation in binary numbers.
+    """Returns the result of a calculation with binary numbers.
 
     Raises:
-        FeelEvaluationError: it has none, as the logarithm of zero.
+        FeelEvaluationError: it is not finite, such as the logarithm of zero.
     """
     if not math.isfinite(value):
         raise FeelEvaluationError("a calculation has no finite result")
@@ -222,7 +222,7 @@ def is_whole(value: float | Decimal) -> bool:
 
 
 def int32(value: float | Decimal) -> int:
-    """The whole part of a number in 32 bits, as the cluster's engine takes it for positions and lengths."""
+    """Returns the whole part of a number in 32 bits, which the cluster's engine uses for positions and lengths."""
     if type(value) is int:
         whole = value
     else:
@@ -233,7 +233,7 @@ def int32(value: float | Decimal) -> int:
 
 
 def plain_int(value: Decimal) -> int | Decimal:
-    """A whole Decimal written without exponent and fraction as int, which calculates faster; others as they are."""
+    """Returns a whole Decimal without exponent and fraction as int, which is faster; others unchanged."""
     if value.as_tuple().exponent == 0 and -EXACT < value < EXACT and type(value) is not WideDecimal:
         return int(value)
     return value
@@ -243,7 +243,7 @@ def plain_int(value: Decimal) -> int | Decimal:
 
 
 def text(run: Run | None, value: Any) -> str:
-    """A value as `string()` writes it; a text is itself."""
+    """Returns a value in the form of `string()`; a text stays as it is."""
     return value if isinstance(value, str) else _inner_text(run, value)
 
 
@@ -282,7 +282,7 @@ def _joined(run: Run | None, start: str, parts: list[str], end: str) -> str:
 
 
 def number_text(value: float | Decimal) -> str:
-    """A number's digits; a zero has no sign."""
+    """Returns a number's digits; a zero has no sign."""
     if type(value) is int:
         return str(value)
     number = decimal(value)
@@ -290,7 +290,7 @@ def number_text(value: float | Decimal) -> str:
 
 
 def _days_time_text(value: Any) -> str:
-    """The cluster's engine writes whole seconds only."""
+    """A duration in whole seconds, like the cluster's engine."""
     duration = temporal.widen(value)
     return str(DaysTime(duration.seconds * temporal.SECOND)) if isinstance(duration, DaysTime) else ""
 
@@ -299,11 +299,11 @@ def _days_time_text(value: Any) -> str:
 
 _MAX_NODES = 1_000_000
 _MAX_CHARACTERS = 8_000_000
-"""Of all texts of a result. A job returns 1.5 MiB; the rest is for a readable error further on."""
+"""Maximum characters of all texts of a result. A job returns at most 1.5 MiB; more gets a clear error later."""
 
 
 class _Room:
-    """What the JSON form of a value may still take."""
+    """Counts down what the JSON form of a value may still use."""
 
     __slots__ = ("characters", "exact", "nodes")
 
@@ -315,15 +315,15 @@ class _Room:
 
 
 def to_json(value: Any, limits: Limits | None = None, *, exact: bool = False) -> Any:
-    """A value as JSON has it, for a job's variables: ISO text for temporals, an int for a whole number, else a float.
+    """Returns a value in JSON types, for a job's variables: ISO text for temporals, int for whole numbers, else float.
 
-    A text that stands in the value several times counts as often: JSON writes it each time.
+    A text that occurs several times in the value counts each time, because JSON writes it each time.
 
     Args:
         value: Any FEEL value.
-        limits: Where they allow fewer items and characters than a result may have at all, they hold.
-        exact: A whole number beyond 64 bits keeps its digits, for those who refuse it by name; else it is a float, as
-            the cluster stores it.
+        limits: Applied if they allow fewer items and characters than a result may have.
+        exact: Whether a whole number beyond 64 bits keeps its digits, so that the caller can refuse it by name;
+            otherwise it becomes a float, as in the cluster.
 
     Raises:
         FeelLimitError: the value is too large or too deep to be written.
@@ -351,7 +351,9 @@ def _json(value: Any, room: _Room) -> Any:
         _take(room, len(value))
         made = {}
         for key, item in value.items():
-            made[key if type(key) is str else str(key)] = _json(item, room)
+            inner = type(item)
+            plain = (inner is int and -_LONG <= item < _LONG) or inner is bool or item is None  # a call costs more
+            made[key if type(key) is str else str(key)] = item if plain else _json(item, room)
         return made
     if isinstance(value, (list, tuple)):
         _take(room, len(value))
@@ -366,9 +368,9 @@ def _take(room: _Room, nodes: int) -> None:
 
 
 def json_number(value: float | Decimal, *, exact: bool = False) -> int | float:
-    """A number as the cluster stores it: an int if it is whole and has 64 bits, a float otherwise (see `to_json`).
+    """Returns a number as the cluster stores it: an int if it is whole and has 64 bits, else a float (see `to_json`).
 
-    What is no finite number stays one, so that whoever sends the value can refuse it by name.
+    Infinities and NaN stay as they are, so that the sender can refuse them by name.
     """
     if type(value) is float:
         return value or 0.0  # a zero has no sign
@@ -381,10 +383,10 @@ def json_number(value: float | Decimal, *, exact: bool = False) -> int | float:
 
 
 def iso_text(value: Any) -> Any:
-    """A temporal value, a range or a function as text; any other value as it is."""
+    """Returns a temporal value, a range or a function as text; any other value unchanged."""
     wide = temporal.widen(value)
     if isinstance(wide, Time):
-        return str(Time(wide.nanos, wide.offset))  # with the offset that any reader understands
+        return str(Time(wide.nanos, wide.offset))  # with the offset, which any reader understands
     if isinstance(wide, DateTime):
         far = "+" if temporal.date_of(wide.days)[0] > 9999 else ""
         return f"{far}{DateTime(wide.days, wide.nanos, wide.offset)}{f'[{wide.zone}]' if wide.zone else ''}"

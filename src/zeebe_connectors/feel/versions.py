@@ -7,13 +7,13 @@ import re
 from zeebe_connectors.feel import builtins, tree
 
 CLUSTERS = ("8.5", "8.6", "8.7", "8.8", "8.9", "8.10")
-"""The clusters that can be asked for, oldest first."""
+"""The supported versions of clusters, oldest first."""
 _OFFSET_AND_ZONE = re.compile(r"(?:Z|[+-]\d\d:\d\d(?::\d\d)?)\[")
 _OFFSET_AND_ZONE_SINCE = "8.9"
 
 
 def unknown_to(node: tree.Node, cluster: str) -> list[str]:
-    """Lists what a cluster evaluates to null although newer ones, and this engine, support it; a sentence each.
+    """Returns what a cluster evaluates to null although newer ones and this engine support it, one sentence each.
 
     Args:
         node: the expression.

@@ -60,6 +60,10 @@ class ImapSession:
         self._lock = asyncio.Lock()
         self._folders: list[tuple[str, str, frozenset[str]]] | None = None
         self._spelled: dict[str, str] = {}  # folder names as the server spells them, by the names that people write
+        self.identifies = True
+        """Whether to say after the login who we are, where the server offers ID."""
+        self.identifying = False
+        """Whether the server was about to answer that."""
         self.selected: Selected | None = None
 
     @classmethod
@@ -86,23 +90,37 @@ class ImapSession:
         Raises:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
-        session = await cls.connect(host, port, security, tls=tls, resolver=await checked_resolver(port, clients))
+        resolver = await checked_resolver(port, clients)
+        session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
         try:
-            if isinstance(login, NoLogin):
-                await session.enter()
-                return session
-            if isinstance(login, PasswordLogin):
-                await session.login(login.username, login.password.reveal())
-                return session
-            token = await access_token(login, clients)
             try:
-                await session.login_with_token(login.username, token)
-            except PermanentError:
-                await session.login_with_token(login.username, await access_token(login, clients, refused=token))
+                await session.sign_in(login, clients)
+            except ConnectionLost:
+                if not session.identifying:
+                    raise
+                # It hung up at ID, which it offers: without.
+                await session.logout()
+                session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
+                session.identifies = False
+                await session.sign_in(login, clients)
         except BaseException:
             await session.logout()
             raise
         return session
+
+    async def sign_in(self, login: LoginOrNone, clients: ClientCache) -> None:
+        """Signs in as the account's settings say; a token that the server refuses is replaced once."""
+        if isinstance(login, NoLogin):
+            await self.enter()
+            return
+        if isinstance(login, PasswordLogin):
+            await self.login(login.username, login.password.reveal())
+            return
+        token = await access_token(login, clients)
+        try:
+            await self.login_with_token(login.username, token)
+        except PermanentError:
+            await self.login_with_token(login.username, await access_token(login, clients, refused=token))
 
     @classmethod
     async def connect(
@@ -294,9 +312,12 @@ class ImapSession:
     async def _signed_in(self) -> None:
         self._protocol.state = aioimaplib.AUTH
         await self._capabilities()
-        if self.offers("ID"):  # some providers open no folder until the client has identified itself
+        if self.identifies and self.offers("ID"):
+            # Some providers open no folder until the client has identified itself.
+            self.identifying = True
             with suppress(Refused):
                 await self._command("ID", _ID)
+            self.identifying = False
 
     async def _capabilities(self) -> None:
         responses: list[list[bytes]] = []
@@ -409,6 +430,7 @@ class ImapSession:
             int(exists[1]) if exists else 0,
             newest=int(following[1]) - 1 if following else 0,
         )
+        self._protocol.validity = self.selected.uid_validity or None
         return self.selected
 
     async def search(self, *criteria: str | bytes) -> list[int]:

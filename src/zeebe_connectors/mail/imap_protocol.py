@@ -26,6 +26,7 @@ from typing import Any
 from aioimaplib import aioimaplib
 
 from zeebe_connectors import TransientError
+from zeebe_connectors.mail.greetings import TLS_RECORDS, other_protocol
 from zeebe_connectors.net import custody
 
 MAX_LITERAL = 256 * 1024 * 1024
@@ -34,6 +35,11 @@ MAX_LINE = 16 * 1024 * 1024
 LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _GREETED = re.compile(rb"\*\s+(OK|PREAUTH)\b", re.IGNORECASE)
 _PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
+
+
+_AFTER_LITERAL = re.compile(rb"\s|\)|$|(?:UID|FLAGS|BODY|RFC822|INTERNALDATE|ENVELOPE|MODSEQ|X-)", re.IGNORECASE)
+"""What may stand behind a literal; some servers leave out the blank before the next item."""
+_VALIDITY = re.compile(rb"OK +\[UIDVALIDITY +(\d+)\]", re.IGNORECASE)
 
 
 class ConnectionLost(TransientError):  # noqa: N818 - a state of the session
@@ -65,6 +71,8 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._fragments: list[bytes] = []
         self._missing: int | None = None
         self._plain_ends = False
+        self.validity: int | None = None
+        """The UIDVALIDITY of the selected folder."""
         self.injected = False
         """Whether something came after the answer to STARTTLS and before TLS began."""
 
@@ -97,6 +105,10 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.injected = True
             return
         self._buffer += data
+        if not self.greeting.done() and self._buffer.startswith(TLS_RECORDS):
+            self.fail(str(other_protocol(bytes(self._buffer[:2]), "IMAP")))
+            self.transport.abort()
+            return
         try:
             while (response := self._next()) is not None:
                 self._dispatch(response)
@@ -124,6 +136,8 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 return None
             self._take(end, skip=1)
             self._fragments[-1] = self._fragments[-1].removesuffix(b"\r")
+            if len(self._fragments) > 1 and not _AFTER_LITERAL.match(self._fragments[-1]):
+                raise ValueError(f"its literal of {len(self._fragments[-2])} bytes goes on behind them")
             literal = LITERAL.search(self._fragments[-1])
             if literal and not self._fragments[0].startswith(b"+"):
                 self._missing = int(literal[1])
@@ -167,12 +181,20 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.greeting.set_result(line)
         else:
             text = custody.clipped(line.decode("utf-8", "replace"), 200)
-            self.greeting.set_exception(ConnectionLost(f"the server turned the connection away: {text}"))
+            why = other_protocol(line, "IMAP")
+            reason = f"{why} (it said: {text})" if why else f"the server turned the connection away: {text}"
+            self.greeting.set_exception(ConnectionLost(reason))
 
     def _untagged(self, response: list[bytes]) -> None:
         line = response[0]
         if pushed := _PUSHED.match(line):
             self._push(pushed[2].upper(), int(pushed[1]))
+        pending = self.pending_sync_command.name if self.pending_sync_command is not None else ""
+        validity = _VALIDITY.match(line) if self.validity and pending not in {"SELECT", "EXAMINE"} else None
+        if validity and int(validity[1]) != self.validity:  # the UIDs that we know are other mails' now
+            self.fail("the server numbered the folder's mails anew; they are read by their new numbers")
+            self.transport.abort()
+            return
         if line[:3].upper() == b"BYE" and (
             self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
         ):

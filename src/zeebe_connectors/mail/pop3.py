@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.mail.greetings import TLS_RECORDS, other_protocol
 from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
@@ -183,7 +184,7 @@ class Pop3Session:
                 writer = opened
                 session = cls(host, reader, opened)
                 session.refused = set() if refused is None else refused
-                session._banner = await session._answer("the connection")
+                session._banner = await session._greeted()
                 await session._ask_capabilities()
                 if security == "starttls":
                     await session._start_tls(context)
@@ -193,7 +194,7 @@ class Pop3Session:
             if writer is not None:
                 writer.transport.abort()
             if isinstance(error, Refused):
-                error = TransientError("POP3_UNREACHABLE", f"{host}:{port} turned the connection away: {error.text}")
+                error = TransientError("POP3_UNREACHABLE", f"{host}:{port}: {error.text}")
             raise connect_error("POP3", host, port, error, patience=TIMEOUT) from None
         return session
 
@@ -311,11 +312,15 @@ class Pop3Session:
 
     async def _is_empty(self, refusal: Refused) -> bool:
         """Whether a list was refused because there is nothing to list."""
-        try:
+        count = await self._count()
+        return _EMPTY.search(refusal.text) is not None if count is None else count == 0
+
+    async def _count(self) -> int | None:
+        """How many messages there are; None when the server does not say."""
+        with suppress(Refused):
             words = (await self.command("STAT")).split()
-        except Refused:
-            return _EMPTY.search(refusal.text) is not None
-        return words[:1] == ["0"]
+            return int(words[0]) if words and words[0].isdecimal() else None
+        return None
 
     async def ids(self) -> dict[int, str]:
         """Returns the unique id of each message, by its number in this session.
@@ -324,6 +329,7 @@ class Pop3Session:
 
         Raises:
             PermanentError: `POP3_NO_IDS`: the server has none, so that new messages cannot be told from old ones.
+            TransientError: `POP3_NO_IDS`: it lists none although it has messages.
         """
         try:
             lines = (await self._several("UIDL")).split(b"\n")
@@ -343,6 +349,12 @@ class Pop3Session:
             if len(words) == 2 and number.isdigit() and (uid := _id(words[1].strip())):
                 copies[uid] += 1
                 found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
+        if not found and (count := await self._count()):
+            raise TransientError(
+                "POP3_NO_IDS",
+                f"{self._host} has {count} mails and lists the id of none (UIDL), without which a mail would be "
+                "processed twice; use IMAP if that stays so",
+            )
         return found
 
     async def top(self, number: int, lines: int = 0) -> bytes:
@@ -466,6 +478,23 @@ class Pop3Session:
         if re.search(r"[\r\n\0]", line):
             raise PermanentError("POP3_REFUSED", "a user name or password must not hold a line break")
         self._writer.write(line.encode() + b"\r\n")
+
+    async def _greeted(self) -> str:
+        """The server's banner.
+
+        Raises:
+            Refused: It turned the connection away, or speaks another protocol.
+        """
+        await self._more()
+        tls = self._buffer.startswith(TLS_RECORDS)
+        line = bytes(self._buffer[:2]) if tls else await self._line()
+        try:
+            return _accepted("the connection", line)
+        except Refused as error:
+            why = other_protocol(line, "POP3")
+            quoted = f" (it said: {error.text})" if why and not tls else ""
+            reason = f"{why}{quoted}" if why else f"it turned the connection away: {error.text}"
+            raise Refused("the connection", reason) from None
 
     async def _answer(self, command: str) -> str:
         return _accepted(command, await self._line())

@@ -1,6 +1,6 @@
 """Compute how long the runtime waits before it polls, streams, connects or sends an outcome again.
 
-When the engine gives a failed job again is the task's to say: see `outbound/jobs.py`, `_failed`.
+When the engine offers a failed job again is decided in `runtime/outbound/retry.py`.
 """
 
 from __future__ import annotations

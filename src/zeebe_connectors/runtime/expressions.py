@@ -17,7 +17,7 @@ from typing import Any
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.payload import encode, plain
-from zeebe_connectors.sdk.budget import for_size_of, is_small
+from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 
@@ -89,6 +89,8 @@ async def result_variables(mapping: ResultMapping, response: Any, documents: Doc
         InputError: The expression did not return an object, or the variables cannot be sent.
         ConnectorError: The expression could not be evaluated.
     """
+    if type(response) is SmallJson:
+        response = dict(response)  # of which FEEL reads entries faster
     variables: dict[str, Any] = {}
     if mapping.variable:
         variables[mapping.variable] = response

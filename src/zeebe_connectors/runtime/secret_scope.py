@@ -46,8 +46,8 @@ class SecretScope:
 
     Args:
         mode: `diagram`: those that the modeler wrote into the element's own input mappings, or by place if the
-               diagram is unknown. `fields`: by place. `secrets-only`: only inputs of type `Secret`. `everywhere`.
-           unresolved: The consequence of an unresolved placeholder: a warning for each element, or an incident.
+            diagram is unknown. `fields`: by place. `secrets-only`: only inputs of type `Secret`. `everywhere`.
+        unresolved: The consequence of an unresolved placeholder: a warning for each element, or an incident.
     """
 
     def __init__(self, mode: Scope = "diagram", unresolved: Literal["warn", "incident"] = "warn") -> None:

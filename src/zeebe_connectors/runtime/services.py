@@ -82,7 +82,7 @@ def services_of(
 
     Raises:
         SettingsError: A proxy, a network rule or `providers.yaml` is wrong; the message names the setting, or file
-               and line.
+            and line.
     """
     try:
         rules = NetworkRules.from_environment(environment)

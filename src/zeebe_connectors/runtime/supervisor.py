@@ -207,7 +207,7 @@ class Runtime:
 
         Args:
             silent_after: Seconds after which a worker with neither an answer nor an error, or with all jobs past their
-                   deadlines, counts as stuck.
+                deadlines, counts as stuck.
         """
         now = time.monotonic()
         for state in self.liveness().values():

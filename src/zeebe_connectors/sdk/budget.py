@@ -1,4 +1,4 @@
-"""Bounds what is parsed and written: how much of it there may be, and what is small enough for the event loop.
+"""Bound what is parsed and written: how much of it there may be, and what is small enough for the event loop.
 
 Whatever comes from outside is counted before it is built. What is small is handled at once; what is large goes to a
 thread, so that none of the loop's callbacks takes long; what is over its budget is an error that names the limit.
@@ -20,6 +20,7 @@ JSON_NODES = 250_000
 JSON_DEPTH = 200
 """Lists and objects inside one another."""
 _LEAVES = frozenset({int, float, bool, type(None)})
+_ONLY_TEXT = frozenset({str})
 _QUICK_BYTES = 128 * 1024
 _QUICK_NODES = 5_000
 _QUICK_CHARACTERS = 500_000
@@ -38,19 +39,41 @@ class OverBudgetError(ValueError):
         super().__init__(f"{what} has more than {allowed:,} {limit}")
 
 
+class SmallJson(dict[str, Any]):
+    """An object made of what was read from a short JSON text: small JSON, as its maker knows without a walk over it."""
+
+    __slots__ = ()
+
+
 def is_small(value: Any) -> bool:
     """Whether a JSON-able value is small enough to be walked and written by the event loop; the look is bounded.
 
     Of a model its fields count.
     """
+    return _is_small_and_flat(value) or _is_small(value)
+
+
+def _is_small_and_flat(value: Any) -> bool:
+    """Whether a value is a small object with nothing further inside, as most are that a job returns."""
+    if type(value) is not dict or len(value) > _QUICK_NODES:
+        return False
+    characters = _QUICK_CHARACTERS
+    for part in value.values():
+        kind = type(part)
+        if kind is str:
+            characters -= len(part)
+        elif kind not in _LEAVES:
+            return False
+    return characters >= 0
+
+
+def _is_small(value: Any) -> bool:
     nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
     stack: list[Any] = [(value,)]
     while stack:
         item = stack.pop()
-        if type(item) is dict:  # most are, and the other questions take longer
-            inside: Any = item.values()
-        elif isinstance(item, (list, tuple)):
-            inside = item
+        if isinstance(item, (dict, list, tuple)):
+            inside: Any = item.values() if isinstance(item, dict) else item
         elif isinstance(item, Mapping):
             inside = item.values()
         else:
@@ -71,6 +94,8 @@ def is_small(value: Any) -> bool:
 
 def is_small_json(value: Any) -> bool:
     """Whether a value is small, as `is_small`, and made of nothing but JSON's own types; the look is bounded."""
+    if type(value) is SmallJson:
+        return True
     nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
     left: list[Any] = [(value,)]
     for inside in left:  # to which is added what stands further inside
@@ -80,9 +105,8 @@ def is_small_json(value: Any) -> bool:
         parts = inside
         if type(inside) is dict:
             parts = inside.values()
-            for name in inside:
-                if type(name) is not str:
-                    return False
+            if not _ONLY_TEXT.issuperset(map(type, inside)):
+                return False
         for part in parts:
             kind = type(part)
             if kind is str:

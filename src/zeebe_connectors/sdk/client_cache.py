@@ -1,4 +1,4 @@
-"""Keeps clients open between jobs, one for each set of settings."""
+"""Keep clients open between jobs, one for each set of settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says what a connector may ask of the cluster that it works for: start a process, send a message.
+"""Define what a connector may ask of its cluster: start a process, send a message.
 
 The runtime gives it with its own credentials and within what the operator allows; a connector never sees either.
 """

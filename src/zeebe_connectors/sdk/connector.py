@@ -1,4 +1,4 @@
-"""Describes connectors: `@outbound` and `@inbound` turn a function and its models into one, and report mistakes."""
+"""Describe connectors: `@outbound` and `@inbound` turn a function and its models into one, and report mistakes."""
 
 from __future__ import annotations
 

@@ -102,7 +102,10 @@ class Within:
         self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._watch = watch = deadlines()
+        watch = _latest
+        if watch is None or watch.loop is not asyncio.get_running_loop():
+            watch = deadlines()
+        self._watch = watch
         task = asyncio.current_task(watch.loop)
         if task is None:
             raise RuntimeError("a limit in time needs a task to end")

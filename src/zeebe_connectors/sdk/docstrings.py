@@ -1,4 +1,4 @@
-"""Reads the docstrings below the fields of models, for templates and pages; a worker never reads a source file."""
+"""Read the docstrings below the fields of models, for templates and pages; a worker never reads a source file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads durations as seconds: ISO 8601 in diagrams, and the shorter forms that settings may have."""
+"""Read durations as seconds: ISO 8601 in diagrams, and the shorter forms that settings may have."""
 
 from __future__ import annotations
 

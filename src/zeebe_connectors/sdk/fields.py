@@ -1,4 +1,4 @@
-"""Describes input fields: hints for forms, secrets, and validation with one teachable error.
+"""Describe input fields: hints for forms, secrets, and validation with one teachable error.
 
 A connector's inputs are one `Model`. Its field types and defaults give validation, its docstrings give the
 descriptions and its `Hint`s the form. Wire names are camelCase (`read_timeout` is `readTimeout` in the diagram).
@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -260,9 +260,10 @@ def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[s
             part of it.
     """
     try:
-        return cast("ModelT", _adapter(cast("Hashable", kind)).validate_python(data, context=seen))
+        model: ModelT = _adapter(kind).validate_python(data, context=seen)  # type: ignore[arg-type]
     except ValidationError as error:
         raise InputError(explain(error, kind, data)) from None
+    return model
 
 
 def explain(error: ValidationError, kind: Any = None, data: Any = None) -> str:

@@ -1,4 +1,4 @@
-"""Resolves paths from diagrams, below the directories that the operator allowed."""
+"""Resolve paths from diagrams, below the directories that the operator allowed."""
 
 from __future__ import annotations
 

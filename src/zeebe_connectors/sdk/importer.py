@@ -1,4 +1,4 @@
-"""Describes importers, which make element templates out of a service's description."""
+"""Describe importers, which make element templates out of a service's description."""
 
 from __future__ import annotations
 

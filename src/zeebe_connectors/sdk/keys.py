@@ -1,4 +1,4 @@
-"""Reads private keys with their certificates from PEM, PKCS#12 and JKS.
+"""Read private keys with their certificates from PEM, PKCS#12 and JKS.
 
 Needs the library `cryptography`: import it where a key is read, not before.
 """

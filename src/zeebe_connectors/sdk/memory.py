@@ -1,4 +1,4 @@
-"""Describes the memory of outbound connectors, for effects that must not be repeated."""
+"""Describe the memory of outbound connectors, for effects that must not be repeated."""
 
 from __future__ import annotations
 

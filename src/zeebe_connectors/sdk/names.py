@@ -1,4 +1,4 @@
-"""Makes file names from outside safe to show, to store and to save: one rule for mails, downloads and documents."""
+"""Make file names from outside safe to show, to store and to save: one rule for mails, downloads and documents."""
 
 from __future__ import annotations
 

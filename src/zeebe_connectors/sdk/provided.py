@@ -1,4 +1,4 @@
-"""Reads off a connector's model which inputs a provider fills, for the pipeline and for the form."""
+"""Derive from a connector's model which inputs a provider fills, for the pipeline and for the form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the connectors of all installed packages through their entry points."""
+"""Find the connectors of all installed packages through their entry points."""
 
 from __future__ import annotations
 

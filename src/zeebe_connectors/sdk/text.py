@@ -1,4 +1,4 @@
-"""Makes text that JSON escapes brought fit for UTF-8."""
+"""Make text with JSON's escapes encodable as UTF-8."""
 
 
 def sendable(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Makes element templates, reference pages and the table of connectors from connectors' descriptions."""
+"""Make element templates, reference pages and the table of connectors from connectors' descriptions."""

@@ -1,4 +1,4 @@
-"""`python -m zeebe_connectors.templates [--check | --release]`: writes or checks what is generated."""
+"""`python -m zeebe_connectors.templates [--check | --release]`: write or check the generated files."""
 
 from __future__ import annotations
 

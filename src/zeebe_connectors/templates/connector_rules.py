@@ -1,4 +1,4 @@
-"""Checks a connector's description by the rules of this project's own connectors: what is seen without running it."""
+"""Check a connector's description by the rules of this project's own connectors: what is seen without running it."""
 
 from __future__ import annotations
 

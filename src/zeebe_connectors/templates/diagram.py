@@ -1,4 +1,4 @@
-"""Makes a deployable process of an element template and values: a start, the task, an end.
+"""Make a deployable process from an element template and values: a start, the task, an end.
 
 The task looks as the Modeler writes it when a person applies the template and fills in the values.
 """

@@ -1,4 +1,4 @@
-"""Makes a connector's element templates, deployable on Camunda 8.5 and later.
+"""Make a connector's element templates, deployable on Camunda 8.5 and later.
 
 Shape and key order are those of the official templates. Three rules come from what modelers and brokers do: an
 optional input carries `"optional": true`, because brokers before 8.8 refuse an empty one; no property that may be empty

@@ -1,4 +1,4 @@
-"""Declares the error codes that belong to no single connector, and writes the page of all codes, `docs/errors.md`.
+"""Declare the error codes that belong to no single connector, and write the page of all codes, `docs/errors.md`.
 
 The tests hold the declarations against the codes that the source raises, so that the page has them all and no others.
 """

@@ -1,4 +1,4 @@
-"""Flattens a connector's input model into a form: fields in order, each with group and conditions.
+"""Flatten a connector's input model into a form: fields in order, each with group and conditions.
 
 The form is what the element template and the reference page have in common; neither looks at the model itself.
 """

@@ -1,4 +1,4 @@
-"""Writes all generated files, or compares them with those that are there."""
+"""Write all generated files, or compare them with the existing ones."""
 
 from __future__ import annotations
 

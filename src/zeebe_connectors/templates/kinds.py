@@ -1,4 +1,4 @@
-"""Chooses a field's control, its FEEL flag and its type in words."""
+"""Choose a field's control, its FEEL flag and its type in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a connector's reference page: inputs, result, errors and examples."""
+"""Write a connector's reference page: inputs, result, errors and examples."""
 
 from __future__ import annotations
 

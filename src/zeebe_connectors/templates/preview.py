@@ -1,4 +1,4 @@
-"""Draws an element template as a modeler shows it: groups, the fields that its conditions let through, values.
+"""Draw an element template as a modeler shows it: groups, the fields that its conditions let through, values.
 
 It reads the template's JSON alone, so the template of an import or of another project is drawn the same way.
 """

@@ -1,4 +1,4 @@
-"""Makes templates of an operator's providers: the forms' dropdowns list them, and each operation has a form of its own.
+"""Make templates of an operator's providers: the forms' dropdowns list them, and each operation has a form of its own.
 
 No template holds an address, a credential or anything else of an environment: only names, paths and what to fill in.
 """

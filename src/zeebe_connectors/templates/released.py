@@ -1,4 +1,4 @@
-"""Refuses changes to templates whose version was released.
+"""Refuse changes to templates whose version was released.
 
 A diagram keeps the version of the template that it was made with, and the Modeler offers an update only when the
 version rises. So a released version is fixed but for its words and looks; one that is not released yet may change.

@@ -1,4 +1,4 @@
-"""Checks templates for what the schema does not demand and modelers need."""
+"""Check templates for what modelers need beyond the schema."""
 
 from __future__ import annotations
 

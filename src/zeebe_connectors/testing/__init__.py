@@ -1,12 +1,12 @@
-"""For the tests of connectors and of processes, without a cluster.
+"""Test connectors and processes without a cluster.
 
-`run` carries out one job through the whole pipeline:
+`run` runs one job through the whole pipeline:
 
     outcome = await run(my_connector, {"url": "http://127.0.0.1:8080/orders"}, result_variable="order")
     assert outcome == Complete({"order": ...})
 
-`Engine` runs whole processes inside a test (`docs/engine.md`); `zeebe_connectors.testing.servers` has the servers that
-they talk to.
+`Engine` runs whole processes inside a test (`docs/engine.md`); `zeebe_connectors.testing.servers` has servers for them
+to talk to.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is asked for: the local servers start without the runtime."""
+    """Imports a name on first use, so that the local servers start without the runtime."""
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_ROOMS[name]), name)

@@ -1,4 +1,4 @@
-"""Holds a connector to the rules that hold for this project's own: its description, and how it fails."""
+"""Check a connector by the rules of this project's own connectors: its description, and how it fails."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from zeebe_connectors.testing.jobs import run
 from zeebe_connectors.testing.watching import watch
 
 CANARY = "canary-5b1e77"
-"""The value of the secret that must appear nowhere."""
+"""A secret's value that must not appear anywhere."""
 _SECONDS = 10.0
 _ADDRESSES = frozenset({"url", "host", "hostname", "port"})
 
 
 async def check(connector: Outbound | Inbound, inputs: Mapping[str, Any] | None = None) -> list[str]:
-    """What is wrong with a connector, one line each; nothing when it keeps all rules.
+    """Returns what is wrong with a connector, one line each; empty if it keeps all rules.
 
-    Looked at are its names, groups, defaults, texts, icon and templates. Then it is run against a port where nothing
-    answers, with a secret in every field that takes one: it must fail with a code and be tried again, the secret must
-    appear in no message and no log, and one that is missing must be an incident that names it.
+    Checks its names, groups, defaults, texts, icon and templates. Then runs it against a port where nothing answers,
+    with a secret in every field that takes one: it must fail with a code and be retried, the secret must not appear in
+    any message or log, and a missing secret must be an incident that names it.
 
         assert await check(weather) == []
 
     Args:
-        connector: What `@outbound` or `@inbound` gave.
-        inputs: Inputs to run it with, where those made of the hints' examples do not do. Addresses (`url`, `host`,
+        connector: The result of `@outbound` or `@inbound`.
+        inputs: Inputs to run it with, if those made from the hints' examples do not work. Addresses (`url`, `host`,
             `port`) and secrets in them are replaced.
     """
     found = broken_connector_rules(connector)
@@ -45,7 +45,7 @@ async def check(connector: Outbound | Inbound, inputs: Mapping[str, Any] | None 
     form = form_of(connector)
     given = dict(inputs) if inputs is not None else example_input(form)
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: it refuses, and nobody else can take the port
+        unused.bind(("127.0.0.1", 0))  # bound but not listening, so that it refuses connections
         has_address = _aim(given, unused.getsockname()[1])
         has_secret = _plant(given, form.fields)
         if isinstance(connector, Inbound):
@@ -58,7 +58,7 @@ async def check(connector: Outbound | Inbound, inputs: Mapping[str, Any] | None 
 
 
 def _aim(values: MutableMapping[str, Any], port: int) -> bool:
-    """Points every address at the port; whether there is one."""
+    """Points every address at the port; returns whether there is one."""
     hit = False
     for name, value in list(values.items()):
         if isinstance(value, MutableMapping):
@@ -70,7 +70,7 @@ def _aim(values: MutableMapping[str, Any], port: int) -> bool:
 
 
 def _plant(values: MutableMapping[str, Any], fields: tuple[Field, ...]) -> bool:
-    """Writes the canary's placeholder into every `Secret` that is filled; whether there is one."""
+    """Writes the canary's placeholder into every filled `Secret`; returns whether there is one."""
     hit = False
     for item in fields:
         *parents, last = item.path.split(".")
@@ -134,7 +134,7 @@ async def _missing_secret(connector: Outbound, given: Mapping[str, Any]) -> list
 
 
 async def _watched(connector: Inbound, given: Mapping[str, Any]) -> list[str]:
-    """A source that cannot be reached: the connector raises, or reports why."""
+    """Watches an unreachable source: the connector must raise, or report why."""
     found = []
     with _hearing() as heard:
         reports: list[str | None] = []

@@ -1,4 +1,4 @@
-"""Lets the connectors of a test start processes and send messages in the test's own engine."""
+"""Let the connectors of a test start processes and send messages in the test's own engine."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class EngineCluster:
 
     Args:
         core: The engine.
-        settled: Lets the connectors work until none has a job, as a process that is run may need them.
+        settled: Lets the connectors work until none has a job, as a started process may need them.
     """
 
     def __init__(self, core: Core, settled: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._core = core
         self._settled = settled
         self.home: asyncio.AbstractEventLoop | None = None
-        """The loop that the engine belongs to while a coroutine waits for the connectors; None: the test is blocked."""
+        """The loop that owns the engine while a coroutine waits for the connectors; None while the test is blocked."""
 
     async def start_process(
         self, process: str, *, version: int = -1, variables: Mapping[str, Any], tenant: str = ""
@@ -48,7 +48,7 @@ class EngineCluster:
         version: int = -1,
         variables: Mapping[str, Any],
         fetch: Sequence[str] = (),
-        seconds: float,  # noqa: ARG002 - time stands still: what has not ended when all is at rest never will
+        seconds: float,  # noqa: ARG002 - time stands still: a process that waits while all is idle would never end
         tenant: str = "",
     ) -> Finished:
         """See `Cluster.run_process`."""
@@ -138,7 +138,7 @@ class EngineCluster:
             raise PermanentError("CLUSTER_REFUSED", rejection.message) from None
 
     async def _at_home(self, command: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Execute a command where nothing else uses the engine meanwhile."""
+        """Executes a command on the loop that owns the engine, so that nothing else uses it meanwhile."""
         if self.home is None:
             return await command()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command(), self.home))
@@ -150,7 +150,7 @@ def _check_tenant(tenant: str) -> None:
 
 
 def _refused(rejection: Rejection, what: str, usual: RejectionCode, code: str) -> NoReturn:
-    """Raise what a connector gets: the usual reason under its own code, as the runtime gives it."""
+    """Raises the error that a connector gets, with the same codes as in the runtime."""
     if rejection.code is usual:
         raise ConnectorError(code, f"{what} was not sent: {rejection.message}") from None
     raise PermanentError("CLUSTER_REFUSED", f"{what} was not sent: {rejection.message}") from None

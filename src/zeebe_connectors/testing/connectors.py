@@ -1,4 +1,4 @@
-"""Lets connectors carry out the jobs of an engine inside a test, as the runtime would."""
+"""Let connectors handle the jobs of an engine inside a test, as the runtime would."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.sdk.registry import Registry
 
 WORKER = "test"
-"""The name under which jobs are taken."""
+"""The worker name under which jobs are activated."""
 JOB_MS = 24 * 3_600_000
-"""Milliseconds that a job is ours, on a clock that stands still."""
+"""Milliseconds of a job's timeout, on a clock that stands still."""
 
 
 class Connectors:
-    """Carries out jobs in a thread with a loop of its own, which starts with the first.
+    """Handles jobs in a thread with an event loop of its own, which starts with the first job.
 
     Args:
         core: The engine.
-        secrets: Values by name; more may come later.
+        secrets: Values by name; more may be added later.
         files: Directories that connectors may read from.
-        cluster: What they start processes and send messages with.
+        cluster: For starting processes and sending messages.
     """
 
     def __init__(self, core: Core, secrets: Mapping[str, str], files: Sequence[Path], cluster: Cluster) -> None:
@@ -63,7 +63,7 @@ class Connectors:
         self._memory = ShortMemory()
 
     def add(self, connectors: Iterable[str | Outbound]) -> None:
-        """Take in connectors; secrets that came meanwhile count too."""
+        """Adds connectors; secrets that were added meanwhile count too."""
         names = [one for one in connectors if isinstance(one, str)]
         registry = Registry.installed(names) if names else None
         for one in connectors:
@@ -78,17 +78,17 @@ class Connectors:
         self._handlers.clear()
 
     def know(self, providers: Mapping[str, Any], environment: str) -> None:
-        """Take in named remote systems, and the environment in force."""
+        """Adds providers, and sets the environment in force."""
         self._providers.update(providers)
         self._environment = environment or self._environment
         self._handlers.clear()
 
     def remember(self, resources: Mapping[str, bytes], deployed: Sequence[Deployed]) -> None:
-        """Take note of a deployment: the diagram decides where secrets may stand."""
+        """Remembers a deployment, as the diagram decides where secrets may stand."""
         self._here.remember(resources, deployed)
 
     def begin(self) -> list[tuple[ActivatedJob, Future[Outcome]]]:
-        """Activate the jobs that there are and begin to carry them out."""
+        """Activates the available jobs and starts handling them."""
         core = self._core
         return [
             (job, self._submit(self._carry_out(connector, job)))
@@ -142,7 +142,7 @@ class Connectors:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def close(self) -> None:
-        """Close the clients, and end the thread."""
+        """Closes the clients, and ends the thread."""
         if self._loop is not None and self._thread is not None:
             if self._clients is not None:
                 asyncio.run_coroutine_threadsafe(self._clients.aclose(), self._loop).result()

@@ -1,4 +1,4 @@
-"""Runs processes inside a test, with no network and no other process, and says what they did.
+"""Run processes inside a test, without network or other OS processes, and check what they did.
 
     def test_an_order_is_paid():
         with Engine() as engine:
@@ -10,7 +10,7 @@
             assert order.variables["paid"] is True
 
 Jobs are answered by the test, or by connectors that do what they do in production (`use`). Time stands still until the
-test moves it (`advance`). An assertion that fails prints the path that the process took.
+test moves it (`advance`). A failed assertion prints the path that the process took.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from zeebe_connectors.testing.connectors import Connectors
 from zeebe_connectors.testing.instance import Instance, WaitingJob
 
 MAX_ROUNDS = 1_000
-"""Times that connectors work before a process that never comes to rest counts as a fault."""
+"""Maximum rounds of work for the connectors, after which the process counts as an endless loop."""
 _NEVER_AT_REST = f"The connectors still had jobs after {MAX_ROUNDS} rounds: does a process run in a circle?"
 
 
 class Engine:
     """The local engine inside a test, in memory, with time that stands still.
 
-    Use it as `with Engine() as engine`; then connectors work at once, whenever a command offers them a job. In a test
-    that is a coroutine, whose own loop runs the servers that connectors call, use `async with`, and let the connectors
-    work by `await engine.settled()`.
+    With `with Engine() as engine`, connectors work at once, whenever a command offers them a job. In an asynchronous
+    test, whose own loop runs the servers that connectors call, use `async with`, and let the connectors work with
+    `await engine.settled()`.
 
     Args:
-        connectors: Names of installed connectors, or connectors, that carry out their jobs; see `use`.
+        connectors: Connectors, or names of installed ones, that handle their jobs; see `use`.
         secrets: Values by name for `{{secrets.NAME}}`.
         files: Directories that connectors may read from.
     """
@@ -86,7 +86,7 @@ class Engine:
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        """Close what the connectors opened, and the engine."""
+        """Closes what the connectors opened, and the engine."""
         self._connectors.close()
         self.core.close()
 
@@ -99,12 +99,12 @@ class Engine:
         providers: Mapping[str, Any] | None = None,
         environment: str = "",
     ) -> Self:
-        """Let connectors carry out their jobs for real; those that start processes or send messages do it in here.
+        """Lets connectors really handle their jobs; processes and messages that they start or send stay in this engine.
 
         Args:
-            connectors: Names of installed ones, such as `rest`, or what `@outbound` made.
-            secrets: Values by name, besides those that are known.
-            providers: What `providers.yaml` has under `providers`, besides those that are known.
+            connectors: Names of installed connectors, such as `rest`, or results of `@outbound`.
+            secrets: Further secrets: values by name.
+            providers: Further providers: the content of `providers` in `providers.yaml`.
             environment: The providers' environment in force.
 
         Raises:
@@ -116,14 +116,14 @@ class Engine:
         return self
 
     def deploy(self, *files: str | Path, **texts: str | bytes) -> list[str]:
-        """Deploy diagrams together; return the ids of their processes.
+        """Deploys diagrams together; returns the ids of their processes.
 
         Args:
             files: Paths.
-            texts: Diagrams by a name for each, instead of files: `order="<definitions …"`.
+            texts: Diagrams as text instead of files, by name: `order="<definitions …"`.
 
         Raises:
-            Rejection: One is invalid, or holds what the local engine does not run.
+            Rejection: One is invalid, or holds elements that the local engine cannot run.
         """
         resources = {Path(file).name: Path(file).read_bytes() for file in files}
         resources |= {f"{name}.bpmn": text.encode() if isinstance(text, str) else text for name, text in texts.items()}
@@ -142,15 +142,15 @@ class Engine:
     def start(
         self, process_id: str | None = None, variables: Mapping[str, Any] | None = None, *, at: Sequence[str] = ()
     ) -> Instance:
-        """Start a process.
+        """Starts a process.
 
         Args:
-            process_id: Its id; may be left out when one process is deployed.
-            variables: Its first variables.
-            at: Ids of elements to begin before, instead of the start event.
+            process_id: Its id; optional if only one process is deployed.
+            variables: Its initial variables.
+            at: Ids of elements to start before, instead of the start event.
 
         Raises:
-            Rejection: There is no such process, or it cannot begin there.
+            Rejection: There is no such process, or it cannot start there.
         """
         if process_id is None:
             if len(self.process_ids) != 1:
@@ -169,10 +169,10 @@ class Engine:
         time_to_live: float = 0.0,
         message_id: str = "",
     ) -> None:
-        """Publish a message; `time_to_live` in seconds, for those that begin to wait later.
+        """Publishes a message; `time_to_live` is in seconds, for instances that start waiting later.
 
         Raises:
-            Rejection: It has no name, or one with its id is there.
+            Rejection: It has no name, or a message with its id exists.
         """
         self.core.publish_message(
             name, key, variables=variables, ttl_ms=round(time_to_live * 1000), message_id=message_id
@@ -180,12 +180,12 @@ class Engine:
         self.changed()
 
     def broadcast(self, signal: str, variables: Mapping[str, Any] | None = None) -> None:
-        """Broadcast a signal."""
+        """Broadcasts a signal."""
         self.core.broadcast_signal(signal, variables)
         self.changed()
 
     def advance(self, time: str | float | timedelta) -> None:
-        """Move the clock forward; every timer that becomes due on the way fires at its own time, in order.
+        """Moves the clock forward; every timer that becomes due on the way fires at its own time, in order.
 
         Args:
             time: As in a diagram (`PT2H`, `P3D`), seconds, or a `timedelta`.
@@ -210,7 +210,7 @@ class Engine:
         return [Instance(self, view.key) for view in self.core.queries.instances()]
 
     def instance(self, process_id: str) -> Instance:
-        """The newest instance of a process, however it was started.
+        """Returns the newest instance of a process, however it was started.
 
         Raises:
             AssertionError: There is none.
@@ -223,14 +223,14 @@ class Engine:
 
     @property
     def jobs(self) -> list[WaitingJob]:
-        """The jobs that wait to be answered, the oldest first."""
+        """The waiting jobs, the oldest first."""
         return [WaitingJob(self, view) for view in self.core.queries.jobs() if view.state == "ACTIVATABLE"]
 
     def job(self, name: str) -> WaitingJob:
-        """The oldest job that waits to be answered, by its task's id or by its type.
+        """Returns the oldest waiting job, by its task's id or by its type.
 
         Raises:
-            AssertionError: There is none; the message tells what waits.
+            AssertionError: There is none; the message lists the waiting jobs.
         """
         found = next((job for job in self.jobs if name in {job.element_id, job.type}), None)
         if found is None:
@@ -242,26 +242,26 @@ class Engine:
     # --- connectors
 
     def settle(self) -> None:
-        """Let the connectors work until none has a job.
+        """Lets the connectors work until none has a job.
 
         Raises:
-            RuntimeError: They do not come to rest.
+            RuntimeError: They never finish.
         """
         for _ in range(MAX_ROUNDS):
             work = self._connectors.begin()
             if not work:
                 return
-            # No answer before all have ended: until then the engine is theirs, for processes and messages.
+            # Answer only when all have ended: until then the connectors use the engine, for processes and messages.
             outcomes = [future.result() for _, future in work]
             for (job, _), outcome in zip(work, outcomes, strict=True):
                 self._answer(job, outcome)
         raise RuntimeError(_NEVER_AT_REST)
 
     async def settled(self) -> None:
-        """Let the connectors work until none has a job, while the test's own loop goes on.
+        """Lets the connectors work until none has a job, while the test's own loop continues.
 
         Raises:
-            RuntimeError: They do not come to rest.
+            RuntimeError: They never finish.
         """
         self._cluster.home = asyncio.get_running_loop()
         try:
@@ -290,7 +290,7 @@ class Engine:
                 self.core.fail_job(job.key, outcome.retries, outcome.message, backoff_ms=backoff, variables=variables)
 
     def changed(self) -> None:
-        """After a command: let the connectors work, where they do so at once."""
+        """Lets the connectors work after a command, unless the test waits for them itself."""
         if self._at_once and not self._settling:
             self._settling = True
             try:

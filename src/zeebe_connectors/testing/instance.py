@@ -1,4 +1,4 @@
-"""What a test may ask of a process instance, its jobs and its incidents; a check that fails tells the whole story."""
+"""Give a test access to a process instance, its jobs and its incidents; a failed check tells the whole story."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Owner(Protocol):
     core: Core
 
     def changed(self) -> None:
-        """Go on after a command."""
+        """Continues after a command."""
 
 
 class Instance:
-    """A process instance, and what can be asked of it.
+    """A process instance: its state, actions and assertions.
 
     Args:
         engine: The engine of the test.
@@ -56,19 +56,19 @@ class Instance:
 
     @property
     def path(self) -> list[str]:
-        """The ids of its elements, in the order in which they were activated."""
+        """The ids of its elements, in the order of their activation."""
         return list(self._view.path)
 
     @property
     def waits_at(self) -> list[str]:
-        """The ids of the elements where it stands now, without those that only contain others."""
+        """The ids of the elements where it waits now, without those that only contain others."""
         visits = [one for one in self._engine.core.queries.element_instances(self.key) if one.state == "ACTIVE"]
         scopes = {visit.scope_key for visit in visits}
         return [visit.element_id for visit in visits if visit.key not in scopes]
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Its own variables, also after its end."""
+        """Its own variables, even after its end."""
         return {one.name: one.value for one in self._engine.core.queries.variables(self.key, self.key)}
 
     def variables_at(self, element_id: str) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Instance:
 
     @property
     def story(self) -> str:
-        """What it did, what it waits for, what is wrong and what it knows, for people."""
+        """What it did, what it waits for, what is wrong and its variables, for people."""
         return story(self._engine.core, self.key)
 
     def set_variables(self, variables: Mapping[str, Any], *, at: str | None = None) -> None:
@@ -134,12 +134,12 @@ class Instance:
             raise self._wrong("it has ended")
 
     def assert_terminated(self) -> None:
-        """Check that it was cancelled, or ended by who called it."""
+        """Check that it was cancelled, or terminated by its caller."""
         if self.state != "TERMINATED":
             raise self._wrong("it was not terminated")
 
     def assert_waits_at(self, *element_ids: str) -> None:
-        """Check that it stands at these elements and at no other."""
+        """Check that it waits at these elements and at no others."""
         if sorted(self.waits_at) != sorted(element_ids):
             raise self._wrong(f"it waits at {self.waits_at or 'nothing'}, not at {list(element_ids)}")
 
@@ -183,7 +183,7 @@ class Instance:
         raise self._wrong(f"it has no such incident, only: {[str(one) for one in self.incidents]}")
 
     def assert_no_incident(self) -> None:
-        """Check that nothing is wrong with it."""
+        """Check that it has no open incident."""
         if self.incidents:
             raise self._wrong("it has an incident")
 
@@ -192,11 +192,11 @@ class Instance:
 
 
 class WaitingJob:
-    """A job that the test may answer.
+    """A job that the test can answer.
 
     Args:
         engine: The engine of the test.
-        view: What is known of the job.
+        view: The engine's data about the job.
 
     Attributes:
         key: Its key.
@@ -221,7 +221,7 @@ class WaitingJob:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What a worker would get; asking for it takes the job."""
+        """The variables that a worker would get; reading them activates the job."""
         found: dict[str, Any] = json.loads(self._take().variables)
         return found
 
@@ -245,7 +245,7 @@ class WaitingJob:
         self._engine.changed()
 
     def _take(self) -> ActivatedJob:
-        """Activate this very job; the others of its type are given back."""
+        """Activates exactly this job; others of its type are handed back."""
         if self._activated is None:
             core = self._engine.core
             found = core.activate_jobs(self.type, worker=WORKER, timeout_ms=JOB_MS, max_jobs=1_000_000)
@@ -257,11 +257,11 @@ class WaitingJob:
 
 
 class Incident:
-    """Something that keeps an instance from going on.
+    """An incident, which stops an instance.
 
     Args:
         engine: The engine of the test.
-        view: What is known of it.
+        view: The engine's data about it.
     """
 
     def __init__(self, engine: Owner, view: IncidentView) -> None:
@@ -275,7 +275,7 @@ class Incident:
         return f"{self.type} at {self.element_id}: {self.message}"
 
     def resolve(self, *, retries: int = 1) -> None:
-        """Do the step again; a job gets so many tries."""
+        """Retry the step; a job gets so many retries."""
         if self._view.job_key:
             self._engine.core.update_job_retries(self._view.job_key, retries)
         self._engine.core.resolve_incident(self._view.key)

@@ -1,4 +1,4 @@
-"""Runs one job through the whole pipeline without an engine, for the tests of connectors."""
+"""Run one job through the whole pipeline without an engine, for the tests of connectors."""
 
 from __future__ import annotations
 
@@ -56,21 +56,21 @@ async def run(  # noqa: D417 - the expressions are explained at the runtime's he
     """Runs one job as the runtime would, from raw variables to the outcome.
 
     Args:
-        connector: What `@outbound` gave.
+        connector: The result of `@outbound`.
         variables: Inputs by wire name, as a task's input mapping makes them.
         headers: The task's custom headers.
         secrets: Values by name; `{"TOKEN": "x"}` answers `{{secrets.TOKEN}}`.
-        retries: Retries left of the job.
-        seconds: Time that the job has.
+        retries: The job's remaining retries.
+        seconds: The job's time.
         files: Directories that the operator allows.
-        documents: A document store; a temporary one when left out.
-        clients: Clients to share between calls; when left out they are closed at the end.
-        memory: What earlier calls remembered; empty when left out.
+        documents: A document store; by default a temporary one.
+        clients: Clients to share between calls; by default they are closed at the end.
+        memory: The memory of earlier calls; by default an empty one.
         key: Key of the job, of its element and of its process instance.
-        settings: The operator's settings by name, for inputs that they decide.
+        settings: The operator's settings by name, for the inputs that they set.
         gateway: The engine in which the connector starts processes and sends messages, such as a `FakeGateway`.
-        processes: What the operator lets tasks start.
-        providers: What `providers.yaml` has under `providers`; a task names one in its header `provider`.
+        processes: Processes that the operator lets tasks start.
+        providers: The content of `providers` in `providers.yaml`; a task names one in its header `provider`.
         environment: The providers' environment in force.
         process: The task's BPMN process id.
         tenant: The task's tenant id.

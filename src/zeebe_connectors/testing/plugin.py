@@ -1,4 +1,4 @@
-"""Gives pytest the fixtures `zeebe_engine`, `zeebe_mail` and `zeebe_web`, wherever the package is installed.
+"""Provide the pytest fixtures `zeebe_engine`, `zeebe_mail` and `zeebe_web`, wherever the package is installed.
 
 `zeebe_engine` is an engine for one test; `zeebe_mail` and `zeebe_web` are servers for the session, on loopback.
 """
@@ -26,7 +26,7 @@ def zeebe_engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def zeebe_mail() -> Iterator[MailServer]:
-    """A mail server for the session, where every address may log in."""
+    """A mail server for the session, on which every address may log in."""
     from zeebe_connectors.testing.servers import MailServer, in_thread  # noqa: PLC0415 - as above
 
     with in_thread(MailServer()) as server:
@@ -35,7 +35,7 @@ def zeebe_mail() -> Iterator[MailServer]:
 
 @pytest.fixture
 def zeebe_web() -> Iterator[HttpServer]:
-    """A web server for one test, which answers what it is told to and records every request."""
+    """A web server for one test, which gives configured answers and records every request."""
     from zeebe_connectors.testing.servers import HttpServer, in_thread  # noqa: PLC0415 - as above
 
     with in_thread(HttpServer()) as server:

@@ -1,4 +1,4 @@
-"""Runs servers of this package in processes of their own: found again by their directory, stopped, killed, restarted.
+"""Run servers of this package in processes of their own, which can be found by their directory, stopped and killed.
 
 The command `zeebe-connectors engine` and tests that kill a server use it. Everything listens on loopback only.
 """
@@ -22,31 +22,30 @@ from types import TracebackType
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
-"""The only address that anything in this room listens on."""
+"""The only address on which servers of this module listen."""
 
 STATE = "server.json"
-"""The file in a server's directory that says where it runs."""
+"""The file in a server's directory that describes its process."""
 
-# Below the range from which Linux, macOS and Windows take the ports of outgoing connections: a port that a killed
-# server leaves can then not be taken by some client's connection before the server is started again on it.
+# Below the range from which Linux, macOS and Windows take the ports of outgoing connections, so that no client's
+# connection can take the port of a killed server before the server is restarted.
 _PORTS = range(20_000, 32_000)
 
-# What a child needs from the environment. Nothing else is passed on: a server must not see the secrets of the runtime
-# beside it.
+# The variables that a child needs. Nothing else is passed on: a server must not see the secrets of a runtime beside it.
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV",
               "ZEEBE_CONNECTORS_EVENT_LOOP")  # fmt: skip
 
 
 class ServerError(Exception):
-    """A local server cannot do what was asked; the message names the reason and the remedy."""
+    """A local server cannot carry out a request; the message has the reason and the remedy."""
 
 
 class StartError(ServerError):
-    """A server was started and did not become ready; the message ends with the last lines of its log."""
+    """A server was started but did not become ready; the message ends with the last lines of its log."""
 
 
 def cache_directory() -> Path:
-    """Directory of what this machine's developer keeps: `ZEEBE_CONNECTORS_CACHE`, else the user's cache."""
+    """Return the developer's cache directory: `ZEEBE_CONNECTORS_CACHE`, else the user's cache."""
     if override := os.environ.get("ZEEBE_CONNECTORS_CACHE"):
         return Path(override).expanduser().absolute()
     if sys.platform == "win32":
@@ -60,18 +59,18 @@ def cache_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that cannot be mistaken for another one that got its id later."""
+    """Identifies a process even if another one gets the same id later."""
 
     pid: int
     started: str
 
     @property
     def alive(self) -> bool:
-        """Whether this very process runs."""
+        """Whether this process is running."""
         return started_at(self.pid) == self.started
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the process's whole group; none when it is gone."""
+        """Send a signal to the process's whole group, unless it is gone."""
         if self.alive:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
@@ -84,8 +83,8 @@ class Process:
         command: Program and arguments.
         directory: Working directory.
         output: File that takes standard output and error; overwritten at each start.
-        environment: Variables beside the few that every program gets.
-        detached: True: the process outlives this one. False: it ends with this one, even when this one is killed.
+        environment: Variables in addition to the few that every program gets.
+        detached: Whether the process outlives this one; otherwise it ends with this one, even if this one is killed.
     """
 
     def __init__(
@@ -123,30 +122,30 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """The exit code; None while it runs; negative for the signal that ended it."""
         return self._process.poll()
 
     def kill(self) -> None:
         """End the whole group at once, as `kill -9` does, and wait until it is gone."""
-        if self._process.poll() is None:  # else its id may be another process's by now
+        if self._process.poll() is None:  # otherwise its id may belong to another process by now
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._release()
 
     async def stop(self, grace: float) -> None:
-        """Ask it to end; after `grace` seconds end it."""
+        """Ask it to end, and kill it after `grace` seconds."""
         if self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGTERM)
             deadline = time.monotonic() + grace
-            while self._process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
+            while self._process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.02)
         self.kill()
 
     def detach(self) -> None:
-        """Leave the process to itself: it was started detached, and its parent is about to go on without it."""
-        self._process.returncode = 0  # keeps Popen from warning about a child that still runs, which is the intention
+        """Leave a detached process alone, because its parent continues without it."""
+        self._process.returncode = 0  # keeps Popen from warning about the child, which is meant to keep running
 
     def _release(self) -> None:
         if self._guard is not None:
@@ -159,13 +158,13 @@ class Process:
 
 @dataclass(slots=True)
 class State:
-    """What the state file in a server's directory tells another process.
+    """The state file in a server's directory, for other processes.
 
     Attributes:
         pid: Process id.
-        started: When that process began, in the operating system's words.
+        started: When that process started, as the operating system writes it.
         time: The same in seconds since 1970.
-        ports: Name to port.
+        ports: Ports by name.
     """
 
     pid: int
@@ -175,24 +174,24 @@ class State:
 
     @property
     def identity(self) -> Identity:
-        """The process that it is about."""
+        """The identity of the process."""
         return Identity(self.pid, self.started)
 
     @property
     def running(self) -> bool:
-        """Whether that very process lives."""
+        """Whether that process is still running."""
         return self.identity.alive
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
-        """Read it; None when there is none, or none that can be understood."""
+        """Read it; None if there is none, or it is invalid."""
         try:
             return cls(**json.loads((directory / STATE).read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, directory: Path) -> None:
-        """Write it in one step, so that a reader never sees half of it."""
+        """Write it atomically, so that a reader never sees half of it."""
         scratch = directory / f"{STATE}.tmp"
         scratch.write_text(json.dumps(asdict(self), indent=2) + "\n")
         scratch.replace(directory / STATE)
@@ -201,14 +200,14 @@ class State:
 class ServerProcess:
     """A server of this package in a process of its own, which ends with this one unless it is started detached.
 
-    `await server.kill()` and `await server.start()` make what a crash makes: the same data, the same ports.
+    `await server.kill()` and `await server.start()` imitate a crash: the data and the ports stay the same.
 
     Args:
-        name: What messages call it.
-        module: What `python -m` runs; it takes `--NAME PORT` for each port, and prints a line with
+        name: Its name in messages.
+        module: The module for `python -m`; it takes `--NAME PORT` for each port, and prints a line with
             `ready` when it listens.
-        ports: Where it listens, by name; 0 chooses a free port, or the one of the last start in the directory.
-        directory: Where log and state are kept, and the server's own data. None: a new one, deleted at the end.
+        ports: Where it listens, by name; 0 picks a free port, or the port of the last start in the directory.
+        directory: Directory for the log, the state and the server's data; None for a new one, deleted at the end.
         options: Further arguments.
         start_timeout: Seconds until a start counts as failed.
     """
@@ -237,28 +236,28 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Process id; None when it does not run."""
+        """Process id; None if it is not running."""
         return self._process.pid if self._process and self._process.exit_code is None else None
 
     @property
     def memory(self) -> int | None:
-        """Bytes in RAM; None when it does not run."""
+        """Bytes in RAM; None if it is not running."""
         return resident_memory(self.pid) if self.pid else None
 
     @property
     def log_file(self) -> Path:
-        """What it printed since its start."""
+        """The file with its output since its start."""
         return self.directory / "server.log"
 
     async def start(self, *, detached: bool = False) -> Self:
-        """Start the server and wait until it does its work.
+        """Start the server and wait until it is ready.
 
         Args:
-            detached: True: it goes on when this process ends; `stop_detached` ends it.
+            detached: Whether it keeps running when this process ends; `stop_detached` ends it.
 
         Raises:
-            StartError: It ended, or did not get ready in time; the message ends with its log.
-            ServerError: One already runs in this directory, or a port is taken.
+            StartError: It ended, or was not ready in time; the message ends with its log.
+            ServerError: A server is already running in this directory, or a port is taken.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         state = State.read(self.directory)
@@ -291,24 +290,24 @@ class ServerProcess:
         return self
 
     async def stop(self, grace: float = 20.0) -> None:
-        """Stop it: ask, and after `grace` seconds kill. What is in its directory stays."""
+        """Ask it to stop, and kill it after `grace` seconds. Its directory stays."""
         if self._process is not None:
             await self._process.stop(grace)
             self._process = None
 
     async def kill(self) -> None:
-        """Kill it as a crash would: no warning, nothing written. What is in its directory stays as it was."""
+        """Kill it like a crash: without warning, and without writing anything. Its directory stays."""
         if self._process is not None:
             await asyncio.to_thread(self._process.kill)
             self._process = None
 
     async def restart(self) -> None:
-        """Stop and start on the same data and ports."""
+        """Stop it, and start it with the same data and ports."""
         await self.stop()
         await self.start()
 
     async def close(self) -> None:
-        """Stop it, and delete its directory when that was made for it."""
+        """Stop it, and delete its directory if that was created for it."""
         await self.stop()
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -346,10 +345,10 @@ class EngineProcess(ServerProcess):
             print(engine.grpc_address, engine.rest_address)
 
     Args:
-        directory: Where log and state are kept for the next start. None: a new one, deleted at the end.
-        grpc: Port of the gateway; 0 chooses a free one, or that of the last start in the directory.
+        directory: Directory for log and state, kept for the next start; None for a new one, deleted at the end.
+        grpc: Port of the gateway; 0 picks a free one, or that of the last start in the directory.
         rest: Port of the REST API; likewise.
-        durable: Whether its state is in a file, so that it survives being killed; else it is in memory.
+        durable: Whether its state is in a file, so that it survives a kill; otherwise it is in memory.
         start_timeout: Seconds until a start counts as failed.
     """
 
@@ -387,7 +386,7 @@ def _has_begun(log: Path) -> bool:
 
 
 def stop_detached(directory: Path, grace: float = 20.0) -> bool:
-    """Stop the server in a directory, whoever started it; tell whether one ran."""
+    """Stop the server in a directory, whoever started it; return whether one was running."""
     state = State.read(directory)
     if state is None or not state.running:
         return False
@@ -396,7 +395,7 @@ def stop_detached(directory: Path, grace: float = 20.0) -> bool:
 
 
 def running(directory: Path) -> State | None:
-    """Return what is known of the server in a directory; None when none runs."""
+    """Return the state of the server in a directory; None if none is running."""
     state = State.read(directory)
     return state if state is not None and state.running else None
 
@@ -404,7 +403,7 @@ def running(directory: Path) -> State | None:
 def _guard(pid: int) -> subprocess.Popen[bytes]:
     """Start a shell that kills the group when this process is gone.
 
-    It waits on a pipe of which only this process holds the other end, which closes with it, however it ends.
+    It waits on a pipe whose other end only this process holds, so that the pipe closes however this process ends.
     """
     return subprocess.Popen(  # noqa: S603
         ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "sh", str(pid)],
@@ -425,10 +424,10 @@ def end(identity: Identity, grace: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find different ports of loopback that nothing listens on now.
+    """Return distinct ports of loopback on which nothing listens now.
 
     Raises:
-        ServerError: There are not so many.
+        ServerError: There are not enough.
     """
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
@@ -444,7 +443,7 @@ def is_free(port: int) -> bool:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no obstacle
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that TIME_WAIT is no obstacle
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
@@ -453,7 +452,7 @@ def is_free(port: int) -> bool:
 
 
 def resident_memory(pid: int) -> int | None:
-    """Bytes of memory that a process has in RAM; None where the platform does not tell."""
+    """Return the bytes that a process has in RAM; None if the platform does not say."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -464,7 +463,7 @@ def resident_memory(pid: int) -> int | None:
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """Return the last lines of a text file, or nothing when there is none."""
+    """Return the last lines of a text file; empty if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 20_000))
@@ -475,7 +474,7 @@ def tail(path: Path, lines: int = 20) -> str:
 
 
 def started_at(pid: int) -> str | None:
-    """Return when the process with this id began; None when there is none or it has ended and waits for its parent."""
+    """Return when the process with this id started; None if there is none, or it is a zombie."""
     try:
         # The name in the second field may hold spaces and parentheses; what follows the last one is regular.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -489,7 +488,7 @@ def started_at(pid: int) -> str | None:
 def _ps(pid: int, column: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603
-            ["ps", "-o", column, "-p", str(pid)],  # noqa: S607 - where it lies differs by platform
+            ["ps", "-o", column, "-p", str(pid)],  # noqa: S607 - its path differs by platform
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,4 +1,4 @@
-"""Tells the story of a process instance for people who read a failed test: its path, variables, jobs, incidents."""
+"""Tell the story of a process instance to people who read a failed test: its path, variables, jobs, incidents."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from zeebe_connectors.engine import Engine
 from zeebe_connectors.engine.queries import VisitView
 
 MAX_VALUE = 120
-"""Characters of a variable's value in the story."""
+"""Maximum characters of a variable's value in the story."""
 
 
 def story(engine: Engine, key: int) -> str:
-    """Tell what an instance did, what it waits for, what is wrong with it, and what it knows."""
+    """Return what an instance did, what it waits for, what is wrong, and its variables."""
     queries = engine.queries
     found = queries.instance(key)
     if found is None:

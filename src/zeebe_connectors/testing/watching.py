@@ -1,4 +1,4 @@
-"""Runs an inbound connector without an engine, for the tests of its author."""
+"""Run an inbound connector without an engine, for its author's tests."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from zeebe_connectors.sdk.event import Alias, Event
 from zeebe_connectors.sdk.files import AllowedFiles
 
 MAX_WAITING = 100
-"""Events that wait for the test before the connector is held up."""
+"""Maximum events that wait for the test before the connector is blocked."""
 
 
 class Watching:
-    """A connector that watches while a test looks on.
+    """A connector that watches its source under a test.
 
     Attributes:
-        reports: What the connector said about its source: None for a contact that went well, else what is wrong.
+        reports: The connector's reports about its source: None for a successful contact, else what is wrong.
         acknowledged: Ids of the events that were acknowledged, in order.
     """
 
@@ -42,14 +42,14 @@ class Watching:
         self._task: asyncio.Task[None] | None = None
 
     async def next(self, seconds: float = 10.0) -> Event:
-        """The next event, which the runtime would hand over to a process, with all its data.
+        """Returns the next event, which the runtime would hand over to a process, with all its data.
 
         Args:
             seconds: How long to wait for it.
 
         Raises:
-            TimeoutError: There was none; the message has what the connector reported last.
-            Exception: What ended the connector.
+            TimeoutError: There was none; the message has the connector's last report.
+            Exception: The connector's own error, if it ended.
         """
         waiting = asyncio.ensure_future(self._events.get())
         watching = [waiting] if self._task is None else [waiting, self._task]
@@ -73,11 +73,11 @@ class Watching:
             raise AssertionError(f"an event came: {(await self.next(seconds)).id}")
 
     async def settled(self, events: Mapping[str, Alias | None]) -> Mapping[str, str]:
-        """Which of these were acknowledged already: what the connector is answered."""
+        """Answers the connector's question which of these events are settled: the acknowledged ones."""
         return {id_: "done" for id_ in events if id_ in self.acknowledged}
 
     def report(self, reason: str | None, next_within: float | None = None, /) -> None:  # noqa: ARG002 - the protocol's
-        """Takes note of how the source is."""
+        """Records the connector's report about its source."""
         self.reports.append(reason)
 
     async def pump(self, connector: Inbound, given: Any, context: InboundContext) -> None:
@@ -94,7 +94,7 @@ class Watching:
                         self.acknowledged.append(event.id)
 
     def begin(self, work: Any) -> asyncio.Task[None]:
-        """Starts to watch."""
+        """Starts watching."""
         self._task = asyncio.create_task(work)
         return self._task
 
@@ -119,14 +119,14 @@ async def watch(
             assert (await watching.next()).data["name"] == "order.csv"
 
     Args:
-        connector: What `@inbound` gave.
-        settings: Its properties by wire name, as a diagram has them.
+        connector: The result of `@inbound`.
+        settings: Its properties by wire name, as in a diagram.
         secrets: Values by name; `{"TOKEN": "x"}` answers `{{secrets.TOKEN}}`.
         files: Directories that the operator allows.
-        acknowledge: Whether each event is acknowledged as soon as it is handed over, as when a process takes it.
+        acknowledge: Whether each event is acknowledged once it is handed over, as when a process takes it.
 
     Yields:
-        What gives the events.
+        The running connector, which returns its events.
 
     Raises:
         ConnectorError: The settings are wrong; the message names the field.
@@ -155,5 +155,5 @@ async def watch(
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled():
-                task.exception()  # `next` raised it, or the test did not ask
+                task.exception()  # `next` raised it, or the test did not read it
             await clients.aclose()

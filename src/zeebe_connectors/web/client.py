@@ -109,7 +109,6 @@ class HttpClient:
                 "Accept": "*/*",
                 "Accept-Encoding": "gzip, deflate, br, zstd",
             },
-            skip_auto_headers=("Content-Type",),
             max_line_size=_HEAD_LIMIT,
             max_field_size=_HEAD_LIMIT,
             max_headers=1024,
@@ -144,6 +143,8 @@ class HttpClient:
         if target.has_user:
             request = _with_user(request, target_of(request.url)[0])
             url = _url(request.url)
+        if request.method != "GET" or request.body:
+            options["skip_auto_headers"] = ("Content-Type",)
         session = self._session or self._open()
         response: aiohttp.ClientResponse | None = None
         self._running += 1

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
-from zeebe_connectors.sdk.budget import JSON_BYTES, OverBudgetError, decode_quick_json, one_pass, read_json
+from zeebe_connectors.sdk.budget import (
+    JSON_BYTES,
+    OverBudgetError,
+    SmallJson,
+    decode_quick_json,
+    json_is_quick,
+    one_pass,
+    read_json,
+)
 from zeebe_connectors.sdk.context import Context
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Hint, Model, When
@@ -95,13 +103,14 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
             name = name_of_disposition(response.header("content-disposition"))
             stored = await context.documents.create(response.body, name=name, content_type=kind)
             document = dict(stored.reference)
-    return {
+    result: Response = {
         "status": response.status,
         "headers": header_values(response.headers),
         "body": body,
         "reason": response.reason or None,
         "document": document,
     }
+    return SmallJson(result) if json_is_quick(response.body) else result  # type: ignore[return-value]
 
 
 def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:

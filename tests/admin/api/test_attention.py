@@ -164,6 +164,8 @@ async def test_a_provider_that_fails_is_switched_off_or_gets_too_much_is_said(st
     assert await codes() == [("PROVIDER_DOWN", "/providers/erp#test"), ("PROVIDER_INACTIVE", "/providers/old")]
     text = await running.viewer.get("/")
     assert "The last 3 in a row did, the last one with REST_UNREACHABLE." in text
+    shown = await running.viewer.call("GET", "/runtime")
+    assert shown["health"]["providers"] == {"state": "warn", "text": "1 of 2 providers failing", "more": "erp/test"}
     erp.leave()
     with pytest.raises(Busy):
         await erp.enter("order", deadline=time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator
 from typing import Any
@@ -71,7 +72,7 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
                 while again._api.live.streams:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
             assert await page.get_by_text("the window is shut").count() == 0
-            await page.get_by_role("button", name="Go on").click()
+            await page.get_by_role("button", name="Resume").click()
             await page.get_by_text("the window is shut").wait_for()
             await page.goto(f"{running.base}/jobs")
             rows = page.locator("tbody tr")
@@ -128,3 +129,36 @@ async def test_rows_change_in_their_places(start, monkeypatch):
         await page.get_by_role("link", name="What comes of it").click()
         await running.runtime.ledger.quarantine("box", "b", alias=None, reason="still", title="Mail b", original=b"x")
         await page.get_by_role("row", name="Mail b").get_by_text("Quarantined again: still").wait_for()
+
+
+WATCHING = """setInterval(() => {
+    const buttons = [...document.querySelectorAll("main button")];
+    console.log(buttons.map((button) => button.textContent).join("|"));
+    buttons.find((button) => button.textContent === "Cancel")?.click();
+}, 50)"""
+"""Says what the buttons say, and gives up what can be given up."""
+
+
+async def test_what_takes_long_says_so_and_what_is_wrong_has_the_focus(start, tmp_path):
+    running = await start()
+    async with looking(running, "/connectors/rest/try") as page:
+        await page.get_by_label("Result expression").fill("= {")
+        await page.get_by_label("It may change something outside").check()
+        await page.get_by_role("button", name="Run once").click()
+        await page.locator("#wrong, [role=alert]").first.wait_for()
+        focus = "document.activeElement.matches('[aria-invalid=true], [role=alert]')"
+        await page.wait_for_function(focus)
+
+        seen: asyncio.Queue[str] = asyncio.Queue()
+        page.on("console", lambda line: seen.put_nowait(line.text))
+        await page.add_init_script(WATCHING)  # nothing can be asked of a page that waits for another one
+        hanging = await asyncio.start_server(lambda *_: asyncio.sleep(3600), "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}/x"
+        await page.goto(f"{running.base}/import/soap")
+        await page.get_by_label("Address of the WSDL").fill(address)
+        await page.get_by_role("button", name="Read it").click(no_wait_after=True)
+        for words in (r"Reading it… \d+ s\|Cancel", "Read it"):
+            async with asyncio.timeout(20):
+                while not re.fullmatch(words, await seen.get()):
+                    pass
+        hanging.close()

@@ -203,8 +203,8 @@ async def test_the_page_runs_what_the_form_says(start, server):
     page = await start(("rest",))
     form = await page.modeler.get("/connectors/rest/try")
     assert 'name="v:url"' in form
-    assert "Do it once" in form
-    assert "Do it once" not in await page.viewer.get("/connectors/rest/try")
+    assert "Run once" in form
+    assert "Run once" not in await page.viewer.get("/connectors/rest/try")
     given = {
         "do": "run",
         "v:method": "GET",

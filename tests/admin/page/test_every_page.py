@@ -242,7 +242,7 @@ async def test_what_can_be_done_is_done_by_pressing_it(tmp_path):
         await look.go("/connectors/order/try?as=json")
         await page.get_by_label("What is tried").fill('{"inputs": {"fail": true, "token": "{{secrets.T}}"}}')
         await page.get_by_label(re.compile("may change something outside")).check()
-        await page.get_by_role("button", name="Do it once").click()
+        await page.get_by_role("button", name="Run once").click()
         await page.get_by_text("Come back tomorrow.").wait_for()
 
         await look.go("/import/soap")
@@ -259,7 +259,7 @@ async def test_what_can_be_done_is_done_by_pressing_it(tmp_path):
         await page.get_by_label("Protocol").select_option("http")
         await page.get_by_label("Environment", exact=True).fill("test")
         await page.get_by_label("URL, or host").fill(world.service.url("/"))
-        await page.get_by_role("button", name="Make it").click()
+        await page.get_by_role("button", name="Create").click()
         await page.get_by_role("heading", name="shop").wait_for()
         await page.get_by_label("Tags").fill("furniture")
         for box in await page.get_by_label(re.compile("^It may change")).all():

@@ -130,6 +130,19 @@ async def test_lists_are_read_however_they_are_spaced(server, uidl, ids):
     await session.quit()
 
 
+@pytest.mark.parametrize("mails", [0, 2])
+async def test_a_server_that_lists_no_id_for_its_mails_is_not_an_empty_one(server, mails):
+    server.answers["UIDL"] = answer(b"+OK\r\n.\r\n")
+    server.mails = {str(number): message("one") for number in range(mails)}
+    session = await opened(server)
+    if mails:
+        with pytest.raises(TransientError, match="has 2 mails and lists the id of none"):
+            await session.ids()
+    else:
+        assert await session.ids() == {}
+    await session.quit()
+
+
 @pytest.mark.parametrize("remove", ["true", "false"])
 async def test_mails_with_equal_ids_are_all_handed_over_once(harness, remove):
     harness.server.mails = {"a": message("one"), "b": message("two")}

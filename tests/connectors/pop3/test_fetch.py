@@ -300,6 +300,19 @@ async def test_a_mail_that_is_too_large_fails_its_task_and_no_other(harness):
     assert not harness.server.mails
 
 
+async def test_a_mail_that_is_too_large_is_called_so_by_a_server_without_headers_too(harness):
+    """It has no TOP; the others are given."""
+
+    async def refused(session, _):
+        session.send("-ERR unknown command")
+
+    harness.server.answers["TOP"] = refused
+    harness.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
+    failed = await harness.task(key=1, maxMailSize=1000, remove=True)
+    assert (failed.code, failed.retries) == ("MAIL_TOO_LARGE", 0)
+    assert await harness.subject(key=2, maxMailSize=1000, remove=True) == "one"
+
+
 async def test_among_all_a_mail_that_cannot_be_read_says_why(harness):
     harness.server.mails = {"u-big": message("big", body="x" * 5000), **mails("one")}
     big, one = (await harness.got("MAIL_RECEIVEALL", key=1, maxMailSize=1000, remove=True))["mails"]

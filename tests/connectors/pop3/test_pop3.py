@@ -258,6 +258,19 @@ async def test_a_quarantined_mail_is_not_removed(harness):
     assert list(harness.server.mails) == ["a"]
 
 
+async def test_a_mail_that_is_too_large_is_quarantined_by_a_server_without_headers_too(harness):
+    async def refused(session, arguments):
+        session.send("-ERR unknown command")
+
+    harness.server.answers["TOP"] = refused
+    harness.server.mails = {"big": message("big", body="x" * 5000), "good": message("good")}
+    sources = await harness.runtime(maxMailSize="1000")
+    await harness.until(lambda: harness.subjects() == ["good"])
+    await harness.rounds(1)
+    (entry,) = await sources._shared.ledger.entries(state="quarantined")
+    assert "more than maxMailSize allows" in entry.reason
+
+
 async def test_text_and_attachments_are_saved_where_the_operator_allows_it(harness):
     harness.server.mails = {"a": (Path(__file__).parents[2] / "mails" / "mixed-with-footer.eml").read_bytes()}
     sources = await harness.runtime(saveTo="in")

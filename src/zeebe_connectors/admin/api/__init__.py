@@ -1,1 +1,1 @@
-"""The operator's API: one file a noun; the page is drawn from the same functions."""
+"""Serve the operator's API: one file for each noun; the page is drawn from the same functions."""

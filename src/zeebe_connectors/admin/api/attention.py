@@ -1,6 +1,6 @@
-"""Says what needs the operator's attention, the worst first, and what did until a short while ago.
+"""List what needs the operator's attention, the worst first, and what recently did.
 
-A thing stays until its cause is gone or somebody says that it is dealt with; then, for an hour, among what is over.
+An item stays until its cause is gone or somebody dismisses it; then it is listed as over for an hour.
 """
 
 # ruff: noqa: N815 - names as they are in JSON
@@ -22,7 +22,7 @@ from zeebe_connectors.runtime.providers import Providers
 from zeebe_connectors.runtime.supervisor import Runtime
 
 MIN_OUTAGE = 5.0
-"""Seconds that something must have been away for it to be said afterwards."""
+"""Minimum seconds of an outage that is listed as over afterwards."""
 MIN_FAILURES = 3
 """Requests to a provider that must have failed in a row for it to be said."""
 BUSY_SECONDS = 60.0
@@ -32,7 +32,7 @@ _SILENT = 60.0
 
 @described
 class IncidentsSeen(TypedDict):
-    """The incidents of one place that somebody has dealt with."""
+    """The incidents of one place that somebody dismissed."""
 
     connector: str
     process: str
@@ -40,30 +40,30 @@ class IncidentsSeen(TypedDict):
     element: str
     code: str
     until: float
-    """When the newest one came that was seen, in seconds since 1970; later ones stay."""
+    """Time of the newest incident that was seen, in seconds since 1970; later ones stay."""
 
 
 @described
 class AttentionItem(TypedDict):
-    """Something that needs the operator's attention, or did until a short while ago."""
+    """Something that needs the operator's attention, or recently did."""
 
     level: Literal["bad", "warn", "over"]
-    """`over`: it ended within the last hour."""
+    """`over` if it ended within the last hour."""
     code: str
-    """What kind of thing, or the connector's code of the incidents."""
+    """The kind of item, or the connector's error code of the incidents."""
     title: str
     text: str
-    """Why, and what helps."""
+    """The reason and the remedy."""
     since: float | None
-    """In seconds since 1970; None when nobody knows."""
+    """In seconds since 1970; None if unknown."""
     until: float | None
-    """The last time, for what happened several times; the end, for what is over."""
+    """The last time, if it happened several times; the end, if it is over."""
     href: str
-    """Where on the page there is more; empty when the filter says it."""
+    """The page with more about it; empty if `filter` says it."""
     filter: NotRequired[dict[str, str]]
-    """What to ask `/jobs` for."""
+    """Query for `/jobs`."""
     seen: NotRequired[IncidentsSeen]
-    """What `POST /attention/seen` is to be sent once these incidents are dealt with."""
+    """Body for `POST /attention/seen`, to dismiss these incidents."""
 
 
 @described
@@ -78,25 +78,25 @@ class EngineState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """What the ledger said of events in quarantine when it was asked last."""
+    """The ledger's last answer about events in quarantine."""
 
     entries: Sequence[Entry] = ()
-    """The newest."""
+    """The newest events."""
     counts: Sequence[Unsettled] = ()
-    """Exact, by source."""
+    """Exact counts by source."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of events in quarantine."""
         return sum(some.count for some in self.counts)
 
 
 def attention(runtime: Runtime, quarantined: Quarantined | LedgerError) -> tuple[list[AttentionItem], int]:
-    """What needs attention, the worst first, then what is over; and how many of them are not over.
+    """Returns what needs attention, the worst first, then what is over; and how many items are not over.
 
     Args:
-        runtime: Whose.
-        quarantined: What the ledger says, or why it does not.
+        runtime: The runtime.
+        quarantined: The events in quarantine, or why the ledger cannot say.
     """
     items = [
         *_engine_items(runtime),
@@ -124,7 +124,7 @@ def _engine_items(runtime: Runtime) -> list[AttentionItem]:
     engine = engine_state(runtime)
     if not engine["up"]:
         if engine["silentSeconds"] is None and not engine["error"]:
-            return []  # it has only just begun
+            return []  # it has only just started
         silent = engine["silentSeconds"]
         text = (
             f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
@@ -166,7 +166,7 @@ def _source_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def _incident_items(runtime: Runtime) -> list[AttentionItem]:
-    """Open incidents, one item for all of one connector, element and code."""
+    """Open incidents, one item for each connector, element and code."""
     found = []
     for place, jobs in runtime.record.incidents.by_place().items():
         remedy = remedy_of(runtime, place.connector, place.code)
@@ -225,9 +225,9 @@ def _provider_items(runtime: Runtime) -> list[AttentionItem]:
             )
             found.append(_item("warn", "PROVIDER_BUSY", title, text, since=None, href=href))
         if limit.held_for() > 0:
-            title = f"Provider {name} ({environment}) asked to be left alone"
+            title = f"Provider {name} ({environment}) asked for a pause"
             text = (
-                "It answered that too much came at once. Nothing is sent to it for a while; its jobs wait or come "
+                "It answered that it got too many requests. Nothing is sent to it for a while; its jobs wait or come "
                 "back by themselves. If this repeats, lower the rate in its usage rules."
             )
             found.append(_item("warn", "PROVIDER_SLOWED", title, text, since=None, href=href))
@@ -255,7 +255,7 @@ def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
 
 
 def _over_items(runtime: Runtime) -> list[AttentionItem]:
-    """What ended within the last hour, the newest end first."""
+    """What ended within the last hour, the latest end first."""
     found: list[AttentionItem] = []
     if runtime.cluster_outage.last is not None and engine_state(runtime)["up"]:
         found += _over("ENGINE_AWAY", "The engine did not answer", runtime.cluster_outage.last, "")
@@ -312,7 +312,7 @@ def _quarantine_items(quarantined: Quarantined | LedgerError) -> list[AttentionI
 
 
 def _setting_items(runtime: Runtime) -> list[AttentionItem]:
-    # Others share our prefixes too, so only what was probably meant for us needs attention.
+    # Other programs share our prefixes, so only names that were probably meant for us need attention.
     unknown = [(name, meant) for name, meant in unknown_settings(runtime.environment) if meant]
     if not unknown:
         return []
@@ -322,7 +322,7 @@ def _setting_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def engine_state(runtime: Runtime) -> EngineState:
-    """Whether the engine answers: it does when any worker heard from it lately."""
+    """Returns whether the engine answers: it does if any worker heard from it recently."""
     states = runtime.liveness().values()
     heard = [state.last_contact for state in states if state.last_contact is not None]
     silent = round(time.monotonic() - max(heard), 1) if heard else None

@@ -1,7 +1,7 @@
-"""Serves the operator's API to whoever has a token, each call with the role that it is described for.
+"""Serve the operator's API to callers with a token, each call for the role in its description.
 
-The calls make the runtime read addresses and sign in to mailboxes, so there are none without a token, none from other
-sites' pages, and few at once. Each ends in time, obeys the operator's network rules and changes nothing.
+The calls make the runtime fetch URLs and sign in to mailboxes, so they need a token, are refused from other sites'
+pages, and run a few at a time. Each has a time limit and obeys the operator's network rules.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 
 MAX_BYTES = 12 * 1024 * 1024
-"""Of a request's body: a WSDL as text fits in."""
+"""Maximum bytes of a request's body; a WSDL as text fits in."""
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_CONCURRENT = 2
 SECONDS = 60.0
-"""What one call may take, its body's arrival included."""
+"""Seconds that one call may take, including the arrival of its body."""
 
 _mask: ContextVar[Mask] = ContextVar("mask")
-"""The secrets of the call that is carried out."""
+"""The secrets of the current call."""
 _log = logging.getLogger("zeebe_connectors.admin")
 
 
@@ -53,9 +53,9 @@ class Api:
     """The calls of one runtime.
 
     Args:
-        runtime: Whose sources, connectors and settings.
-        seconds: What one call may take.
-        max_bytes: How large a request's body may be.
+        runtime: The runtime.
+        seconds: Seconds that one call may take.
+        max_bytes: Maximum bytes of a request's body.
         wrong_token_seconds: What a call with a wrong token has to wait.
     """
 
@@ -103,13 +103,13 @@ class Api:
             self._roles[call.method, f"/api{route.resource.canonical}"] = call.role
 
     def _editor(self, request: web.Request) -> Editor:
-        """Who changes a provider; only operators may set what is secured."""
+        """Who changes a provider; only operators may set secured values."""
         role = self.access.role_of(request) or Role.VIEWER
         return Editor(role.word, secrets=role >= Role.OPERATOR)
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets the operator's calls through, and turns whatever goes wrong into one answer."""
+        """Lets permitted calls through, and turns any failure into an answer."""
         mask = Mask()
         _mask.set(mask)
         quiet = False
@@ -137,7 +137,7 @@ class Api:
             answer = _error(504, "TIMEOUT", f"The call did not end within {self._seconds:.0f} s")
         except web.HTTPException as error:
             answer = _error(error.status, (error.reason or "ERROR").upper().replace(" ", "_"), _PLAIN.get(error.status))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the call gets an answer
+        except Exception as error:  # noqa: BLE001 - every call gets an answer
             _log.error("A call of the API failed: %s", mask.text(repr(error)), exc_info=not mask)
             answer = _error(500, "UNEXPECTED", "The call failed unexpectedly; the runtime's log has more")
         answer.headers["Cache-Control"] = "no-store"
@@ -164,25 +164,25 @@ class Api:
             raise Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
 
     def _needed(self, request: web.Request) -> Role:
-        """The role that a call is for; whoever has a token may hear that there is no such call."""
+        """The role that a call needs; any token is enough to learn that there is no such call."""
         resource = request.match_info.route.resource
         return self._roles.get((request.method, resource.canonical if resource is not None else ""), Role.VIEWER)
 
     @property
     def runtime(self) -> Runtime:
-        """Whose API it is."""
+        """The runtime that the API belongs to."""
         return self._runtime
 
     @property
     def mask(self) -> Mask:
-        """The secrets of the call that is carried out, which are masked in its errors."""
+        """The secrets of the current call, which are masked in its errors."""
         return _mask.get()
 
     async def given(self, request: web.Request) -> dict[str, Any]:
-        """The JSON object of a call.
+        """Returns the JSON object in a call's body.
 
         Raises:
-            Refused: The body is none, or too large.
+            Refused: The body is not a JSON object, or too large.
         """
         try:
             given = await asyncio.to_thread(json.loads, await self._body(request) or b"{}")
@@ -193,7 +193,7 @@ class Api:
         return given
 
     async def _body(self, request: web.Request) -> bytes:
-        """The body, read as far as it may be long: the server's own limit is that of the main application."""
+        """Reads the body within our own limit, as the server's limit is that of the main application."""
         data = bytearray()
         async for piece in request.content.iter_any():
             data += piece
@@ -202,7 +202,7 @@ class Api:
         return bytes(data)
 
     async def limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
-        """Answers what the work gives, unless as much is going on already as may."""
+        """Answers with the work's result, unless too many calls are running already."""
         if self._running >= MAX_CONCURRENT:
             answer = _error(429, "BUSY", f"{MAX_CONCURRENT} calls are running already; try again in a few seconds")
             answer.headers["Retry-After"] = "5"
@@ -218,14 +218,14 @@ class Api:
             self._running -= 1
 
     async def _describe(self, _: web.Request) -> web.Response:
-        if not self._description:  # half a second of work, for the few who ask
+        if not self._description:  # takes half a second, and few callers ask
             self._description = await asyncio.to_thread(lambda: _json(openapi(self.calls)))
         return web.Response(text=self._description, content_type="application/json")
 
 
 _PLAIN = {
     404: "There is no such call; GET /api/openapi.json describes all",
-    405: "The call wants another method",
+    405: "The call needs another method",
 }
 
 

@@ -1,4 +1,4 @@
-"""Shows the connectors of a runtime, with their inputs, error codes and templates; for the API and the page alike."""
+"""Show the connectors of a runtime with their inputs, error codes and templates, for the API and the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zeebe_connectors.templates.form import Field, form_of
 from zeebe_connectors.templates.wording import plain
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""Of every file, so that the same templates make the same archive."""
+"""The date of every file, so that the same templates make the same archive."""
 NOT_FOUND = "There is no such connector; GET /api/connectors lists those that are installed"
 
 
@@ -60,20 +60,20 @@ class InputShown(TypedDict):
     label: str
     type: str
     kind: str
-    """How the form asks for it."""
+    """Its label in the form."""
     required: bool
     default: Any
     text: str
     """What it means."""
     choices: list[Choice]
     secret: bool
-    """Its value is masked wherever it is shown."""
+    """Whether its value is masked wherever it is shown."""
     secrets: bool | Literal["whole"]
     """Whether placeholders of secrets resolve in it."""
     header: bool
-    """It is a task header."""
+    """Whether it is a task header."""
     lines: bool
-    """It takes several lines."""
+    """Whether it takes several lines."""
     placeholder: str
     conditions: list[Condition]
 
@@ -94,34 +94,34 @@ class ErrorShown(TypedDict):
 
     code: str
     text: str
-    """What it means, and what helps."""
+    """The meaning and the remedy."""
 
 
 @described
 class ConnectorShown(TypedDict):
-    """One connector; the inputs and errors only where one is asked for by name."""
+    """One connector; with inputs and errors only if it is requested by name."""
 
     name: str
     title: str
     text: str
     """What it does."""
     kind: Literal["task", "event", ""]
-    """Empty where it cannot be loaded."""
+    """Empty if it cannot be loaded."""
     type: str
-    """Of its jobs or sources."""
+    """The type of its jobs or sources."""
     also: list[str]
     """Other types that it takes."""
     state: Literal["on", "off", "unavailable"]
     needs: str
-    """Why it does not run, and what helps."""
+    """Why it does not run, and the remedy."""
     protocols: list[str]
-    """Providers of which protocols it takes."""
+    """Protocols of the providers that it takes."""
     keywords: list[str]
     templates: list[TemplateFile]
     details: NotRequired[str]
     groups: NotRequired[list[InputGroup]]
     accepted: NotRequired[list[InputShown]]
-    """Inputs that the form does not ask for."""
+    """Inputs that are not in the form."""
     errors: NotRequired[list[ErrorShown]]
 
 
@@ -134,10 +134,10 @@ class ConnectorsShown(TypedDict):
 
 
 class Gallery:
-    """The connectors of one runtime. What is made of a connector's description is kept: it does not change.
+    """The connectors of one runtime. Results are cached, because descriptions do not change.
 
     Args:
-        runtime: Whose connectors.
+        runtime: The runtime.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -146,15 +146,15 @@ class Gallery:
         self._details: dict[str, dict[str, Any]] = {}
 
     def find(self, name: str) -> Outbound | Inbound | None:
-        """A connector that is loaded, by its name."""
+        """Returns a loaded connector by its name; None if there is none."""
         registry = self._runtime.registry
         return registry.outbound.get(name) or registry.inbound.get(name)
 
     def listed(self, text: str = "", kind: str = "") -> list[dict[str, Any]]:
-        """The connectors in short, tasks first, by title; those that cannot be loaded at the end, with what they need.
+        """Returns the connectors in short: tasks first, by title; those that cannot be loaded last, with their needs.
 
         Args:
-            text: Words that name, title, type, summary or keywords must have.
+            text: Words that must occur in name, title, type, summary or keywords.
             kind: `task` or `event`; both when empty.
         """
         registry = self._runtime.registry
@@ -170,7 +170,7 @@ class Gallery:
         return [one for one in shown if (not kind or one["kind"] == kind) and _has(one, words)]
 
     def shown(self, name: str) -> dict[str, Any] | None:
-        """One connector with everything that its page says; None when there is none of the name."""
+        """Returns one connector with everything on its page; None if there is none of that name."""
         connector = self.find(name)
         if connector is None:
             missing = self._runtime.registry.unavailable.get(name)
@@ -178,7 +178,7 @@ class Gallery:
         return {**self._short(connector), **self._detail(connector)}
 
     def templates(self, name: str) -> dict[str, Template]:
-        """The element templates of a connector by file name without suffix; none when it has none or is unknown."""
+        """Returns a connector's element templates by file name without suffix; empty if it has none or is unknown."""
         connector = self.find(name)
         if connector is None:
             return {}
@@ -187,10 +187,10 @@ class Gallery:
         return self._templates[name]
 
     def archive(self, names: Collection[str] = ()) -> bytes:
-        """A zip with the templates of the connectors that run here, or of those that are named.
+        """Returns a zip with the templates of the connectors that run here, or of the named ones.
 
         Args:
-            names: Of connectors, or of files without suffix.
+            names: Names of connectors, or of files without suffix.
         """
         files: dict[str, str] = {}
         for one in self.listed():
@@ -249,7 +249,7 @@ _GALLERIES: WeakKeyDictionary[Runtime, Gallery] = WeakKeyDictionary()
 
 
 def gallery_of(runtime: Runtime) -> Gallery:
-    """The one gallery of a runtime, whoever asks."""
+    """Returns the gallery that all callers of a runtime share."""
     found = _GALLERIES.get(runtime)
     if found is None:
         found = _GALLERIES[runtime] = Gallery(runtime)
@@ -257,7 +257,7 @@ def gallery_of(runtime: Runtime) -> Gallery:
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
-    """Texts by file name as a zip; the same files always make the same bytes."""
+    """Packs texts by file name into a zip; the same files always make the same bytes."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, text in sorted(files.items()):
@@ -266,7 +266,7 @@ def zipped(files: Mapping[str, str]) -> bytes:
 
 
 def download(body: bytes, file: str, content_type: str) -> web.Response:
-    """An answer that a browser saves and does not show."""
+    """Returns a response that a browser saves instead of showing it."""
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "X-Content-Type-Options": "nosniff"}
     return web.Response(body=body, content_type=content_type, headers=headers)
 
@@ -275,14 +275,14 @@ class ConnectorsApi:
     """The calls for connectors and their templates.
 
     Args:
-        gallery: What is shown.
+        gallery: The connectors to show.
     """
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
 
     def calls(self) -> list[Call]:
-        """`/connectors`, `/connectors/NAME` and `/templates.zip`."""
+        """Returns the calls `/connectors`, `/connectors/NAME` and `/templates.zip`."""
         words = {"q": "Words in name, title, type, summary or keywords", "kind": "`task` or `event`"}
         names = {"name": "Of a connector, or of a file without suffix; may be given several times"}
         missing = {404: ("NOT_FOUND",)}

@@ -1,4 +1,4 @@
-"""Describes calls of the operator's API: what each takes and answers, who may make it; routes and OpenAPI follow."""
+"""Describe calls of the operator's API: input, answer and role; routes and OpenAPI are derived from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeebe_connectors.runtime.supervisor import Runtime
 
 if sys.version_info >= (3, 12):
     from typing import NotRequired, TypedDict
-else:  # pydantic describes no other one there
+else:  # pydantic accepts no other TypedDict there
     from typing import NotRequired
 
     from typing_extensions import TypedDict
@@ -24,7 +24,7 @@ else:  # pydantic describes no other one there
 __all__ = ["Call", "NotRequired", "Service", "TypedDict", "described"]
 
 described = with_config(ConfigDict(use_attribute_docstrings=True, extra="forbid"))
-"""Marks the shape of a JSON object: its docstrings are its descriptions, and it has no other members."""
+"""Marks the shape of a JSON object: its docstrings become descriptions, and further members are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,19 @@ class Call:
     """One call.
 
     Args:
-        method: Of HTTP.
-        path: Below `/api`, with names in braces.
-        role: Who may make it; every role may what the ones below may.
+        method: HTTP method.
+        path: Path below `/api`, with names in braces.
+        role: The lowest role that may make it.
         summary: What it does, verb first.
-        handle: Does it.
-        answer: Type of the JSON that it answers, or the media type of a file.
-        body: Type of the JSON object that it takes; None for a call without a body.
-        query: What each parameter of the query means; all may be left out.
+        handle: Handles the call.
+        answer: Type of the JSON answer, or the media type of a file.
+        body: Type of the JSON object in the body; None for a call without a body.
+        query: Meaning of each query parameter; all are optional.
         errors: Codes by status, besides those that any call may have.
-        status: Of the answer when all is well.
-        if_match: Whether the caller sends the version that was read.
+        status: Status of a successful answer.
+        if_match: Whether the caller sends the version that it read.
         etag: Whether the answer has the version in its header.
-        streams: Whether the answer goes on until the caller goes.
+        streams: Whether the answer continues until the caller leaves.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -63,28 +63,28 @@ class Call:
 
 
 class Service(Protocol):
-    """What the API gives to all its calls."""
+    """What all calls share."""
 
     access: Access
 
     @property
     def runtime(self) -> Runtime:
-        """Whose API it is."""
+        """The runtime that the API belongs to."""
         ...
 
     @property
     def mask(self) -> Mask:
-        """The secrets of the call that is carried out, which are masked in its errors."""
+        """The secrets of the current call, which are masked in its errors."""
         ...
 
     async def given(self, request: web.Request) -> dict[str, Any]:
-        """The JSON object of a call.
+        """Returns the JSON object in a call's body.
 
         Raises:
-            Refused: The body is none, or too large.
+            Refused: The body is not a JSON object, or too large.
         """
         ...
 
     async def limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
-        """Answers what the work gives, unless as much is going on already as may."""
+        """Answers with the work's result, unless too many calls are running already."""
         ...

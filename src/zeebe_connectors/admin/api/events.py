@@ -1,4 +1,4 @@
-"""Shows what the ledger knows of events, and carries out what an operator decides about those in quarantine."""
+"""Show the ledger's events, and carry out what an operator decides about those in quarantine."""
 
 # ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROWS = 50
 MAX_SKIP = 10_000
 MAX_CHOSEN = 500
 MAX_QUERY = 200
-"""Characters of a search."""
+"""Maximum characters of a search text."""
 NO_ORIGINAL = "There is no original of this event (any more): it left quarantine, or was larger than 25 MB"
 NO_EVENT = "Nothing is known of this event (any more): it was never seen here, was forgotten, or is older than 90 days"
 STATES: tuple[State, ...] = ("quarantined", "retry", "done", "ignored")
@@ -32,7 +32,7 @@ class EventShown(TypedDict):
     id: str
     state: State
     title: str
-    """Such as a mail's subject."""
+    """A title, such as a mail's subject."""
     reason: str
     """Why it is in quarantine."""
     element: str
@@ -41,21 +41,21 @@ class EventShown(TypedDict):
     updated: float
     """In seconds since 1970."""
     key: str | None
-    """Of the process instance or message that it became."""
+    """Key of the process instance or message that it became."""
     original: bool
     """Whether the original is kept."""
 
 
 @described
 class EventDetail(EventShown):
-    """One event with all that is known of it, without its content."""
+    """One event in full, without its content."""
 
     started: float | None
     """When the engine was first asked, in seconds since 1970."""
     originalSize: int | None
     """Bytes of the original."""
     keptUntil: float | None
-    """When it is forgotten unless it is seen again, in seconds since 1970; null while somebody has to decide."""
+    """When it is forgotten unless it is seen again, in seconds since 1970; null while a decision is awaited."""
 
 
 @described
@@ -65,14 +65,14 @@ class EventsShown(TypedDict):
     events: list[EventShown]
     """The newest first, 50 at most."""
     counts: dict[State, int]
-    """Exact ones of the states in which somebody or something is still awaited."""
+    """Exact counts of the unsettled states."""
     next: int | None
-    """What `skip` is for older ones."""
+    """Value of `skip` for older events."""
 
 
 @described
 class Chosen(TypedDict):
-    """Events that somebody chose."""
+    """The chosen events."""
 
     events: list[tuple[str, str]]
     """Source and id of each, 500 at most."""
@@ -80,7 +80,7 @@ class Chosen(TypedDict):
 
 @described
 class Result(TypedDict):
-    """What became of the wish for one event."""
+    """The result for one event."""
 
     source: str
     id: str
@@ -91,13 +91,13 @@ class Result(TypedDict):
 
 @described
 class Results(TypedDict):
-    """What became of each."""
+    """The result for each event."""
 
     results: list[Result]
 
 
 def calls(runtime: Runtime, service: Service) -> list[Call]:
-    """The calls below `/events`."""
+    """Returns the calls below `/events`."""
 
     async def some(request: web.Request) -> web.Response:
         return web.json_response(await events_shown(runtime, request.query))
@@ -127,12 +127,12 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
         "state": f"One of {', '.join(STATES)}; `quarantined` when left out",
         "source": "Name of a source",
         "q": f"Text in title, id, source, reason or element; the newest {MAX_SEARCHED:,} of the state are searched",
-        "skip": "`next` of the page before",
+        "skip": "`next` of the previous page",
     }
     which = {"source": "Name of the source", "id": "Of the event"}
     away = {502: ("LEDGER_UNUSABLE",)}
     missing = away | {404: ("NOT_FOUND",)}
-    again, gone = "Lets quarantined events be tried again at their source's next look", "Forgets quarantined events"
+    again, gone = "Lets quarantined events be retried at their source's next poll", "Forgets quarantined events"
     return [
         Call("GET", "/events", Role.VIEWER, "Lists what the ledger knows", some, EventsShown, query=query, errors=away),
         Call(
@@ -152,7 +152,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
 
 
 def check_data_shown(runtime: Runtime) -> None:
-    """Refuses what holds data of processes where none is shown.
+    """Refuses access to process data if the operator hides it.
 
     Raises:
         Refused: `ZEEBE_CONNECTORS_PAGE_DATA` is `none`.
@@ -162,21 +162,21 @@ def check_data_shown(runtime: Runtime) -> None:
 
 
 def original_of(data: bytes) -> web.Response:
-    """An original, always as a download."""
+    """Returns an original, always as a download."""
     headers = {"Content-Disposition": 'attachment; filename="original.eml"', "X-Content-Type-Options": "nosniff"}
     return web.Response(body=data, content_type="application/octet-stream", headers=headers)
 
 
 async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShown:
-    """Events of one state, the newest first.
+    """Returns events of one state, the newest first.
 
     Args:
-        runtime: Whose ledger.
-        query: `state` (`quarantined` when left out), `source`, `q` (in title, id, source, reason or element), `skip`
-            (how many newer ones are left out).
+        runtime: The runtime.
+        query: `state` (default `quarantined`), `source`, `q` (in title, id, source, reason or element), `skip`
+            (how many newer ones to leave out).
 
     Returns:
-        `events`, 50 at most; `counts` of the unsettled states; `next`: what `skip` is for older ones, or None.
+        `events`, 50 at most; `counts` of the unsettled states; `next`: value of `skip` for older events, or None.
     """
     wanted = query.get("state") or "quarantined"
     if wanted not in STATES:
@@ -201,7 +201,7 @@ async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShow
 
 
 async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail | None:
-    """One event with all that is known of it; None when nothing is."""
+    """Returns one event in full; None if it is unknown."""
     entry = await runtime.ledger.find(source, event)
     if entry is None:
         return None
@@ -232,10 +232,10 @@ def event_shown(entry: Entry, *, titles: bool) -> EventShown:
 
 
 def chosen(given: object) -> list[tuple[str, str]]:
-    """Sources and ids of the events that somebody chose.
+    """Returns source and id of the chosen events.
 
     Raises:
-        InputError: It is no list of pairs, or too long.
+        InputError: It is not a list of pairs, or too long.
     """
     pairs = given if isinstance(given, list) else []
     found = [(pair[0], pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
@@ -247,7 +247,7 @@ def chosen(given: object) -> list[tuple[str, str]]:
 
 
 async def retry(runtime: Runtime, events: Sequence[tuple[str, str]]) -> list[Result]:
-    """Lets quarantined events be tried again at their sources' next looks; says each one's result."""
+    """Marks quarantined events to be retried at their sources' next poll; returns each one's result."""
     results: list[Result] = []
     for source, event in events:
         done = await runtime.ledger.retry(source, event)
@@ -256,7 +256,7 @@ async def retry(runtime: Runtime, events: Sequence[tuple[str, str]]) -> list[Res
 
 
 async def forget(runtime: Runtime, events: Sequence[tuple[str, str]]) -> list[Result]:
-    """Removes all that is known of quarantined events, their originals too; says each one's result."""
+    """Removes quarantined events and their originals from the ledger; returns each one's result."""
     results: list[Result] = []
     for source, event in events:
         known = await runtime.ledger.find(source, event)

@@ -1,7 +1,7 @@
-"""Evaluates a FEEL expression by hand: its value, its warnings, the place of an error; nothing of it is kept.
+"""Evaluate a FEEL expression by hand: its value, its warnings, the place of an error; nothing is kept.
 
-Result and error expressions are evaluated with a sample of what they see in a job, and what the job would become of it
-is said too. An evaluation has the limits of a job's, and one that is not quick runs in a thread, one at a time.
+Result and error expressions are evaluated with a sample of what they see in a job, and the answer says what would
+become of the job. An evaluation has the same limits as in a job, and a slow one runs in a thread, one at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Model, read_input
 
 MAX_ANSWER = 1_000_000
-"""Characters of a value as JSON that are answered."""
+"""Maximum characters of a value as JSON in the answer."""
 _NAMED = re.compile(r"with (?:name|key) '([^']+)'")
 
 
@@ -40,31 +40,31 @@ class Evaluation(Model):
     """What is evaluated."""
 
     expression: str
-    """With or without the `=` in front."""
+    """With or without the leading `=`."""
     kind: Literal["expression", "result", "error", "unary"] = "expression"
     """`result` and `error`: as a task's result or error expression; `unary`: the cell of a decision table."""
     variables: dict[str, Any] = Field(default={})
     """What an expression or unary tests see; result and error expressions see no process variables."""
     response: Any = None
-    """A sample of the connector's result, for `result`, and for `error` where the job succeeds."""
+    """A sample of the connector's result, for `result`, and for `error` if the job succeeds."""
     error: dict[str, Any] | None = None
-    """A sample of the error, for `error` where the job fails: `code`, `message`, `type`, `variables`."""
+    """A sample of the error, for `error` if the job fails: `code`, `message`, `type`, `variables`."""
     retries: int = 3
-    """Of the job, which an error expression sees as `job.retries`."""
+    """The job's retries, which an error expression sees as `job.retries`."""
     input: Any = None
     """The input value of unary tests."""
     cluster: str = ""
-    """A version, as 8.7: what it does not know is warned of."""
+    """A version of the cluster, such as 8.7: functions that it lacks cause warnings."""
 
 
 @described
 class Warned(TypedDict):
-    """Something that is probably not meant."""
+    """Something that was probably not intended."""
 
     kind: str
     message: str
     line: int | None
-    """Where the place is certain."""
+    """Set if the place is certain."""
     column: int | None
 
 
@@ -81,12 +81,12 @@ class Failed(TypedDict):
     """The line, with a mark under the place."""
     hint: str | None
     limit: str | None
-    """Which limit it met."""
+    """The limit that was exceeded."""
 
 
 @described
 class Command(TypedDict):
-    """What a job would become of a result or error expression."""
+    """What would become of a job with a result or error expression."""
 
     command: str
     """`complete`, `fail`, `throw` or `unchanged`."""
@@ -99,11 +99,11 @@ class Command(TypedDict):
 
 @described
 class Evaluated(TypedDict):
-    """What an expression gives."""
+    """The result of an expression."""
 
     value: Any
     type: str
-    """Of FEEL; empty without a value."""
+    """The FEEL type; empty without a value."""
     warnings: list[Warned]
     error: Failed | None
     outcome: Command | None
@@ -111,7 +111,7 @@ class Evaluated(TypedDict):
 
 
 def calls(playground: Playground, service: Service) -> list[Call]:
-    """The call `/feel`."""
+    """Returns the call `/feel`."""
 
     async def evaluate(request: web.Request) -> web.Response:
         wanted = read_input(Evaluation, await service.given(request))
@@ -123,7 +123,7 @@ def calls(playground: Playground, service: Service) -> list[Call]:
 
 
 class Playground:
-    """Evaluates for the page and the API, one expression at a time, so that a long one leaves a thread to the jobs."""
+    """Evaluates for the page and the API, one expression at a time, so that jobs always have threads."""
 
     def __init__(self) -> None:
         self._running = False
@@ -133,12 +133,12 @@ class Playground:
 
         Returns:
             `value` as JSON; `type`, its FEEL type; `warnings`, each with `kind`, `message`, and `line` and `column`
-            where the place is certain; `error` (`kind`, `message`, `line`, `column`, `excerpt`, `hint`, `limit`) or
-            None; `outcome`: what a job would become of a result or error expression; `seconds`.
+            if the place is certain; `error` (`kind`, `message`, `line`, `column`, `excerpt`, `hint`, `limit`) or
+            None; `outcome`: what would become of a job with a result or error expression; `seconds`.
 
         Raises:
-            Refused: Another evaluation runs.
-            InputError: The cluster's version is not known.
+            Refused: Another evaluation is running.
+            InputError: The cluster's version is unknown.
         """
         if wanted.cluster and wanted.cluster not in CLUSTERS:
             raise InputError(f"cluster: must be one of {', '.join(CLUSTERS)}")
@@ -188,7 +188,7 @@ def _evaluated(text: str, wanted: Evaluation, seen: dict[str, Any], limits: feel
 
 
 def _outcome(kind: str, value: Any, *, failed: bool) -> dict[str, Any] | None:
-    """What a job would become of the value."""
+    """What would become of a job with this value."""
     try:
         if kind == "result":
             return _command("complete", variables=mapped_variables(value))
@@ -234,7 +234,7 @@ def _shown(error: feel.FeelError) -> dict[str, Any]:
 
 
 def _place(text: str, message: str) -> dict[str, int | None]:
-    """Where the name that a warning is about stands, when it stands in one place only."""
+    """The place of the name that a warning is about, if the name occurs only once."""
     named = _NAMED.search(message)
     places = list(re.finditer(rf"(?<!\w){re.escape(named[1])}(?!\w)", text)) if named else []
     if len(places) != 1:
@@ -244,7 +244,7 @@ def _place(text: str, message: str) -> dict[str, int | None]:
 
 
 def _stand_in(value: Any) -> dict[str, Any]:
-    """What `createDocument` gives here: the shape of a reference, to a document that there is not."""
+    """The result of `createDocument` here: a reference to a document that does not exist."""
     given = value if isinstance(value, dict) else {}
     name = given.get("name") or given.get("fileName")
     return {"storeId": "none", "documentId": "not stored by the playground", "metadata": {"fileName": name}}

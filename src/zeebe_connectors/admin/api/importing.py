@@ -1,4 +1,4 @@
-"""Makes templates of descriptions of services, for the API and the page alike: within the operator's network rules."""
+"""Make templates from descriptions of services, for the API and the page, within the operator's network rules."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Inspected(TypedDict):
     """What a description offers."""
 
     operations: list[dict[str, Any]]
-    """As the connector's importer describes them: at least `operation` and `input`."""
+    """Operations as the connector's importer describes them: with at least `operation` and `input`."""
     skipped: list[str]
-    """What had to be left out, and why."""
+    """What was left out, and why."""
 
 
 @described
@@ -53,13 +53,13 @@ class Made(TypedDict):
 
     templates: list[TemplateMade]
     skipped: list[str]
-    """What had to be left out, and why."""
+    """What was left out, and why."""
     warnings: list[str]
-    """What their users should know."""
+    """What users of the templates should know."""
 
 
 def calls(runtime: Runtime, service: Service) -> list[Call]:
-    """The calls `/CONNECTOR/inspect` and `/CONNECTOR/import`, for each connector that imports."""
+    """Returns the calls `/CONNECTOR/inspect` and `/CONNECTOR/import` for each connector with an importer."""
     return [
         call
         for connector, importer in _importers(runtime).values()
@@ -91,16 +91,16 @@ def _calls_of(runtime: Runtime, service: Service, name: str, importer: Importer)
 
 
 async def inspect(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """What a description offers: its `operations`, and what had to be left out as `skipped`.
+    """Returns what a description offers: its `operations`, and as `skipped` what was left out.
 
     Args:
-        runtime: Whose rules.
-        name: Of the connector.
+        runtime: The runtime.
+        name: Name of the connector.
         given: The importer's inputs.
         mask: Learns the password.
 
     Raises:
-        Refused: No connector of the name imports (404), or as much is going on as may (429).
+        Refused: The connector has no importer (404), or too many imports are running (429).
         ConnectorError: The description cannot be used; the message says where and why.
     """
     connector, importer = _importer(runtime, name)
@@ -109,16 +109,16 @@ async def inspect(runtime: Runtime, name: str, given: Mapping[str, Any], mask: M
 
 
 async def make(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> Imports:
-    """The templates of the wanted operations.
+    """Returns the templates of the chosen operations.
 
     Args:
-        runtime: Whose rules.
-        name: Of the connector.
+        runtime: The runtime.
+        name: Name of the connector.
         given: The importer's inputs.
         mask: Learns the password.
 
     Raises:
-        Refused: As `inspect`.
+        Refused: See `inspect`.
         ConnectorError: The description, a name or a preset cannot be used.
     """
     from zeebe_connectors.templates.element_template import templates_of  # noqa: PLC0415 - few runtimes need it

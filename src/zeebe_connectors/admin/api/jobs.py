@@ -1,4 +1,4 @@
-"""Shows the jobs that the runtime remembers: filtered, counted and cut here, for the API and the page alike."""
+"""Show the jobs that the runtime remembers, filtered, counted and paged, for the API and the page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from zeebe_connectors.templates.wording import plain
 _log = logging.getLogger("zeebe_connectors.admin")
 ROWS = 50
 SINCE = {"1h": 3600.0, "24h": 86400.0, "": 0.0}
-"""Names of the times to look back, in seconds; the empty one is all that is kept."""
+"""Seconds to look back, by name; the empty name means everything that is kept."""
 
 
 @described
 class TemplateOfJob(TypedDict):
-    """The element template that the task was made with; empty where it was none."""
+    """The element template that the task was made with; empty if none."""
 
     id: str
     version: str
@@ -43,7 +43,7 @@ class LaterAnswer(TypedDict):
 
 @described
 class JobShown(TypedDict):
-    """One answer to one job. Keys are text, since they are beyond what JavaScript counts exactly."""
+    """One answer to one job. Keys are texts, because they exceed JavaScript's exact integers."""
 
     key: str
     outcome: JobOutcome
@@ -52,7 +52,7 @@ class JobShown(TypedDict):
     process: str
     """BPMN process id."""
     version: int
-    """Of the process."""
+    """Version of the process."""
     element: str
     instance: str
     """Key of the process instance."""
@@ -60,17 +60,17 @@ class JobShown(TypedDict):
     at: float
     """When it was answered, in seconds since 1970."""
     seconds: float
-    """How long handling it took; 0 when it is not known."""
+    """Seconds that handling it took; 0 if unknown."""
     code: str
     message: str
     retries: int
-    """How many are left."""
+    """Retries left."""
     backoff: float
     """Seconds before the engine offers it again."""
     replica: str
-    """The runtime that answered it, where that was another one or an earlier start; empty for this one."""
+    """The runtime that answered it, if it was another one or an earlier start; empty for this one."""
     provider: str
-    """The remote system that its task names; empty for none."""
+    """The provider that its task names; empty for none."""
     later: LaterAnswer | None
     """The newest answer to the same job, where this one failed and is not it; null otherwise."""
 
@@ -81,7 +81,7 @@ class Step(TypedDict):
 
     name: StepName
     """Reading inputs and secrets; waiting for the provider's usage rule; the connector's call; result and error
-    expression; telling the engine."""
+    expression; sending the outcome to the engine."""
     begin: float
     """Seconds after the first stage began."""
     seconds: float
@@ -89,7 +89,7 @@ class Step(TypedDict):
 
 @described
 class JobData(TypedDict):
-    """Inputs and result of a failed job as JSON, secrets masked, cut where they are long."""
+    """Inputs and result of a failed job as JSON, secrets masked, long ones cut."""
 
     inputs: str
     result: str
@@ -97,14 +97,14 @@ class JobData(TypedDict):
 
 @described
 class JobDetail(JobShown):
-    """The last answer to one job, with all that are in memory."""
+    """The last answer to one job, with all its answers in memory."""
 
     remedy: str
-    """What its code means and what helps, from the connector's own table; empty where that has no such code."""
+    """Meaning and remedy of its code from the connector's own table; empty if the table lacks it."""
     steps: list[Step]
-    """Where the time went; empty when it is not known."""
+    """Where the time went; empty if unknown."""
     data: JobData | None
-    """For operators where `ZEEBE_CONNECTORS_PAGE_DATA` is `all`; null otherwise."""
+    """For operators if `ZEEBE_CONNECTORS_PAGE_DATA` is `all`; null otherwise."""
     tries: list[JobShown]
     """The newest first."""
 
@@ -116,15 +116,15 @@ class JobsShown(TypedDict):
     jobs: list[JobShown]
     """The newest first, 50 at most."""
     counts: dict[JobOutcome, int]
-    """Exact ones since the start."""
+    """Exact counts since the start."""
     capacity: dict[str, float]
-    """How many of each outcome are in memory at most; `oneIn`: of how many completed ones one is kept; `since`."""
+    """Maximum number of each outcome in memory; `oneIn`: one of this many completed jobs is kept; `since`."""
     found: int
-    """How many in memory fit."""
+    """How many jobs in memory match."""
     newer: int
-    """How many of these came after `top`."""
+    """How many of these are newer than `top`."""
     next: str | None
-    """What `before` is for older ones."""
+    """Value of `before` for older jobs."""
 
 
 @described
@@ -135,9 +135,9 @@ class MinuteShown(TypedDict):
     """When it began, in seconds since 1970."""
     counts: dict[JobOutcome, int]
     median: float | None
-    """Seconds that handling a job took; null without jobs. Within an eighth of the true one."""
+    """Median seconds of handling a job, accurate to an eighth; null without jobs."""
     p95: float | None
-    """The time that 95 % of the jobs did not exceed."""
+    """Seconds that 95 % of the jobs did not exceed."""
     codes: dict[str, int]
     """Failures by code."""
 
@@ -155,13 +155,13 @@ class HourShown(TypedDict):
     """The last hour, as its plots show it."""
 
     minutes: list[MinuteShown]
-    """60, the oldest first; the last one is not over."""
+    """60 minutes, the oldest first; the last one is not over."""
     codes: list[CodeCount]
-    """The most frequent first."""
+    """Counts of codes, the most frequent first."""
 
 
 def calls(runtime: Runtime, service: Service) -> list[Call]:
-    """The calls below `/jobs`."""
+    """Returns the calls below `/jobs`."""
 
     async def some(request: web.Request) -> web.Response:
         return web.json_response(jobs_shown(runtime.record, request.query))
@@ -182,7 +182,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
         "process": "BPMN process id",
         "since": "How far back: `1h` or `24h`",
         "q": "Text in key, instance, process, element, code or message",
-        "before": "`next` of the page before",
+        "before": "`next` of the previous page",
         "top": "When the newest job was answered that the caller knows; `newer` counts those after it",
     }
     return [
@@ -201,19 +201,18 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
 
 
 def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
-    """One page of jobs, the newest first.
+    """Returns one page of jobs, the newest first.
 
     Args:
-        record: Whose jobs.
+        record: The record of jobs.
         query: `outcome`, `connector`, `process`, `since` (`1h`, `24h`), `q` (in key, instance, process, element, code
-            or message), `before` (the cursor of the page before), `top` (when the newest one was answered that the
-            caller knows).
+            or message), `before` (the cursor of the previous page), `top` (when the newest job that the caller knows
+            was answered).
 
     Returns:
-        `jobs`; `counts` since the start, exact; `capacity`: how many may be in memory, and one in how
-        many completed ones is;
-        `found`: how many of them fit; `newer`: how many of these came after `top`; `next`: the cursor of older ones,
-        or None.
+        `jobs`; exact `counts` since the start; `capacity`: how many may be in memory, and one in how many completed
+        ones is; `found`: how many match; `newer`: how many of these are newer than `top`; `next`: the cursor of older
+        jobs, or None.
     """
     outcome = query.get("outcome", "")
     wanted: tuple[JobOutcome, ...] = tuple(name for name in OUTCOMES if name == outcome) or OUTCOMES
@@ -243,12 +242,12 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
 
 
 async def tries_shown(runtime: Runtime, text: str, role: Role) -> JobDetail | None:
-    """The last kept answer to a job, with all kept ones under `tries`; None when none is known.
+    """Returns the last kept answer to a job, with all kept ones as `tries`; None if none is known.
 
     Args:
-        runtime: Whose memory, and whose ledger where failures are kept there.
+        runtime: The runtime.
         text: The job's key.
-        role: Of who asks: only operators see data of processes.
+        role: The caller's role: only operators see process data.
     """
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
         return None
@@ -271,7 +270,7 @@ async def tries_shown(runtime: Runtime, text: str, role: Role) -> JobDetail | No
 
 
 def remedy_of(runtime: Runtime, connector: str, code: str) -> str:
-    """What a connector's code means and what helps, from its own table; empty where that has no such code."""
+    """Returns meaning and remedy of a connector's error code from its own table; empty if the table lacks it."""
     known = runtime.registry.outbound.get(connector)
     return plain(known.errors.get(code, "")) if known is not None and code else ""
 
@@ -322,7 +321,7 @@ def _steps(seconds: Sequence[float]) -> list[Step]:
 
 
 def hour_shown(record: JobRecord) -> HourShown:
-    """The last hour by minute, and its failures by code, the most frequent first."""
+    """Returns the last hour by minute, and its failures by code, the most frequent first."""
     minutes = record.hour()
     totals = Counter[str]()
     for minute in minutes:

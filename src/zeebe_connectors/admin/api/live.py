@@ -1,4 +1,4 @@
-"""Streams what happens as JSON, by server-sent events: the overview, jobs as they are answered, sources."""
+"""Stream changes as JSON by server-sent events: the overview, jobs as they are answered, sources."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _Make = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 def calls(overview: Overview, live: Live, service: Service) -> list[Call]:
-    """The call `/live`.
+    """Returns the call `/live`.
 
     Args:
-        overview: What is known of the runtime.
-        live: Its streams.
+        overview: The runtime's overview.
+        live: The runtime's streams.
         service: The API.
     """
     makers: Mapping[str, Callable[[], _Make]] = {

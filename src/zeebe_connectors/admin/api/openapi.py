@@ -1,4 +1,4 @@
-"""Makes the OpenAPI description of the operator's API out of its calls and the types that they take and answer."""
+"""Make the OpenAPI description of the operator's API from its calls and their types."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _COMMON = {
     500: ("UNEXPECTED",),
     504: ("TIMEOUT",),
 }
-"""What any call may answer."""
+"""Codes that any call may answer, by status."""
 _WITH_BODY = {413: ("TOO_LARGE",), 415: ("NOT_JSON",)}
 _WORDS = {
     400: "An input is wrong; the message names it",
     401: "There is no token, or a wrong one",
     403: "It may not be done",
-    404: "There is no such thing",
-    409: "It does not fit what there is now, or wants a confirmation",
+    404: "It does not exist",
+    409: "It conflicts with the current state, or needs a confirmation",
     412: "It was changed meanwhile",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "It cannot be done; trying again does not help",
     429: "Too much is going on already; try again later",
     500: "It failed unexpectedly; the runtime's log has more",
-    502: "Something else that is needed does not answer; trying again may help",
+    502: "Something that is needed does not answer; trying again may help",
     504: "It did not end in time",
 }
 
 
 @described
 class Problem(TypedDict):
-    """Why a call was not carried out."""
+    """Why a call was refused or failed."""
 
     code: str
-    """For programs; a connector's own code where its call failed."""
+    """A code for programs; the connector's own if its call failed."""
     message: str
-    """For people: what is wrong, and what helps."""
+    """The reason and the remedy, for people."""
 
 
 def openapi(calls: Iterable[Call]) -> dict[str, Any]:
-    """The description, OpenAPI 3.1.
+    """Returns the description, in OpenAPI 3.1.
 
     Args:
         calls: All calls of the API.
@@ -81,11 +81,11 @@ def openapi(calls: Iterable[Call]) -> dict[str, Any]:
 
 
 def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], dict[str, Any]]:
-    """Schema of each body (`validation`) and answer (`serialization`) by the call's number; and what they share."""
+    """Schema of each body (`validation`) and answer (`serialization`) by the call's number; and shared definitions."""
     inputs: list[tuple[tuple[int, JsonSchemaMode], JsonSchemaMode, TypeAdapter[Any]]] = [
         ((-1, "serialization"), "serialization", TypeAdapter(Problem))
     ]
-    adapters: dict[int, TypeAdapter[Any]] = {}  # by identity: a shape that several calls share is read once
+    adapters: dict[int, TypeAdapter[Any]] = {}  # by identity, so that a shared shape is read once
 
     def adapter(kind: Any) -> TypeAdapter[Any]:
         return adapters.setdefault(id(kind), adapters.get(id(kind)) or TypeAdapter(kind))
@@ -111,7 +111,7 @@ def _operation(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode]
         for name, text in call.query.items()
     ]
     if call.if_match:
-        text = "The `etag` that was read, so that nobody's change is overwritten"
+        text = "The `etag` that was read, so that no change of others is overwritten"
         parameters.append(
             {"name": "If-Match", "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
         )
@@ -154,6 +154,6 @@ def _errors(call: Call, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[
 
 
 def _identifier(call: Call) -> str:
-    """A name that generators of clients take: `postSourcesNameTest`."""
+    """An operation id that client generators accept, such as `postSourcesNameTest`."""
     words = re.findall(r"[A-Za-z0-9]+", re.sub(r":[^{}]*\}", "}", call.path))
     return call.method.lower() + "".join(word[0].upper() + word[1:] for word in words)

@@ -1,4 +1,4 @@
-"""Says what needs the operator's attention, and how the runtime's parts are, for the API and the page."""
+"""Give an overview of the runtime: what needs attention and the state of its parts, for the API and the page."""
 
 # ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
@@ -28,19 +28,19 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import InputError
 
 MAX_ITEMS = 20
-"""Things that need attention that are listed."""
+"""Maximum number of listed items that need attention."""
 MAX_QUARANTINED = 200
-"""Events in quarantine whose reasons are read."""
+"""Maximum number of events in quarantine whose reasons are read."""
 LEDGER_SECONDS = 5.0
-"""How old what is known of the ledger may be, so that a page that is reloaded often asks it seldom."""
+"""Seconds for which the ledger's answer is cached, so that frequent reloads rarely ask it."""
 
 
 @described
 class JobsOfTheHour(TypedDict):
-    """What became of the jobs of the last hour."""
+    """Outcomes of the last hour's jobs."""
 
     minutes: list[list[float]]
-    """Begin in seconds since 1970, then how many were completed, BPMN errors, tried again and incidents."""
+    """Start in seconds since 1970, then the numbers of completed jobs, BPMN errors, retries and incidents."""
     totals: dict[JobOutcome, int]
 
 
@@ -51,7 +51,7 @@ class ConnectorOfTheHour(TypedDict):
     name: str
     title: str
     types: list[str]
-    """Job types that are fetched."""
+    """Job types that it fetches."""
     perMinute: float
     minutes: list[int]
     """Jobs of each minute, the oldest first."""
@@ -60,28 +60,28 @@ class ConnectorOfTheHour(TypedDict):
     failedShare: float
     """Between 0 and 1."""
     median: float | None
-    """Seconds; None without jobs."""
+    """Median seconds; None without jobs."""
     p95: float | None
-    """Seconds that 95 in 100 jobs did not exceed."""
+    """Seconds that 95 % of the jobs did not exceed."""
     inFlight: int
     slots: int
 
 
 @described
 class SourcesInShort(TypedDict):
-    """How many sources are how."""
+    """Numbers of sources by status."""
 
     up: int
     down: int
     standby: int
-    """Another runtime watches them."""
+    """Sources that another runtime watches."""
     starting: int
     problems: int
     """Elements that cannot be watched."""
     lastEvent: float | None
     """In seconds since 1970."""
     events: dict[str, int]
-    """Events by what became of them."""
+    """Events by outcome."""
     downNames: list[str]
 
 
@@ -96,30 +96,30 @@ class LedgerState(TypedDict):
 
 @described
 class OverviewShown(TypedDict):
-    """How the runtime is."""
+    """The state of the runtime."""
 
     attention: list[AttentionItem]
     """The worst first, those that are over last."""
     open: int
-    """How many need attention now."""
+    """How many items need attention now."""
     more: int
-    """How many are not listed."""
+    """How many items are not listed."""
     jobs: JobsOfTheHour
     connectors: list[ConnectorOfTheHour]
-    """The busiest first."""
+    """Connectors, the busiest first."""
     sources: SourcesInShort
     engine: EngineState
     ledger: LedgerState
     version: str
     since: float
-    """When the runtime began, in seconds since 1970."""
+    """When the runtime was started, in seconds since 1970."""
 
 
 class Overview:
-    """What there is to see of one runtime.
+    """The overview of one runtime.
 
     Args:
-        runtime: Which.
+        runtime: The runtime.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -128,7 +128,7 @@ class Overview:
         self._quarantined: Quarantined | LedgerError = Quarantined()
 
     async def quarantined(self) -> Quarantined | LedgerError:
-        """The events in quarantine, or why the ledger does not say; up to 5 s old."""
+        """Returns the events in quarantine, or why the ledger cannot say; up to 5 s old."""
         if self.runtime.sources is not None and time.monotonic() - self._checked_at > LEDGER_SECONDS:
             self._checked_at = time.monotonic()
             try:
@@ -142,10 +142,10 @@ class Overview:
         return self._quarantined
 
     def counts(self) -> dict[str, int]:
-        """What the navigation counts, as far as it is known without asking anybody.
+        """Returns the counts in the navigation, from what is known without asking the ledger.
 
         Returns:
-            `incidents` of the last hour, `down` sources, events in `quarantine` as of the last look.
+            `incidents` of the last hour, `down` sources, events in `quarantine` by the last query.
         """
         watches = [] if self.runtime.sources is None else self.runtime.sources.watches.values()
         return {
@@ -155,24 +155,24 @@ class Overview:
         }
 
     def refresh(self) -> None:
-        """Lets the ledger be asked again at once, after a change."""
+        """Drops the cached answer of the ledger, after a change."""
         self._checked_at = -math.inf
 
     async def show(self) -> OverviewShown:
-        """All of it."""
+        """Returns the whole overview."""
         return _shown(self.runtime, await self.quarantined())
 
 
 @described
 class Closed(TypedDict):
-    """What became of incidents that somebody has dealt with."""
+    """The result of dismissing incidents."""
 
     closed: int
-    """How many leave what needs attention."""
+    """How many incidents no longer need attention."""
 
 
 def calls(overview: Overview, service: Service) -> list[Call]:
-    """The calls `/overview` and `/attention`."""
+    """Returns the calls `/overview` and `/attention/seen`."""
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response(await overview.show())
@@ -180,22 +180,22 @@ def calls(overview: Overview, service: Service) -> list[Call]:
     async def seen(request: web.Request) -> web.Response:
         return web.json_response({"closed": close_incidents(overview.runtime, await service.given(request))})
 
-    what = "Marks the incidents of one place as dealt with: they no longer need attention, but later ones do"
+    what = "Marks the incidents of one place as dealt with: they no longer need attention, but later ones will"
     return [
-        Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how all is", show, OverviewShown),
+        Call("GET", "/overview", Role.VIEWER, "Says what needs attention and how the runtime is", show, OverviewShown),
         Call("POST", "/attention/seen", Role.OPERATOR, what, seen, Closed, body=IncidentsSeen),
     ]
 
 
 def close_incidents(runtime: Runtime, given: object) -> int:
-    """Takes the incidents of one place out of what needs attention; gives how many there were.
+    """Dismisses the incidents of one place; returns how many there were.
 
     Args:
-        runtime: Whose.
+        runtime: The runtime.
         given: An `IncidentsSeen`.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not one.
     """
     found = given if isinstance(given, dict) else {}
     words = [found.get(name) for name in Place._fields]
@@ -236,7 +236,7 @@ def _ledger(runtime: Runtime, quarantined: Quarantined | LedgerError) -> LedgerS
 
 
 def _connectors(runtime: Runtime) -> list[ConnectorOfTheHour]:
-    """One entry a connector, the busiest of the last hour first."""
+    """One entry for each connector, the busiest of the last hour first."""
     in_flight, slots, types = Counter[str](), Counter[str](), dict[str, list[str]]()
     for worker in runtime.workers:
         name, state = worker.activation.worker.partition("@")[0], worker.liveness()

@@ -1,6 +1,6 @@
-"""Serves the providers of a runtime to operators: list, show, create, change, delete, copy, check and what happens now.
+"""Serve a runtime's providers to operators: list, show, create, change, delete, copy, check and current state.
 
-A secured value goes in and never comes out. Those of `providers.yaml` are shown with their line, and changed there.
+Secured values can be set but never read. Providers of `providers.yaml` are shown with their line, and changed there.
 """
 
 # ruff: noqa: N815 - names as they are in JSON
@@ -51,13 +51,13 @@ _KNOWN: dict[str, tuple[Any, str]] = {
     "by": (str, "Who changed it last"),
     "usedBy": (list[str], "Processes that used it since the start, and sources that name it"),
     "problem": (str, "Why it cannot be used"),
-    "dropped": (list[str], "Secured values that did not survive the change"),
+    "dropped": (list[str], "Secured values that the change dropped"),
 }
 _FROM = (dict[str, Any], "Where it stands: `kind` is `file` (with `file` and `line`) or `store`")
 
 
 def _shape(name: str, needed: dict[str, tuple[Any, str]], optional: dict[str, tuple[Any, str]]) -> Any:
-    """A described shape whose members are made from the model of providers."""
+    """A described shape whose members come from the model of providers."""
     make: Any = TypedDict
     members = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in needed.items()}
     members |= {key: NotRequired[Annotated[kind, Field(description=text)]] for key, (kind, text) in optional.items()}
@@ -70,7 +70,7 @@ ProviderCreated = _shape("ProviderCreated", _NAME, _MEMBERS)
 ToCopy = _shape(
     "ToCopy",
     {"from": (str, "The environment that is copied"), "to": (str, "The environment that becomes like it")},
-    {"secured": (bool, "Whether secured values go along")},
+    {"secured": (bool, "Whether to copy secured values too")},
 )
 if TYPE_CHECKING:
     ProviderShown = dict[str, Any]
@@ -84,16 +84,16 @@ class ProvidersShown(TypedDict):
 
     providers: list[ProviderShown]
     count: int
-    """How many fit."""
+    """How many match."""
     environment: str
-    """The one in force; empty where none is."""
+    """The environment in force; empty if none is."""
     problems: dict[str, str]
     """What cannot be used, by provider or file."""
 
 
 @described
 class Deleted(TypedDict):
-    """A provider that is gone."""
+    """A deleted provider."""
 
     deleted: str
     usedBy: list[str]
@@ -102,50 +102,50 @@ class Deleted(TypedDict):
 
 @described
 class HistoryShown(TypedDict):
-    """Who changed a provider."""
+    """The changes of a provider."""
 
     changes: list[Change]
 
 
 @described
 class LimitNow(TypedDict):
-    """How usage rules of one environment are kept."""
+    """The current state of one environment's usage rules."""
 
     perSecond: float
     waiting: int
-    """Requests that wait."""
+    """Number of waiting requests."""
     granted: int
     givenBack: int
-    """Jobs that went back to come later."""
+    """Number of jobs that were handed back to come later."""
     slowed: int
-    """How often the provider asked to be left alone."""
+    """How often the provider asked for a pause."""
     slowedFor: float
-    """Seconds that it is still left alone."""
+    """Seconds left of that pause."""
 
 
 @described
 class ToCheck(TypedDict, total=False):
-    """What is checked."""
+    """What to check."""
 
     environment: str
-    """Left out: the one in force, or else the first."""
+    """Name of the environment; by default the one in force, else the first."""
 
 
 @described
 class Checked(TypedDict):
-    """What was found."""
+    """The findings of a check."""
 
     environment: str
     findings: list[Finding]
 
 
 class ProvidersApi:
-    """The calls.
+    """The calls for providers.
 
     Args:
-        runtime: Whose providers.
+        runtime: The runtime.
         service: What all calls share.
-        editor: Who makes a call, and what they may.
+        editor: Returns who makes a call, and what they may do.
     """
 
     def __init__(self, runtime: Runtime, service: Service, editor: Callable[[web.Request], Editor]) -> None:
@@ -155,7 +155,7 @@ class ProvidersApi:
         self._editor = editor
 
     def calls(self) -> list[Call]:
-        """Those below `/providers`."""
+        """Returns the calls below `/providers`."""
         query = {"tag": "One of its tags", "q": "Text in name, description or tags"}
         missing = {404: ("NOT_FOUND", "PROVIDER_UNKNOWN")}
         refused = {**missing, 403: ("PROVIDER_FORBIDDEN",), 502: ("LEDGER_UNUSABLE",)}
@@ -203,7 +203,7 @@ class ProvidersApi:
                 "GET",
                 f"{one}/now",
                 viewer,
-                "Says how the usage rules are kept now",
+                "Shows the current state of the usage rules",
                 self._now,
                 dict[str, LimitNow],
                 errors=missing,
@@ -212,7 +212,7 @@ class ProvidersApi:
                 "POST",
                 f"{one}/check",
                 operator,
-                "Connects to a provider and says what was found",
+                "Checks a provider by connecting to it",
                 self._check,
                 Checked,
                 body=ToCheck,
@@ -260,7 +260,7 @@ class ProvidersApi:
 
     async def _shown(self, known: Known) -> dict[str, Any]:
         shown = await provider_shown(self._runtime, known.name)
-        if shown is None:  # deleted at this very moment
+        if shown is None:  # deleted at this moment
             raise web.HTTPNotFound
         return shown
 
@@ -288,7 +288,7 @@ class ProvidersApi:
         name, version, given = request.match_info["name"], _version(request), await self._given(request)
         from_, to, secured = given.get("from"), given.get("to"), given.get("secured", False)
         if not isinstance(from_, str) or not isinstance(to, str) or not to or not isinstance(secured, bool):
-            raise InputError("from, to: name the two environments; secured says whether secured values go along")
+            raise InputError("from, to: name the two environments; secured says whether to copy secured values too")
         return await self._written(
             name,
             lambda: self._store.copy(name, self._editor(request), from_=from_, to=to, version=version, secured=secured),
@@ -366,11 +366,11 @@ class ProvidersApi:
 
 
 async def provider_shown(runtime: Runtime, name: str) -> dict[str, Any] | None:
-    """One provider, also one of the database that cannot be used, with `problem`; None when there is none.
+    """Returns one provider, including an unusable one of the database, with `problem`; None if there is none.
 
     Args:
-        runtime: Whose.
-        name: The provider's.
+        runtime: The runtime.
+        name: The provider's name.
     """
     providers = runtime.services.providers
     if providers is None:
@@ -387,7 +387,7 @@ async def provider_shown(runtime: Runtime, name: str) -> dict[str, Any] | None:
 
 
 def used_by(runtime: Runtime, name: str) -> list[str]:
-    """Processes that used a provider since the start, and sources that name it."""
+    """Returns the processes that used a provider since the start, and the sources that name it."""
     providers = runtime.services.providers
     found = set(providers.used_by(name)) if providers is not None else set()
     if runtime.sources is not None:
@@ -413,7 +413,7 @@ def _answer(shown: dict[str, Any], *, status: int = 200) -> web.Response:
 
 
 def _conflict(error: ProviderConflictError, mine: dict[str, Any] | None, *, status: int) -> web.Response:
-    """Both versions, so that a person can choose; the caller's without what it set, which it knows."""
+    """Answers with both versions, so that a person can choose; the caller's without the values that it set."""
     from zeebe_connectors.runtime.providers.editing import taken_apart  # noqa: PLC0415 - only for those who collide
 
     current = None if error.current is None else shown_entry(error.current)

@@ -1,4 +1,4 @@
-"""Shows how the runtime is and how it is set up: its parts, replicas, settings and packages, without a secret."""
+"""Show the runtime's health and configuration: its parts, replicas, settings and packages, without secrets."""
 
 # ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.attention import MIN_FAILURES
 from zeebe_connectors.admin.api.description import Call, TypedDict, described
 from zeebe_connectors.config.effective import effective_settings, unknown_settings
 from zeebe_connectors.runtime.documents import ClusterDocuments
@@ -27,17 +28,17 @@ from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.supervisor import Runtime
 
 ASK_SECONDS = 2.0
-"""What the engine and the ledger get to answer."""
+"""Seconds for the engine and the ledger to answer."""
 CACHE_SECONDS = 5.0
-"""How old their answers may be, so that a page that is reloaded often asks them seldom."""
+"""Seconds for which their answers are cached, so that frequent reloads rarely ask them."""
 SLOW_LOOP = 0.25
-"""Seconds of a delay of the event loop that an operator should look into."""
+"""Seconds of event loop lag that an operator should look into."""
 _MAX_LICENCE = 80
 
 
 @described
 class Part(TypedDict):
-    """How one part of the runtime is."""
+    """The state of one part of the runtime."""
 
     state: Literal["up", "warn", "down", "standby"]
     text: str
@@ -51,18 +52,18 @@ class Replica(TypedDict):
     name: str
     process: str
     this: bool
-    """It is the one that answers."""
+    """Whether it is the runtime that answers."""
     sources: int
-    """How many it watches."""
+    """How many sources it watches."""
 
 
 @described
 class SettingShown(TypedDict):
-    """One setting as it is in force."""
+    """One setting as in force."""
 
     name: str
     value: str
-    """`set` for a secret; empty where it is not set."""
+    """`set` for a secret; empty if it is not set."""
     where: str
     """`environment`, `.env` or a file's path; empty for the default."""
     default: str
@@ -71,16 +72,16 @@ class SettingShown(TypedDict):
 
 @described
 class UnknownSetting(TypedDict):
-    """A name that looks like a setting and is none."""
+    """A name that looks like a setting but is not one."""
 
     name: str
     meant: str | None
-    """What was probably meant."""
+    """The setting that was probably meant."""
 
 
 @described
 class RuntimeShown(TypedDict):
-    """How the runtime is and how it is set up."""
+    """The runtime's health and configuration."""
 
     version: str
     python: str
@@ -89,7 +90,7 @@ class RuntimeShown(TypedDict):
     since: float
     """When it began, in seconds since 1970."""
     health: dict[str, Part]
-    """By part: `engine`, `jobs`, `sources`, `ledger`, `documents`, `providers`, `memory`, `loop`."""
+    """The parts: `engine`, `jobs`, `sources`, `ledger`, `documents`, `providers`, `memory`, `loop`."""
     replicas: list[Replica]
     settings: list[SettingShown]
     unknown: list[UnknownSetting]
@@ -106,13 +107,13 @@ class Package(TypedDict):
 
 @described
 class Packages(TypedDict):
-    """What is installed."""
+    """The installed packages."""
 
     packages: list[Package]
 
 
 def calls(view: RuntimeView) -> list[Call]:
-    """The calls `/runtime` and `/runtime/packages`."""
+    """Returns the calls `/runtime` and `/runtime/packages`."""
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response(await view.show())
@@ -128,10 +129,10 @@ def calls(view: RuntimeView) -> list[Call]:
 
 
 class RuntimeView:
-    """What there is to see of one runtime's health and setting-up.
+    """One runtime's health and configuration.
 
     Args:
-        runtime: Which.
+        runtime: The runtime.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -140,7 +141,7 @@ class RuntimeView:
         self._leases = _CachedAnswer(self._ask_ledger)
 
     async def show(self) -> RuntimeShown:
-        """All of it but the packages."""
+        """Returns everything except the packages."""
         runtime = self._runtime
         engine, leases = await asyncio.gather(self._engine.answer(), self._leases.answer())
         return {
@@ -207,7 +208,7 @@ class RuntimeView:
 
 
 class _CachedAnswer:
-    """The last answer of somebody who is asked at most each `CACHE_SECONDS`, and by one caller at a time."""
+    """Caches an answer for `CACHE_SECONDS`; only one caller at a time asks."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._ask = ask
@@ -277,6 +278,9 @@ def _providers(runtime: Runtime) -> Part:
     known = list(providers.directory.all()) if providers is not None else []
     if providers is None or not known:
         return _part("standby", "None is described", "")
+    failing = [key for key, limit in providers.limits().items() if limit.counts.failed_in_a_row >= MIN_FAILURES]
+    if failing:
+        return _part("warn", f"{len(failing)} of {_number(len(known), 'provider')} failing", ", ".join(failing[:5]))
     slowed = [(key, limit.held_for()) for key, limit in providers.limits().items() if limit.held_for() > 0]
     if slowed:
         more = ", ".join(f"{key} for {seconds:.0f} s" for key, seconds in slowed[:5])
@@ -294,7 +298,7 @@ def _memory() -> Part:
 
 
 def _resident() -> int:
-    """Bytes in memory now; 0 where the system does not say."""
+    """Resident memory in bytes; 0 if the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
@@ -324,7 +328,7 @@ def _settings(runtime: Runtime) -> list[SettingShown]:
 
 @cache
 def packages() -> tuple[dict[str, str], ...]:
-    """`name`, `version` and `licence` of each installed package, by name; reads files, so call it in a thread."""
+    """Returns `name`, `version` and `licence` of each installed package, by name; reads files: call it in a thread."""
     found: dict[str, dict[str, str]] = {}
     for one in distributions():
         name = str(one.metadata["Name"] or "")
@@ -334,7 +338,7 @@ def packages() -> tuple[dict[str, str], ...]:
 
 
 def licence_of(package: Distribution) -> str:
-    """What a package's metadata says of its licence, the newest field first; `not stated` when it says nothing."""
+    """Returns a package's licence by its metadata, the newest field first; `not stated` if there is none."""
     stated = _field(package, "License-Expression")
     if not stated:
         kinds = package.metadata.get_all("Classifier") or []

@@ -1,4 +1,4 @@
-"""Shows where secrets went, by name and never by value, for the API."""
+"""Show where secrets were sent, by name and never by value, for the API."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zeebe_connectors.runtime.supervisor import Runtime
 
 @described
 class UseShown(TypedDict):
-    """How often a secret went from one element to one host."""
+    """How often a secret was sent from one element to one host."""
 
     secret: str
-    """Its name."""
+    """The secret's name."""
     process: str
     element: str
     host: str
@@ -23,13 +23,13 @@ class UseShown(TypedDict):
 
 @described
 class UsesShown(TypedDict):
-    """Which secret went where, since the start."""
+    """Which secrets were sent where, since the start."""
 
     uses: list[UseShown]
 
 
 def calls(runtime: Runtime) -> list[Call]:
-    """The call `/secrets`."""
+    """Returns the call `/secrets`."""
 
     async def show(_: web.Request) -> web.Response:
         uses = [{**use._asdict(), "count": count} for use, count in runtime.services.secrets.uses.counts()]

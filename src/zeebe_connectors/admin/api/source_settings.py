@@ -1,4 +1,4 @@
-"""Shows what a source is set to, as its diagram or file says, with secrets by their names only."""
+"""Show a source's settings from its diagram or file, with secrets by name only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 MAX_VALUE = 500
-"""Characters of one value."""
+"""Maximum characters of one value."""
 _REFERENCE = re.compile(r"\s*(?:\{\{\s*secrets\.[\w.\-/]+\s*\}\}|=?\s*(?:camunda\.)?secrets\.[\w.\-/]+)\s*")
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|authorization|api_?-?key|private|cookie|pin\b", re.IGNORECASE)
 _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
@@ -21,19 +21,19 @@ class SettingOfSource(TypedDict):
     """One property of the element that a source watches for."""
 
     name: str
-    """As in the diagram, such as `data.folderToListen`."""
+    """Name as in the diagram, such as `data.folderToListen`."""
     value: str
-    """Empty for a secret that is not a reference."""
+    """The value; empty for a secret that is not a reference."""
     secret: bool
-    """Whether the value is kept to itself; a reference such as `{{secrets.NAME}}` is shown."""
+    """Whether the value is secret; a reference such as `{{secrets.NAME}}` is shown anyway."""
 
 
 def settings_of(watch: Watch, registry: Registry) -> list[SettingOfSource]:
-    """What a source is set to, in the order of its element.
+    """Returns a source's settings, in the order of its element.
 
     Args:
         watch: The source.
-        registry: Whose models say which inputs are secret.
+        registry: The connectors, whose models say which inputs are secret.
     """
     connector = registry.inbound_of(watch.source.type)
     places = SecretPlaces(everywhere=True) if connector is None else connector.secret_inputs

@@ -1,4 +1,4 @@
-"""Shows the sources that are watched, and tests one on request, for the API and the page alike."""
+"""Show the watched sources, and test one on request, for the API and the page."""
 
 # ruff: noqa: N815 - names as they are in JSON
 from __future__ import annotations
@@ -26,22 +26,22 @@ from zeebe_connectors.sdk.fields import Model, read_input
 
 ROWS = 50
 WAKE_SECONDS = 5.0
-"""Seconds between two times that somebody lets a source look now: each signs in to its mailbox."""
+"""Minimum seconds between two requests to poll a source now: each signs in to its mailbox."""
 MAX_HOURS = 24 * 366
 STATES = ("DOWN", "STARTING", "STANDBY", "UP")
-"""How a source may be."""
+"""The statuses of a source."""
 
 
 class Test(Model):
-    """How a source is looked at."""
+    """How to test a source."""
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a test for pytest
     hours: float = 24.0
-    """How far back."""
+    """How many hours to look back."""
 
 
 class Nothing(Model):
-    """No more than the address is needed."""
+    """An empty body, as the path says everything."""
 
 
 @described
@@ -54,17 +54,17 @@ class SourceShown(TypedDict):
     """Why it is down."""
     type: str
     elements: list[str]
-    """`PROCESS/ELEMENT` of each that wants its events."""
+    """`PROCESS/ELEMENT` of each element that wants its events."""
     since: float
-    """Of the status, in seconds since 1970."""
+    """When the status began, in seconds since 1970."""
     lastContact: float | None
     """In seconds since 1970."""
     lastEvent: float | None
     """In seconds since 1970."""
     nextTry: float | None
-    """When it is begun again, in seconds since 1970; null while it is watched."""
+    """When it is restarted, in seconds since 1970; null while it is watched."""
     events: dict[str, int]
-    """Events by what became of them."""
+    """Events by outcome."""
     test: bool
     """Whether it can be tested."""
 
@@ -74,9 +74,9 @@ class DayShown(TypedDict):
     """The last 24 hours in 96 quarters of an hour, the oldest first."""
 
     states: str
-    """A letter each: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for not known; down if it ever was."""
+    """A letter each: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for unknown; `d` if it was ever down."""
     events: list[int]
-    """How many came in each."""
+    """How many events came in each."""
 
 
 @described
@@ -85,20 +85,20 @@ class SourceDetail(SourceShown):
 
     day: DayShown
     comesFrom: str
-    """Where its element stands: the deployed process with its version, or the file of sources."""
+    """Where its element is defined: the deployed process with its version, or the sources file."""
     settings: list[SettingOfSource]
-    """In the order of the element."""
+    """Settings in the order of the element."""
     last: list[EventShown] | None
     """The last ten events that the ledger knows, the newest first; null when it does not say."""
 
 
 @described
 class WakeAnswer(TypedDict):
-    """That a source was woken."""
+    """Confirms that a source was woken."""
 
     requested: Literal[True]
     status: str
-    """As it was before."""
+    """The status before."""
 
 
 @described
@@ -106,19 +106,19 @@ class SourcesShown(TypedDict):
     """One page of sources."""
 
     sources: list[SourceShown]
-    """Those that are down first, then by name."""
+    """Sources by name, those that are down first."""
     counts: dict[str, int]
-    """By state, of all sources."""
+    """Numbers of all sources by status."""
     problems: list[str]
     """Elements that cannot be watched, and why."""
     found: int
-    """How many fit."""
+    """How many match."""
     next: str | None
-    """What `after` is for the following ones."""
+    """Value of `after` for the next page."""
 
 
 def calls(runtime: Runtime, tests: SourceTests, last: LastEvents, service: Service) -> list[Call]:
-    """The calls below `/sources`."""
+    """Returns the calls below `/sources`."""
 
     async def some(request: web.Request) -> web.Response:
         return web.json_response(sources_shown(runtime, request.query, rows=ROWS))
@@ -140,7 +140,7 @@ def calls(runtime: Runtime, tests: SourceTests, last: LastEvents, service: Servi
     query = {
         "state": f"One of {', '.join(STATES)}",
         "q": "Text in name, reason or element",
-        "after": "`next` of the page before",
+        "after": "`next` of the previous page",
     }
     missing = {404: ("NOT_FOUND",)}
     failing = {422: ("SOURCE_INVALID",), 429: ("BUSY",), 502: ("LEDGER_UNUSABLE",)}
@@ -161,7 +161,7 @@ def calls(runtime: Runtime, tests: SourceTests, last: LastEvents, service: Servi
             "POST",
             "/sources/{name}/wake",
             Role.OPERATOR,
-            "Lets a source look now, or try again now; what comes of it is seen at the source",
+            "Lets a source poll now, or retry now; the result is shown at the source",
             woken,
             WakeAnswer,
             body=Nothing,
@@ -172,17 +172,17 @@ def calls(runtime: Runtime, tests: SourceTests, last: LastEvents, service: Servi
 
 
 def watches_of(runtime: Runtime) -> Mapping[str, Watch]:
-    """The sources by name; none where nothing is watched."""
+    """Returns the sources by name; empty if none is watched."""
     return {} if runtime.sources is None else runtime.sources.watches
 
 
 def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | None = None) -> SourcesShown:
-    """Sources, those that are down first, then by name.
+    """Returns sources by name, those that are down first.
 
     Args:
-        runtime: Whose.
-        query: `state`, `q` (in name, reason or element), `after` (the last name of the page before).
-        rows: How many at most; all when left out.
+        runtime: The runtime.
+        query: `state`, `q` (in name, reason or element), `after` (the last name of the previous page).
+        rows: Maximum number of sources; by default all.
 
     Returns:
         `sources`; `counts` by state; `problems`: elements that cannot be watched; `found`; `next`, or None.
@@ -211,7 +211,7 @@ def sources_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int | Non
 
 
 def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
-    """One source: its health, and whether it can be tested."""
+    """Returns one source: its health, and whether it can be tested."""
     connector = runtime.registry.inbound_of(watch.source.type)
     testable = connector is not None and connector.preview is not None
     shown: SourceShown = {"name": watch.source.name, **watch.health(), "test": testable}  # type: ignore[typeddict-item]
@@ -242,11 +242,11 @@ def _origin(runtime: Runtime, watch: Watch) -> str:
 
 
 async def wake(runtime: Runtime, name: str) -> WakeAnswer:
-    """Lets a source look now.
+    """Lets a source poll now.
 
     Raises:
-        Refused: There is none of this name, another runtime holds it, or it was asked a moment ago.
-        LedgerError: Nobody can say who holds it.
+        Refused: There is no such source, another runtime holds it, or it was woken a moment ago.
+        LedgerError: The ledger cannot say who holds it.
     """
     watch = watches_of(runtime).get(name)
     if watch is None:
@@ -256,20 +256,18 @@ async def wake(runtime: Runtime, name: str) -> WakeAnswer:
         holder = owners[0].partition("|")[0] if owners else "another runtime"
         raise Refused(409, "SOURCE_HELD", f"{holder} holds this source; ask there")
     if time.monotonic() - watch.woken_at < WAKE_SECONDS:
-        raise Refused(
-            429, "ASKED_JUST_NOW", f"It was asked less than {WAKE_SECONDS:g} s ago; wait for what comes of it"
-        )
+        raise Refused(429, "ASKED_JUST_NOW", f"It was asked less than {WAKE_SECONDS:g} s ago; wait for the result")
     before = watch.status
     watch.wake()
     return {"requested": True, "status": before}
 
 
 class SourceTests:
-    """Tests of one runtime's sources, few at once: each signs in to a mailbox.
+    """Tests one runtime's sources, a few at a time: each test signs in to a mailbox.
 
     Args:
-        runtime: Whose.
-        max_running: How many may run.
+        runtime: The runtime.
+        max_running: Maximum number of tests at once.
     """
 
     def __init__(self, runtime: Runtime, *, max_running: int = 2) -> None:
@@ -278,15 +276,15 @@ class SourceTests:
         self._running = 0
 
     async def run(self, name: str, hours: float, mask: Mask) -> dict[str, Any]:
-        """What a source would hand over of the last hours; starts, marks and moves nothing.
+        """Returns what a source would hand over of the last hours; starts, marks and moves nothing.
 
         Args:
-            name: The source's.
-            hours: How far back.
+            name: The source's name.
+            hours: How many hours to look back.
             mask: Learns the secrets that are used; they are masked in the answer.
 
         Raises:
-            Refused: There is no such source, or as many tests run as may.
+            Refused: There is no such source, or too many tests are running.
             ConnectorError: The source cannot be reached, or its settings are wrong.
         """
         if not 0 < hours <= MAX_HOURS:

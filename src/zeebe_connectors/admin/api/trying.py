@@ -1,4 +1,4 @@
-"""Runs a connector once by hand, through the pipeline of a job, with the operator's rules; no process hears of it."""
+"""Run a connector once by hand, through a job's pipeline and under the operator's rules, but without a process."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ from zeebe_connectors.templates.form import form_of
 from zeebe_connectors.templates.wording import plain
 
 SECONDS = 50.0
-"""What the connector may take, within the time of a call."""
+"""Seconds for the connector, within the time of a call."""
 MAX_AT_ONCE = 2
 RETRIES = 3
 LIVE = frozenset({"live", "prod", "production"})
-"""Names of environments that are closed for trying, unless the operator opens them."""
+"""Names of environments in which trying is closed, unless the operator opens them."""
 SETTING = "ZEEBE_CONNECTORS_TRY"
 HEADERS = frozenset({RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION, CONNECTION})
-"""The task headers that a trial takes; a provider has fields of its own."""
+"""The task headers that a trial accepts; the provider has fields of its own."""
 _MODES = frozenset({"method", "operation", "imapActionDiscriminator", "pop3ActionDiscriminator"})
-"""Last parts of the names of inputs that say what is done."""
+"""Last parts of the names of inputs that choose the operation."""
 _READING = frozenset({"get", "head", "options", "exists"})
 _READING_BEGINS = ("list", "search", "read")
 _running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
 
 
 class Try(Model):
-    """What is tried."""
+    """What to try."""
 
     inputs: dict[str, Any] = Field(default={})
-    """By wire name, nested; text that begins with `=` is an expression over the variables."""
+    """Inputs by wire name, nested; text that begins with `=` is an expression over the variables."""
     variables: dict[str, Any] = Field(default={})
     """Process variables, as the expressions see them."""
     headers: dict[str, str] = Field(default={})
     """`resultVariable`, `resultExpression`, `errorExpression`."""
     provider: str = ""
-    """Where it goes to; left out: as the inputs say."""
+    """The provider; by default, the inputs say where to connect."""
     environment: str = ""
-    """Of the provider; left out: the one in force."""
+    """The provider's environment; by default the one in force."""
     confirmed: bool = False
-    """That it may change something outside."""
+    """Confirms that it may change something outside."""
 
 
 @described
@@ -71,7 +71,7 @@ class TryError(TypedDict):
     code: str
     message: str
     remedy: str
-    """From the connector's own table of errors."""
+    """The remedy from the connector's own table of errors."""
 
 
 @described
@@ -84,7 +84,7 @@ class Step(TypedDict):
 
 @described
 class Tried(TypedDict):
-    """What the engine would have been answered; secrets are masked."""
+    """The answer that the engine would have got, with secrets masked."""
 
     outcome: Literal["complete", "bpmnError", "retry", "incident"]
     variables: NotRequired[Any]
@@ -93,15 +93,15 @@ class Tried(TypedDict):
     backoff: NotRequired[float | None]
     """Seconds before the engine would offer the job again."""
     warnings: list[str]
-    """Of FEEL."""
+    """Warnings of FEEL."""
     steps: list[Step]
     seconds: float
     sent: Any
-    """The inputs as the connector got them; None when it was never called."""
+    """The inputs as the connector got them; None if it was not called."""
 
 
 def calls(runtime: Runtime, service: Service) -> list[Call]:
-    """The call `POST /connectors/NAME/try`."""
+    """Returns the call `POST /connectors/NAME/try`."""
 
     async def run(request: web.Request) -> web.Response:
         wanted = read_input(Try, await service.given(request))
@@ -110,7 +110,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
 
     forbidden = ("SECRETS_FORBIDDEN", "TRY_CLOSED", "PROVIDER_FORBIDDEN")
     errors = {403: forbidden, 404: ("NOT_FOUND",), 409: ("CONFIRM",), 429: ("BUSY",)}
-    what = "Runs a connector once, with the operator's rules; no process hears of it"
+    what = "Runs a connector once, with the operator's rules but without a process"
     return [Call("POST", "/connectors/{name}/try", Role.MODELER, what, run, Tried, body=Try, errors=errors)]
 
 
@@ -118,15 +118,15 @@ async def attempt(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[
     """Runs a connector once.
 
     Args:
-        runtime: Whose connector, rules, secrets and providers.
-        name: The connector's.
-        wanted: What to do.
-        role: Of who asks: only operators use secrets by name, or providers that name their processes.
+        runtime: The runtime.
+        name: The connector's name.
+        wanted: What to try.
+        role: The caller's role: only operators use secrets by name, or providers restricted to some processes.
 
     Returns:
         `outcome` (`complete`, `bpmnError`, `retry` or `incident`), `variables`, `error` (code, message, remedy),
-        `retries`, `backoff`, `warnings` of FEEL, `sent` (the inputs as the connector got them, masked; None when it was
-        never called), `steps`, `seconds`.
+        `retries`, `backoff`, `warnings` of FEEL, `sent` (the inputs as the connector got them, masked; None if it was
+        not called), `steps`, `seconds`.
 
     Raises:
         Refused: 404, 403 (`SECRETS_FORBIDDEN`, `TRY_CLOSED`, `PROVIDER_FORBIDDEN`), 409 `CONFIRM`, 429 `BUSY`.
@@ -201,10 +201,10 @@ def _shown(connector: Outbound, outcome: Outcome) -> dict[str, Any]:
 
 
 def changes_outside(connector: Outbound, data: Mapping[str, Any]) -> bool:
-    """Whether a run may change something: all may, but for what says that it lists, searches or reads.
+    """Whether a run may change something: any may, unless its operation lists, searches or reads.
 
     Args:
-        connector: What is run.
+        connector: The connector.
         data: Its inputs.
     """
     modes = [
@@ -220,7 +220,7 @@ def changes_outside(connector: Outbound, data: Mapping[str, Any]) -> bool:
 
 
 def receiver(connector: Outbound, wanted: Try, data: Mapping[str, Any]) -> str:
-    """Where a run goes to, in words; without user, path and query of an address."""
+    """Returns the target of a run in words, without user, path and query of an address."""
     if wanted.provider:
         return f"{wanted.provider[:64]}{f', {wanted.environment[:64]}' if wanted.environment else ''}"
     for place in connector.provider_places:
@@ -236,12 +236,12 @@ def receiver(connector: Outbound, wanted: Try, data: Mapping[str, Any]) -> str:
 
 
 def is_live(environment: str) -> bool:
-    """Whether an environment is closed for trying, unless the operator opens it."""
+    """Whether trying is closed in an environment unless the operator opens it."""
     return environment.strip().casefold() in LIVE
 
 
 def environment_in_force(runtime: Runtime) -> str:
-    """The runtime's own environment; empty where none is in force."""
+    """Returns the environment in force; empty if there is none."""
     return runtime.services.providers.environment if runtime.services.providers is not None else ""
 
 
@@ -293,7 +293,7 @@ def _headers(wanted: Try) -> dict[str, str]:
 
 
 async def _evaluated(value: Any, variables: Mapping[str, Any], warnings: list[str], path: str) -> Any:
-    """The inputs as the engine would hand them over: every expression has become its value."""
+    """The inputs as the engine would send them, with every expression evaluated."""
     if isinstance(value, dict):
         return {
             name: await _evaluated(item, variables, warnings, f"{path}.{name}" if path else name)
@@ -323,6 +323,6 @@ async def _warnings_of(headers: Mapping[str, str], trial: Trial) -> list[str]:
     context = {**(response if isinstance(response, dict) else {}), "response": response}
     try:
         _, found_warnings = await feel.offload(text, lambda limits: feel.compile(text, limits).run(context, FUNCTIONS))
-    except feel.FeelError:  # the outcome says it
+    except feel.FeelError:  # the outcome reports it
         return []
     return [f"{RESULT_EXPRESSION}: {warning}" for warning in found_warnings]

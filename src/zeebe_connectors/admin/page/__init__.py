@@ -1,1 +1,1 @@
-"""The operator's page: what a person sees of the runtime and may ask of it, drawn on the server."""
+"""Serve the operator's page, which is drawn on the server: what people see of the runtime and can do with it."""

@@ -1,4 +1,4 @@
-"""Draws charts as SVG with classes only: colours come from the sheet, so no inline style is needed."""
+"""Draw charts as SVG for the operator's page; colours come from the style sheet, so no inline style is needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = 16
 
 
 def glyph(name: str) -> Markup:
-    """The shape of a state, in its colour."""
+    """Returns the symbol of a state, in its colour."""
     colour, hollow, shape = _SHAPES[_SHAPE_OF.get(name, name)]
     return Markup('<svg class="g{} {}" viewBox="0 0 10 10" aria-hidden="true">{}</svg>').format(
         hollow,
@@ -31,20 +31,20 @@ def glyph(name: str) -> Markup:
 
 
 def state(name: str, text: str) -> Markup:
-    """A state: shape, word and colour."""
+    """Returns a state as symbol and word, in its colour."""
     colour = _SHAPES[_SHAPE_OF.get(name, name)][0]
     return Markup('<span class="st {}">{}<span>{}</span></span>').format(colour, glyph(name), text)
 
 
 def swatch(name: str) -> Markup:
-    """The colour of a legend's entry."""
+    """Returns the colour sample of a legend's entry."""
     return Markup(
         '<svg viewBox="0 0 10 10" aria-hidden="true"><rect class="f-{}" width="10" height="10" rx="2"/></svg>'
     ).format(name)
 
 
 def spark(values: Sequence[int]) -> Markup:
-    """The course of an hour, without numbers."""
+    """Draws the course of an hour as a sparkline."""
     top = max(values, default=0) or 1
     points = " ".join(f"{i * 2 + 1},{20 - 17 * value / top:.1f}" for i, value in enumerate(values))
     return Markup(
@@ -54,10 +54,10 @@ def spark(values: Sequence[int]) -> Markup:
 
 
 def jobs_chart(minutes: Sequence[Sequence[float]]) -> Markup:
-    """Jobs a minute over an hour, stacked by outcome; failures keep a height that can be seen.
+    """Draws jobs per minute over an hour, stacked by outcome; failures have a visible minimum height.
 
     Args:
-        minutes: Begin, completed, BPMN errors, tried again, incidents of each.
+        minutes: Start and numbers of completed jobs, BPMN errors, retries and incidents of each minute.
     """
     top = round_up(max((sum(counts) for _, *counts in minutes), default=0))
     parts = [f'<line class="grid" x1="0" x2="960" y1="{y}" y2="{y}"/>' for y in (0.5, 60, 119.5)]
@@ -87,7 +87,7 @@ def jobs_chart(minutes: Sequence[Sequence[float]]) -> Markup:
 
 
 def moment(at: float | None, form: str = "time") -> Markup:
-    """A time, in UTC; the page's script puts it into the browser's zone.
+    """Returns a time in UTC, which the page's script converts to the browser's time zone.
 
     Args:
         at: Seconds since 1970.
@@ -103,7 +103,7 @@ def moment(at: float | None, form: str = "time") -> Markup:
 
 
 def took(seconds: float | None) -> str:
-    """A duration in the unit that suits it."""
+    """Formats a duration in a suitable unit."""
     if seconds is None:
         return "—"
     if seconds < 1:
@@ -112,32 +112,32 @@ def took(seconds: float | None) -> str:
 
 
 def sized(size: int) -> str:
-    """A number of bytes in the unit that suits it."""
+    """Formats a number of bytes in a suitable unit."""
     if size < 1000:
         return f"{size} bytes"
     return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def written_out(text: object) -> str:
-    """Text from outside whose marks that would turn or hide it are written out."""
+    """Returns text from outside with invisible and bidirectional control characters written out."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else f"[U+{ord(letter):04X}]" for letter in str(text)
     )
 
 
 def visible(text: object) -> Markup:
-    """The same for a place among other text, which it turns nothing around of."""
+    """Returns the same, isolated so that it does not change the direction of the text around it."""
     return Markup("<bdi>{}</bdi>").format(written_out(text))
 
 
 def short(text: object, limit: int = 120) -> Markup:
-    """A name in a list or a heading, cut where it is longer than any name should be."""
+    """Returns a name for a list or a heading, cut if it is longer than a name should be."""
     whole = str(text)
     return visible(whole if len(whole) <= limit else whole[:limit] + "…")
 
 
 def clipped(text: object, limit: int = 300) -> Markup:
-    """Text from outside; what is beyond the limit is a click away."""
+    """Returns text from outside; the part beyond the limit is a click away."""
     whole = str(text)
     if len(whole) <= limit:
         return visible(whole)
@@ -147,7 +147,7 @@ def clipped(text: object, limit: int = 300) -> Markup:
 
 
 def round_up(value: float) -> int:
-    """The next number that reads well on an axis."""
+    """Rounds up to a number that reads well on an axis."""
     size = 2
     while size < value:
         size = size * 5 // 2 if str(size)[0] == "2" else size * 2

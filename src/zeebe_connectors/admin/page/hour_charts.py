@@ -1,4 +1,4 @@
-"""Draws where time went: one job's stages, an hour's latency and failures, a source's day; as SVG with classes."""
+"""Draw one job's stages, an hour's latency and failures, and a source's day, as SVG for the operator's page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from zeebe_connectors.admin.page.charts import moment, round_up, swatch, took, visible
 
 MAX_CODES = 5
-"""Codes that a plot tells apart; the rest is one colour."""
+"""Maximum number of codes with a colour of their own in a plot."""
 _COLOURS = ("bad", "warn", "bpmn", "done", "ok", "none")
 _HEIGHT = 100
 _WIDTH = 960
@@ -20,14 +20,14 @@ _WORDS = {"u": "up", "d": "down", "s": "standing by", "t": "starting"}
 
 
 def waterfall_bar(begin: float, seconds: float, whole: float, *, bad: bool, waiting: bool) -> Markup:
-    """One stage's part of the whole time.
+    """Draws one stage's part of the total time.
 
     Args:
         begin: Seconds after the first stage began.
-        seconds: What it took.
-        whole: What all took.
+        seconds: Duration of the stage.
+        whole: Duration of all stages.
         bad: Whether the job failed in it.
-        waiting: Whether nothing was done but waiting.
+        waiting: Whether the job only waited in it.
     """
     scale = 1000 / whole if whole else 0.0
     left = min(996.0, begin * scale)
@@ -41,7 +41,7 @@ def waterfall_bar(begin: float, seconds: float, whole: float, *, bad: bool, wait
 
 
 def latency_chart(minutes: Sequence[Mapping[str, Any]]) -> Markup:
-    """Median and 95 % of handling times by minute; minutes without jobs are gaps."""
+    """Draws median and 95th percentile of handling times by minute; minutes without jobs are gaps."""
     top = max((minute["p95"] for minute in minutes if minute["p95"] is not None), default=0.0)
     step = _WIDTH / max(1, len(minutes))
     parts = [_grid()]
@@ -58,7 +58,7 @@ def latency_chart(minutes: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def failures_chart(minutes: Sequence[Mapping[str, Any]], codes: Sequence[Mapping[str, Any]]) -> Markup:
-    """Failures by minute, stacked by code; the rarer ones share a colour."""
+    """Draws failures by minute, stacked by code; rarer codes share a colour."""
     named = [one["code"] for one in codes[:MAX_CODES]]
     top = round_up(max((sum(minute["codes"].values()) for minute in minutes), default=0))
     step = _WIDTH / max(1, len(minutes))
@@ -82,7 +82,7 @@ def failures_chart(minutes: Sequence[Mapping[str, Any]], codes: Sequence[Mapping
 
 
 def codes_legend(codes: Sequence[Mapping[str, Any]]) -> Markup:
-    """Colours and counts of the codes."""
+    """Returns the legend: colours and counts of the codes."""
     rest = sum(one["count"] for one in codes[MAX_CODES:])
     shown = [(_COLOURS[number], one["code"], one["count"]) for number, one in enumerate(codes[:MAX_CODES])]
     if rest:
@@ -94,7 +94,7 @@ def codes_legend(codes: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def day_chart(states: str, events: Sequence[int], now: float) -> Markup:
-    """A source's last 24 hours in quarters of an hour: below, how it was; above, how many events came.
+    """Draws a source's last 24 hours by the quarter of an hour: below its status, above its number of events.
 
     Args:
         states: A letter each, the oldest first: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for before the start.
@@ -146,7 +146,7 @@ def _grid() -> str:
 
 
 def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
-    """What stands beside each other without a gap, each with its place."""
+    """Runs of values without gaps, each value with its index."""
     found: list[list[tuple[int, float]]] = [[]]
     for i, value in enumerate(values):
         if value is None:

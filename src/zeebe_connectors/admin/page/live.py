@@ -1,4 +1,4 @@
-"""Makes the moving regions of a page: the blocks of its template whose names begin with `live_`."""
+"""Draw the live regions of a page: the blocks of its template whose names begin with `live_`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _OF_THE_LEDGER = {some_events, one_event}
 
 
 def visit_of(visit: Visit, address: str) -> tuple[Visit, View]:
-    """The look at another address of the page that a stream repeats.
+    """Returns the visit and view of the page whose address a stream follows.
 
     Raises:
-        Refused: There is nothing that moves.
+        Refused: Nothing is live at that address.
     """
     try:
         url = URL(address, encoded=True) if len(address) <= MAX_ADDRESS else URL()
@@ -65,12 +65,12 @@ def seconds_between(visit: Visit, view: View) -> float:
 
 
 async def drawn_regions(visit: Visit, view: View, shell: Mapping[str, Any]) -> dict[str, str]:
-    """The HTML of a page's moving regions by their names.
+    """Returns the HTML of a page's live regions by name.
 
     Args:
-        visit: The look.
-        view: What draws the page.
-        shell: Values that every template gets.
+        visit: The visit.
+        view: Draws the page.
+        shell: Values for every template.
     """
     try:
         found = await view(visit)

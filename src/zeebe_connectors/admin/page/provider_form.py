@@ -1,6 +1,6 @@
-"""Turns a provider's document into a form with its environments side by side, and a sent form into a document.
+"""Turn a provider's document into a form with its environments side by side, and a sent form into a document.
 
-Secured values are not among what it is given: a field of one says only since when it is set, and takes a new value.
+It never gets secured values: their fields only say since when a value is set, and accept a new one.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Cell:
 
     Args:
         environment: Its name.
-        here: The environment has this field.
-        text: The value; of a secured one the name of the secret that it refers to.
+        here: Whether the environment has this field.
+        text: The value; for a secured one, the name of the secret that it refers to.
         set: Whether a secured value is set.
-        since: When it was set; empty when nobody knows.
+        since: When it was set; empty if unknown.
     """
 
     environment: str
@@ -56,13 +56,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field over all environments.
+    """One field across all environments.
 
     Args:
-        path: Its dotted place in an environment.
-        label: What it is called.
-        secured: Its value is never shown.
-        choices: Value and label, where there are only these.
+        path: Its dotted path in an environment.
+        label: Its label.
+        secured: Whether its value is never shown.
+        choices: Values and labels, if only these are allowed.
         cells: One for each environment.
     """
 
@@ -75,12 +75,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a form asks for.
+    """The content of a sent form.
 
     Args:
-        document: For the store: a secured value stands in it only where it is set anew, and as None where it goes.
-        environments: Those that it changes.
-        names: The fields that it changes, in words; no value.
+        document: For the store: holds a secured value only if it is set, and None if it is removed.
+        environments: The environments that it changes.
+        names: The fields that it changes, in words, without values.
     """
 
     document: dict[str, Any] = field(repr=False)
@@ -89,7 +89,7 @@ class Sent:
 
 
 def rows(shown: Mapping[str, Any]) -> list[Row]:
-    """The fields of all environments: those that are set, and those that its protocol and login take.
+    """Returns the fields of all environments: those that are set, and those that protocol and login need.
 
     Args:
         shown: The provider as the API shows it.
@@ -114,7 +114,7 @@ def rows(shown: Mapping[str, Any]) -> list[Row]:
 
 
 def rest_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form has no field for, to be changed as JSON."""
+    """Returns what the form has no field for, to be changed as JSON."""
     known = {*_GENERAL, "protocol", "tags", "active", "environments", "rules"}
     shown = {"name", "from", "etag", "changed", "by", "usedBy", "problem", "dropped"}
     return {name: value for name, value in document.items() if name not in known | shown and value not in ([], {})}
@@ -124,8 +124,8 @@ def sent(form: Form, before: Mapping[str, Any]) -> Sent:
     """Reads a form.
 
     Args:
-        form: What came.
-        before: The provider's document as it is kept, without secured values.
+        form: The sent form.
+        before: The provider's stored document, without secured values.
 
     Raises:
         ProviderError: A field cannot be read; the message names it.
@@ -145,7 +145,7 @@ def sent(form: Form, before: Mapping[str, Any]) -> Sent:
     names = [*_changed(before, document), *(f"{name} (removed)" for name in gone)]
     old: Mapping[str, Any] = before.get("environments") or {}
     touched = {name for name in {*old, *environments} if old.get(name) != environments.get(name)}
-    # Who changes what all environments share changes each of them.
+    # A change of what all environments share changes each of them.
     shared = [name for name in names if not name.startswith("environments.")]
     harmless = {"tags", "description", "documentation"}
     if any(name.partition(".")[0] not in harmless for name in shared if not name.endswith("(removed)")):
@@ -154,7 +154,7 @@ def sent(form: Form, before: Mapping[str, Any]) -> Sent:
 
 
 def differences(shown: Mapping[str, Any], one: str, other: str) -> list[tuple[str, str, str]]:
-    """Label, value in the other, value in the one, of each field that differs; secured values as words."""
+    """Returns label, value in `other` and value in `one` of each field that differs; secured values in words."""
     found = []
     for row in rows(shown):
         values = {cell.environment: _shown_value(row, cell) for cell in row.cells}
@@ -164,7 +164,7 @@ def differences(shown: Mapping[str, Any], one: str, other: str) -> list[tuple[st
 
 
 def collisions(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Field, value now, value in the form, of each field in which two versions differ; secured values are left out."""
+    """Returns field, current value and value in the form of each field that differs; without secured values."""
     own, other = dict(_flat(rest(mine))), dict(_flat(rest(theirs)))
     return [
         (name, _as_text(other.get(name)), _as_text(own.get(name)))
@@ -174,7 +174,7 @@ def collisions(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple
 
 
 def rest(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as it is kept: without what an answer shows beside it and without instructions for secured values."""
+    """Returns a document as stored: without the answer's additional keys and instructions for secured values."""
     derived = {"name", "from", "etag", "changed", "by", "usedBy", "problem", "dropped"}
     remaining = copy.deepcopy({name: value for name, value in document.items() if name not in derived})
     for environment in (remaining.get("environments") or {}).values():
@@ -263,7 +263,7 @@ def _plain_fields(form: Form, name: str, environment: dict[str, Any]) -> None:
 
 
 def _typed(text: str, before: Any, path: str = "") -> Any:
-    """The value of a text: JSON where it was none but text, or looks like a list or context."""
+    """The value of a text: JSON if the value was not text before, or if it looks like a list or context."""
     if path == "port" or text[:1] in {"[", "{"} or (before is not None and not isinstance(before, str)):
         try:
             return json.loads(text)

@@ -1,4 +1,4 @@
-"""Draws the page's templates; Jinja2 is imported with the first page, so who never looks pays nothing."""
+"""Draw the page's templates; Jinja2 is imported with the first page, so that an unused page costs nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 @cache
 def assets() -> dict[str, tuple[bytes, bytes, str]]:
-    """Content, gzipped content and media type of each asset, by name."""
+    """Returns content, gzipped content and media type of each asset, by name."""
     found = {}
     for file in sorted((_HERE / "assets").iterdir()):
         if file.suffix in _TYPES:
@@ -30,7 +30,7 @@ def assets() -> dict[str, tuple[bytes, bytes, str]]:
 
 @cache
 def assets_hash() -> str:
-    """A name that changes with any asset, so that browsers may keep them for good."""
+    """Returns a hash that changes with any asset, so that browsers can cache them for good."""
     digest = hashlib.sha256()
     for name, (data, _, _) in assets().items():
         digest.update(name.encode() + data)
@@ -79,17 +79,17 @@ def _environment() -> Environment:
 
 
 def draw(template: str, values: dict[str, Any]) -> str:
-    """The HTML of a page; may take a tenth of a second the first time.
+    """Returns the HTML of a page; may take a tenth of a second the first time.
 
     Args:
-        template: Its file.
-        values: What it shows; whatever they hold is escaped.
+        template: The template's file.
+        values: Values for the template; everything in them is escaped.
     """
     return _environment().get_template(template).render(values)
 
 
 def counted(name: str, count: int) -> str:
-    """What stands beside a place in the navigation: `12`, with a word for who does not see where, or `1 down`."""
+    """Returns the count beside a place in the navigation: `12`, with a word for screen readers, or `1 down`."""
     if not count:
         return ""
     word = {"incidents": "incidents in the last hour", "quarantine": "events"}.get(name)
@@ -97,7 +97,7 @@ def counted(name: str, count: int) -> str:
 
 
 def regions(template: str, values: dict[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The HTML of those parts of a page that change while somebody looks: its blocks whose names begin with `live_`.
+    """Returns the HTML of a page's live regions: its blocks whose names begin with `live_`.
 
     Args:
         template: Its file.
@@ -105,7 +105,7 @@ def regions(template: str, values: dict[str, Any], rows: Mapping[str, Mapping[st
         rows: Rows that changed by their regions' names; `jobs.html` has `_jobs_row.html` with the macro that draws one.
     """
     found = _environment().get_template(template)
-    values = {**values, "p": _environment().get_template("_nav.html").module}  # what `import` gives a whole page
+    values = {**values, "p": _environment().get_template("_nav.html").module}  # as `import` does for a whole page
     names = [name for name in found.blocks if name.startswith(LIVE)]
     drawn = {name.removeprefix(LIVE): "".join(found.blocks[name](found.new_context(values))) for name in names}
     if rows:

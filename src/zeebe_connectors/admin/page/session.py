@@ -1,9 +1,9 @@
-"""Signs people in: a cookie, signed with a key made from the token that they showed, says who they are for 12 hours.
+"""Sign people in with a cookie for 12 hours, signed with a key made from the token that they entered.
 
-A token is the one way in. Another one, such as OpenID Connect, is a pair of addresses in `site.py` that ends in
-`Page.admit`, as the form of the token does: a session holds a role, and nothing behind it knows how it was shown.
-Nothing is stored, so it is valid on all replicas and after a restart, and a new token ends all sessions of the old one.
-Who signs out ends theirs on this replica, until a restart; the browser forgets the cookie in any case.
+A token is the only way to sign in. Another one, such as OpenID Connect, would be a pair of addresses in `site.py` that
+ends in `Page.admit`, like the token's form: a session holds a role, and the rest does not know how it was proven.
+Nothing is stored, so a session is valid on all replicas and after a restart, and a new token ends all sessions of the
+old one. Signing out ends a session on this replica until a restart; the browser deletes the cookie in any case.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ THEME_COOKIE = "theme"
 THEME_SECONDS = 365 * 86400
 THEMES = ("light", "dark")
 MAX_ENDED = 10_000
-"""Sessions that were ended before their time and are remembered."""
+"""Maximum number of remembered sessions that were ended early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in.
+    """The session of somebody who is signed in.
 
     Args:
-        role: What they may do.
-        form_token: What their forms bring along, so that no other page can send one.
-        until: When it ends, in seconds since 1970.
+        role: The role.
+        form_token: A token in every form of the session, so that no other site can send one.
+        until: When the session ends, in seconds since 1970.
     """
 
     role: Role
@@ -49,10 +49,10 @@ class Session:
 
 
 class Sessions:
-    """Makes and reads the cookies.
+    """Makes and reads the sessions' cookies.
 
     Args:
-        tokens: By role.
+        tokens: The operator's tokens by role.
         clock: Seconds since 1970.
     """
 
@@ -64,16 +64,16 @@ class Sessions:
         self._ended: dict[str, float] = {}
 
     def begin(self, role: Role) -> str:
-        """The value of a new session's cookie."""
+        """Begins a session; returns the value of its cookie."""
         body = f"{role.word}.{int(self._clock()) + SECONDS}.{secrets.token_urlsafe(16)}"
         return f"{body}.{self._signature(role, body)}"
 
     def read(self, request: web.Request) -> Session | None:
-        """Who sent a request; None without a valid cookie."""
+        """Returns the session of a request; None without a valid cookie."""
         return self.of(_cookie(request))
 
     def of(self, value: str) -> Session | None:
-        """Whose cookie it is; None when it is none of ours, or too old."""
+        """Returns the session of a cookie; None if it is invalid or too old."""
         body, _, signature = value.rpartition(".")
         word, _, rest = body.partition(".")
         until = rest.partition(".")[0]
@@ -87,7 +87,7 @@ class Sessions:
         return Session(role, self._signature(role, f"form {body}"), float(until))
 
     def end(self, request: web.Request) -> Session | None:
-        """Ends the session of whoever sent a request: its cookie is worth nothing here any more, whoever has it."""
+        """Ends the session of a request and returns it: its cookie is no longer valid here, whoever has it."""
         session, now = self.read(request), self._clock()
         if session is not None:
             self._ended = {signature: until for signature, until in self._ended.items() if until >= now}
@@ -97,7 +97,7 @@ class Sessions:
         return session
 
     def seconds_left(self, session: Session) -> float:
-        """How long a session still lasts."""
+        """Returns how many seconds a session still lasts."""
         return max(0.0, session.until - self._clock())
 
     def _signature(self, role: Role, text: str) -> str:
@@ -109,12 +109,12 @@ def _cookie(request: web.Request) -> str:
 
 
 def is_secure(request: web.Request) -> bool:
-    """Whether the browser's connection is TLS, which a proxy before us ends and says so."""
+    """Whether the browser's connection uses TLS, directly or by the word of a proxy in front of us."""
     return request.secure or request.headers.get("X-Forwarded-Proto", "").casefold() == "https"
 
 
 def set_cookie(request: web.Request, answer: web.StreamResponse, value: str) -> None:
-    """Hands a session to the browser."""
+    """Sets the session's cookie in the browser."""
     secure = is_secure(request)
     answer.set_cookie(
         SECURE_COOKIE if secure else COOKIE,
@@ -128,19 +128,19 @@ def set_cookie(request: web.Request, answer: web.StreamResponse, value: str) -> 
 
 
 def end_cookie(request: web.Request, answer: web.StreamResponse) -> None:
-    """Takes the session from the browser."""
+    """Deletes the session's cookie in the browser."""
     secure = is_secure(request)
     answer.del_cookie(SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Strict")
 
 
 def theme_of(request: web.Request) -> str:
-    """`light` or `dark` where somebody chose it; empty follows their system."""
+    """Returns `light` or `dark` if the user chose one; empty follows the system."""
     theme = request.cookies.get(THEME_COOKIE, "")
     return theme if theme in THEMES else ""
 
 
 def set_theme(request: web.Request, answer: web.StreamResponse, theme: str) -> None:
-    """Keeps the choice of a theme; it is no secret, and holds longer than a session."""
+    """Stores the chosen theme in a cookie, which is not secret and outlives the session."""
     if theme in THEMES:
         secure = is_secure(request)
         answer.set_cookie(

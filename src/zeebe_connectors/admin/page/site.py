@@ -1,4 +1,4 @@
-"""Serves the operator's page: who may see what, forms from nowhere else, and the headers that keep it to itself."""
+"""Serve the operator's page: check roles, refuse other sites' forms and set protective headers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit, see_
 from zeebe_connectors.runtime.ledger import LedgerError
 
 SECONDS = 60.0
-"""What drawing one page may take, all that it asks for included."""
+"""Seconds for drawing one page, including everything that it queries."""
 LEDGER_SECONDS = 0.3
-"""What the ledger gets to say how many events are in quarantine, beside a page that does not show them."""
+"""Seconds for the ledger to count the events in quarantine for pages that do not list them."""
 MAX_FORM = 256 * 1024
 MAX_SIGNING_IN = 8
-"""Forms of a token that are read at once: who sends them is not known yet."""
+"""Maximum sign-in forms that are read at once, since their senders are unknown."""
 SIGN_IN_SECONDS = 5.0
-"""In which such a form must have come."""
+"""Seconds within which such a form must arrive."""
 _LOOKS = {"GET", "HEAD"}
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -46,7 +46,7 @@ _POLICY = (
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send their own forms with `Origin: null`
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers would send our own forms with `Origin: null`
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -58,8 +58,8 @@ class Page:
     """The pages of one runtime.
 
     Args:
-        api: The runtime's calls, whose functions the page is drawn from.
-        beyond_loopback: Whether other machines reach the port.
+        api: The runtime's API, from whose functions the page is drawn.
+        beyond_loopback: Whether other machines can reach the port.
     """
 
     def __init__(self, api: Api, *, beyond_loopback: bool) -> None:
@@ -70,7 +70,7 @@ class Page:
         self._signing_in = 0
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Adds the addresses."""
+        """Adds the page's routes."""
         router.add_get("/assets/{hash}/{name}", self._asset)
         router.add_get("/live", self._live, allow_head=False)
         router.add_get("/signin", self._guarded(self._ask))
@@ -87,7 +87,7 @@ class Page:
     # Guards
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Refuses other sites' requests, turns what goes wrong into a page, and sets the headers."""
+        """Refuses other sites' requests, turns failures into a page, and sets the headers."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
@@ -101,9 +101,9 @@ class Page:
                 answer = await self._trouble(request, 504, f"It did not end within {SECONDS:.0f} s. Try again.")
             except web.HTTPException:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the browser gets a page that keeps to itself
+            except Exception as error:  # noqa: BLE001 - whatever it is, the browser gets a page
                 where = traceback.extract_tb(error.__traceback__)[-1]
-                # Neither its text nor its values: they may be anybody's.
+                # Without text and values, which may be from outside.
                 _log.error("A page failed: %s at %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
                 answer = await self._trouble(request, 500, "The page failed unexpectedly; the runtime's log has more.")
             if request.method not in _LOOKS:
@@ -117,7 +117,7 @@ class Page:
         return handle
 
     def _check(self, request: web.Request) -> None:
-        """A link from elsewhere may lead here; nothing else may come from there."""
+        """Allows links from other sites, and refuses everything else from there."""
         followed = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
         if followed and request.headers.get("Sec-Fetch-Dest", "document") == "document":
             self._access.check_host(request)
@@ -134,7 +134,7 @@ class Page:
             if request.method == "POST":
                 form = await _form(request)
                 if not session.is_form_token(form.get("form_token", [""])[0]):
-                    raise Refused(403, "FORM_OLD", "This form was made for another session. Load the page anew.")
+                    raise Refused(403, "FORM_OLD", "This form was made for another session. Reload the page.")
             if session.role < needs:
                 raise Refused(403, "ROLE_INSUFFICIENT", f"This is for the role {needs.word}.")
             visit = Visit(request, session, self._api, form, request.query, request.match_info)
@@ -153,13 +153,13 @@ class Page:
         return handle
 
     async def _drawn(self, visit: Visit, found: Drawn) -> web.Response:
-        with contextlib.suppress(TimeoutError):  # a ledger that is slow holds up no other page than its own
+        with contextlib.suppress(TimeoutError):  # a slow ledger must not delay pages that do not need it
             async with asyncio.timeout(LEDGER_SECONDS):
                 await self._api.overview.quarantined()
         return await _html(visit.request, found.template, self._shell(visit, found.here) | found.values, found.status)
 
     def _shell(self, visit: Visit, here: str) -> dict[str, Any]:
-        """What every page shows."""
+        """The values for every page."""
         runtime = visit.runtime
         return {
             "here": here,
@@ -173,7 +173,7 @@ class Page:
         }
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        """Streams the moving regions of the page that `of` names; 401 leads the browser to the form of the token."""
+        """Streams the live regions of the page that `of` names; on 401, the browser goes to the sign-in form."""
         try:
             self._check(request)
             session = self.sessions.read(request)
@@ -245,19 +245,19 @@ class Page:
         return self.admit(request, role, to)
 
     def admit(self, request: web.Request, role: Role, to: str) -> web.Response:
-        """Signs somebody in whose role is certain, and leads them on: where every way of signing in ends.
+        """Signs somebody in whose role is proven, and redirects them; every way of signing in ends here.
 
         Args:
-            request: What they sent.
-            role: What they showed to be; a role without a token has no sessions.
-            to: Where they wanted to go, on this page.
+            request: Their request.
+            role: Their role; a role without a token has no sessions.
+            to: The address on this page that they wanted.
         """
         answer = see_other(to)
         set_cookie(request, answer, self.sessions.begin(role))
         return answer
 
     async def _sent_token(self, request: web.Request) -> dict[str, list[str]]:
-        """The form of somebody who is not known yet: read in a short time, few at once."""
+        """Reads a sign-in form, with a short time limit and a few at a time, since its sender is unknown."""
         if self._signing_in >= MAX_SIGNING_IN:
             raise Refused(429, "TOO_MANY", "Too many are signing in at this moment. Try again in a few seconds.")
         self._signing_in += 1
@@ -291,14 +291,14 @@ class Page:
 
 
 async def _choose_theme(visit: Visit) -> web.Response:
-    """Keeps the choice of a theme in the browser."""
+    """Stores the chosen theme in the browser."""
     answer = see_other(_inside(visit.form.get("to", ["/"])[0]))
     set_theme(visit.request, answer, visit.form.get("theme", [""])[0])
     return answer
 
 
 async def _nothing_here(visit: Visit) -> Drawn:
-    """What is shown at an address that there is not: which ones are like it."""
+    """Draws the page for an unknown address, with similar ones."""
     path = visit.request.path[:200]
     known = [address for method, address, _, _ in ADDRESSES if method == "GET" and "{" not in address]
     near = get_close_matches(path, known, n=3, cutoff=0.5)
@@ -312,7 +312,7 @@ def _refused(refused: Refused) -> web.Response:
 
 
 async def _html(request: web.Request, template: str, values: dict[str, Any], status: int) -> web.Response:
-    # In a thread: the first page imports the templates' engine, and a table of 50 rows takes milliseconds.
+    # In a thread: the first page imports the template engine, and a table of 50 rows takes milliseconds.
     text = await asyncio.to_thread(draw, template, {"theme": theme_of(request), **values})
     answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
     answer.headers["Vary"] = "Accept-Encoding"
@@ -322,7 +322,7 @@ async def _html(request: web.Request, template: str, values: dict[str, Any], sta
 
 
 async def _form(request: web.Request) -> dict[str, list[str]]:
-    """What a form brought, as text; bounded."""
+    """Reads a form's fields as text, within a size limit."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(415, "NOT_A_FORM", "This takes what the page's forms send.")
     data = bytearray()
@@ -337,7 +337,7 @@ async def _form(request: web.Request) -> dict[str, list[str]]:
 
 
 def _inside(to: str) -> str:
-    """An address of this page, whatever was asked for: nobody is sent elsewhere."""
+    """The address if it is on this page, else `/`, so that nobody is redirected elsewhere."""
     try:
         parts = urlsplit(to)
     except ValueError:
@@ -347,7 +347,7 @@ def _inside(to: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address to listen on."""
+    """Whether only this machine can reach an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a view is given, and what it gives: the contract between the site and its places."""
+"""Define the contract between the site and its views: what a view gets and returns."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from zeebe_connectors.runtime.supervisor import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One look at one page by somebody who is signed in."""
+    """One request for a page by somebody who is signed in."""
 
     request: web.Request
     session: Session
     api: Api
-    """Whose functions the page is drawn from."""
+    """The API, from whose functions the page is drawn."""
     form: Mapping[str, list[str]]
-    """What a form brought; empty for a look."""
+    """The fields of a sent form; empty without one."""
     query: Mapping[str, str]
-    """The filter in the address."""
+    """The query of the address."""
     params: Mapping[str, str]
-    """The parts of the address that name something."""
+    """The named parts of the address."""
 
     @property
     def runtime(self) -> Runtime:
-        """Whose page it is."""
+        """The runtime that the page belongs to."""
         return self.api.overview.runtime
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a view shows.
+    """A page to draw.
 
     Args:
-        template: Its file.
-        values: What it shows.
+        template: The template's file.
+        values: The values for the template.
         here: The place in the navigation.
         status: Of the HTTP answer.
         rows: Of a list whose rows stay where they are: those that changed since they were drawn, each with what it
@@ -58,9 +58,9 @@ View = Callable[[Visit], Awaitable[Drawn | web.StreamResponse]]
 
 
 class NotFound(Exception):  # noqa: N818 - an answer
-    """There is nothing at this address (any more); the text says what and why."""
+    """There is nothing at this address (any more); the message says what and why."""
 
 
 def see_other(to: str) -> web.Response:
-    """Leads the browser to another address of the page."""
+    """Redirects the browser to another address of the page."""
     return web.Response(status=303, headers={"Location": to})

@@ -1,4 +1,4 @@
-"""Describes providers for runtime, command and page: the model, `providers.yaml`, addresses, and what is secured."""
+"""Describe providers for runtime, command and page: the model, `providers.yaml`, addresses, and what is secured."""
 
 from zeebe_connectors.config.providers.addresses import AddressError
 from zeebe_connectors.config.providers.file import FileProviders, ProvidersFileError, providers_file, read_file

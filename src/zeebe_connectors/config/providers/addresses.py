@@ -1,4 +1,4 @@
-"""Builds addresses for providers: fills placeholders and joins paths, so that no task's value leaves the base."""
+"""Build addresses for providers: fill placeholders and join paths, so that no task's value leaves the base."""
 
 from __future__ import annotations
 

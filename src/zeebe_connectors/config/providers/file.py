@@ -1,4 +1,4 @@
-"""Reads `providers.yaml` for the runtime and the command: providers with their lines, or what is wrong and where."""
+"""Read `providers.yaml` for the runtime and the command: providers with their lines, or what is wrong and where."""
 
 from __future__ import annotations
 

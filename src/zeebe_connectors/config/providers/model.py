@@ -1,4 +1,4 @@
-"""Describes a provider: a remote system named once, with its environments, rules and operations, for all connectors."""
+"""Describe a provider: a remote system named once, with its environments, rules and operations, for all connectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds misspelt names in the sections of a provider's environment, which would be passed over in silence."""
+"""Find misspelt names in the sections of a provider's environment, which would be passed over in silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the JSON schema of `providers.yaml`, with which editors complete and check it while it is written."""
+"""Make the JSON schema of `providers.yaml`, with which editors complete and check it while it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells which values of a provider are secured, so that none of them is ever shown, logged or copied in clear.
+"""Decide which values of a provider are secured, so that none of them is ever shown, logged or copied in clear.
 
 Whatever is not known to be public is secured, so a scheme that is added later shows nothing by accident.
 """

@@ -1,4 +1,4 @@
-"""Finds the values of secrets, puts them where placeholders stand, and masks them in all output.
+"""Find the values of secrets, put them in place of placeholders, and mask them in all output.
 
 Placeholders are `{{secrets.NAME}}` anywhere in a text and `secrets.NAME` as a whole value. They resolve in one pass on
 parsed values, so that a value can neither break out of its text nor bring further placeholders, and only in the places

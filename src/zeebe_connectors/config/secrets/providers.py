@@ -1,4 +1,4 @@
-"""Looks up secrets: the first provider that knows a name wins."""
+"""Look up secrets: the first provider that knows a name wins."""
 
 from __future__ import annotations
 

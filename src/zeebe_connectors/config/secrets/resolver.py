@@ -203,20 +203,30 @@ _Marked = tuple[str, "Places | None", _Way]
 
 def _find(value: dict[str, Any] | list[Any], place: Places | None, way: _Way, found: list[_Marked]) -> bool:
     """Collects the texts that may hold placeholders; returns whether one is the name of an entry."""
+    if isinstance(value, list):
+        return _find_in_list(value, place, way, found)
     in_names = False
-    names = value if isinstance(value, dict) else None
-    step: Any
-    for step, item in enumerate(value) if names is None else names.items():
-        # Asking for a place takes longer than reading most texts.
-        if MARK in item if isinstance(item, str) else isinstance(item, (dict, list)):
-            below = None if place is None else place.item() if names is None else place.at(step)
-            if isinstance(item, str):
-                found.append((item, below, (*way, step)))
-            else:
-                in_names |= _find(item, below, (*way, step), found)
-        if names is not None and way and MARK in step:
+    for name, item in value.items():
+        if isinstance(item, str):
+            if MARK in item:  # asking for a place takes longer than reading most texts
+                found.append((item, place and place.at(name), (*way, name)))
+        elif isinstance(item, (dict, list)) and _find(item, place and place.at(name), (*way, name), found):
             in_names = True
-            found.append((step, place, way))
+        if way and MARK in name:
+            in_names = True
+            found.append((name, place, way))
+    return in_names
+
+
+def _find_in_list(value: list[Any], place: Places | None, way: _Way, found: list[_Marked]) -> bool:
+    in_names = False
+    below = place and place.item()
+    for index, item in enumerate(value):
+        if isinstance(item, str):
+            if MARK in item:
+                found.append((item, below, (*way, index)))
+        elif isinstance(item, (dict, list)) and _find(item, below, (*way, index), found):
+            in_names = True
     return in_names
 
 

@@ -1,4 +1,4 @@
-"""Describes inputs and result of a task on a CoAP resource: the form's fields."""
+"""Describe inputs and result of a task on a CoAP resource: the form's fields."""
 
 from __future__ import annotations
 

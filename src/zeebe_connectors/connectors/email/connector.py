@@ -1,4 +1,4 @@
-"""Carries out tasks of the official email connector over SMTP, IMAP and POP3."""
+"""Carry out tasks of the official email connector over SMTP, IMAP and POP3."""
 
 from __future__ import annotations
 

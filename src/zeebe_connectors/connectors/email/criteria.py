@@ -1,4 +1,4 @@
-"""Translates search criteria into IMAP's search words, or applies them to mails read over POP3."""
+"""Translate search criteria into IMAP's search words, or apply them to mails read over POP3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remembers which mail a job began to move or delete, so that a further try takes the same one."""
+"""Remember which mail a job began to move or delete, so that a further try takes the same one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists, searches, reads, moves and deletes mails over IMAP for the official email task.
+"""List, search, read, move and delete mails over IMAP for the official email task.
 
 Only this module of the connector needs the library of the extra `imap`.
 """

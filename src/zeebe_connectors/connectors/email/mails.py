@@ -1,4 +1,4 @@
-"""Turns mails into what the actions list and read give."""
+"""Turn mails into the results of the actions list and read."""
 
 from __future__ import annotations
 

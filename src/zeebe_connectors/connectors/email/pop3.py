@@ -1,4 +1,4 @@
-"""Lists, searches, reads and deletes mails over POP3 for the official email task."""
+"""List, search, read and delete mails over POP3 for the official email task."""
 
 from __future__ import annotations
 

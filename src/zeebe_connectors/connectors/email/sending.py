@@ -1,4 +1,4 @@
-"""Sends a mail as the official email task describes it."""
+"""Send a mail as the official email task describes it."""
 
 from __future__ import annotations
 

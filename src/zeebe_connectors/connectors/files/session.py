@@ -1,4 +1,4 @@
-"""Describes what FTP and SFTP sessions have in common: operations on one server, and error codes."""
+"""Describe what FTP and SFTP sessions have in common: operations on one server, and error codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches a folder of an IMAP mailbox: each mail that fits becomes one event."""
+"""Watch a folder of an IMAP mailbox: each mail that fits becomes one event."""
 
 from __future__ import annotations
 

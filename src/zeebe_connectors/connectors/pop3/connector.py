@@ -1,4 +1,4 @@
-"""Watches a POP3 mailbox: each mail becomes one event."""
+"""Watch a POP3 mailbox: each mail becomes one event."""
 
 from __future__ import annotations
 
@@ -214,6 +214,8 @@ class _Watcher:
             try:
                 raw = await (session.top(number) if too_large else session.content(number))
             except Refused as error:  # of this mail; the others can be read, unless the server has closed as well
+                if too_large:  # and the server has no TOP, so not even its headers are known
+                    return _Content(b"", str(too_large), None)
                 self.refused = f"the mail with the server's id {uid} cannot be read: {error}"
                 await session.command("NOOP")
                 return None

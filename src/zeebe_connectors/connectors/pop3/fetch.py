@@ -1,4 +1,4 @@
-"""Fetches mails from a POP3 mailbox in a task: none that another task has, and the same on every try.
+"""Fetch mails from a POP3 mailbox in a task: none that another task has, and the same on every try.
 
 What must not be forgotten stands in the memory, in three places of a mailbox: `tasks` (which mails a job is after,
 fixed by its first try), `mails` (which job has a mail: the first one that asked) and `answers` (what a job was given,
@@ -225,9 +225,9 @@ class _Fetch:
                 failures.failed(uid, str(error))
                 raise
             except (Refused, PermanentError) as error:  # of this mail; the others can be read
-                if given.one:
-                    raise
                 failure = failure or error
+                if given.one and failure is error:
+                    raise
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:

@@ -1,4 +1,4 @@
-"""Holds what the POP3 source and tasks share: settings, opening a session, saving mails to files."""
+"""Hold what the POP3 source and tasks share: settings, opening a session, saving mails to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts a process of the cluster as a task, for diagrams that use another process like a service."""
+"""Start a process of the cluster as a task, for diagrams that use another process like a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends a message to processes of the cluster as a task; takes what the official template for messages sends."""
+"""Send a message to processes of the cluster as a task; accept the inputs of the official template for messages."""
 
 from __future__ import annotations
 

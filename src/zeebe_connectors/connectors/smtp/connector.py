@@ -1,4 +1,4 @@
-"""Sends mails with the features that Outlook's users know."""
+"""Send mails with the features that Outlook's users know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes the place of Infosys' SMTP connector: its template's variables, our code."""
+"""Replace Infosys' SMTP connector: accept its template's variables."""
 
 from __future__ import annotations
 

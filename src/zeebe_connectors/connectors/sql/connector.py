@@ -132,7 +132,10 @@ class _Task:
             lambda error: failure(error, where=database.access.where),
             bytes_as_documents=request.binary == "document",
         )
-        self._limits = Limits(request.max_rows, request.max_bytes, request.beyond, request.file_name or "")
+        is_transaction = request.operation == "transaction"
+        self._limits = Limits(
+            request.max_rows, request.max_bytes, request.beyond, request.file_name or "", reads_on=is_transaction
+        )
         self._own = {
             "_jobKey": context.job.key,
             "_processInstanceKey": context.job.process_instance_key,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.sql.access import DRIVERS, Access, Dialling
 from zeebe_connectors.connectors.sql.failures import failure
-from zeebe_connectors.connectors.sql.values import text_where_none
+from zeebe_connectors.connectors.sql.values import text_or_bytes
 from zeebe_connectors.net.connect import Resolver
 from zeebe_connectors.sdk.deadlines import Within
 
@@ -41,7 +41,8 @@ class Session:
     """
 
     __slots__ = (
-        "_cursor", "connection", "database", "dialect", "driver", "has_traces", "left", "opened", "raw", "timeout",
+        "_cursor", "_encoding", "connection", "database", "dialect", "driver", "has_traces", "left", "opened", "raw",
+        "timeout",
     )  # fmt: skip
 
     def __init__(self, connection: AsyncConnection, database: Database) -> None:
@@ -58,13 +59,40 @@ class Session:
         self.has_traces = False
         """Whether a statement may have changed the session itself, such as by SET: then no other job gets it."""
         self._cursor: Any = None
+        self._encoding = ""
 
     def cursor(self) -> Any:
-        """A cursor of PostgreSQL's driver, the same for job after job: what it learnt of a statement's types stays."""
+        """PostgreSQL's `BatchCursor`, the same for job after job: what it learnt of a statement's types stays."""
         cursor = self._cursor
         if cursor is None:
-            cursor = self._cursor = self.driver.cursor()
+            from zeebe_connectors.connectors.sql.postgres import BatchCursor  # noqa: PLC0415 - see above
+
+            if not self.database.prepares:
+                self.driver.prepare_threshold = None
+            cursor = self._cursor = BatchCursor(self.driver)
         return cursor
+
+    @property
+    def encoding(self) -> str:
+        """Of PostgreSQL's texts; a connection that has another one since is not used again."""
+        if not self._encoding:
+            self._encoding = self.driver.info.encoding
+        return self._encoding
+
+    def is_refused(self, error: BaseException) -> bool:
+        """Whether PostgreSQL refuses a statement only because it was prepared, and may be asked again here.
+
+        From then on the connection prepares none, and no other job gets it.
+        """
+        from zeebe_connectors.connectors.sql.postgres import is_stale, is_unprepared  # noqa: PLC0415 - see above
+
+        if not is_stale(error):
+            return False
+        self.has_traces = True
+        self.driver.prepare_threshold = None
+        if is_unprepared(error):
+            self.database.prepares = False
+        return bool(self.driver.pgconn.transaction_status == 0)
 
     def forget_cursor(self) -> None:
         """Has the next statement begin with a new cursor: for one that holds many rows in memory."""
@@ -78,12 +106,12 @@ class Session:
         sync = self.connection.sync_connection
         if sync is None or sync.closed or sync.invalidated or sync.in_transaction():
             return False
-        return bool(self.driver.info.transaction_status == 0)
+        return bool(self.driver.pgconn.transaction_status == 0)
 
     async def close(self) -> None:
         """Gives the connection back to the pool, or ends it where it is broken, busy, or not as it was."""
         connection = self.connection
-        is_idle = self.dialect != "postgresql" or self.driver.info.transaction_status == 0
+        is_idle = self.dialect != "postgresql" or self.driver.pgconn.transaction_status == 0
         if not connection.invalidated and (self.has_traces or not is_idle):
             await connection.invalidate()
         await connection.close()
@@ -128,6 +156,8 @@ class Database:
 
     access: Access
     resolver: Resolver | None = None
+    prepares: bool = field(default=True, init=False)
+    """Whether PostgreSQL keeps what is prepared; not so behind some poolers."""
     _ready: list[Session] = field(default_factory=list, init=False, repr=False)
     """Connections that a job has just left, the latest last: the next job takes one without the pool's ceremony."""
 
@@ -175,7 +205,7 @@ class Database:
         if self.access.address.kind == "sqlite":
             event.listen(engine.sync_engine, "connect", _confine_sqlite)
         if self.access.dialect == "postgresql":
-            event.listen(engine.sync_engine, "connect", _take_all_dates)
+            event.listen(engine.sync_engine, "connect", _take_all_values)
         return engine
 
     def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
@@ -365,12 +395,11 @@ def _test_rested(engine: AsyncEngine) -> None:
     event.listen(pool, "checkout", awake)
 
 
-def _take_all_dates(connection: Any, _record: Any) -> None:
-    """Dates and times that Python has none for, such as `infinity` and those before Christ, come as text."""
-    adapters = connection.driver_connection.adapters
-    for name in ("date", "timestamp", "timestamptz", "time", "timetz", "interval"):
-        number = adapters.types[name].oid
-        adapters.register_loader(number, text_where_none(adapters.get_loader(number, 0)))
+def _take_all_values(connection: Any, _record: Any) -> None:
+    """See `postgres.take_all_values`."""
+    from zeebe_connectors.connectors.sql.postgres import take_all_values  # noqa: PLC0415 - see above
+
+    take_all_values(connection.driver_connection)
 
 
 def _confine_sqlite(connection: Any, record: Any) -> None:
@@ -387,4 +416,5 @@ def _confine_sqlite(connection: Any, record: Any) -> None:
         return driver._execute(driver._conn.set_authorizer, allowed)  # noqa: SLF001 - aiosqlite passes it on no other way
 
     connection.run_async(confine)
+    connection.driver_connection.text_factory = text_or_bytes
     connection.run_async(lambda driver: driver.set_progress_handler(lambda: time.monotonic() > end[0], 10_000))

@@ -56,6 +56,9 @@ _SERIAL: Meaning = (
     _TRANSIENT,
     "another transaction changed the same rows; everything is undone",
 )
+_STALE: Meaning = (
+    "SQL_SERIALIZATION_FAILURE", _TRANSIENT, "a table changed while it was in use; everything is undone",
+)  # fmt: skip
 _LOCK: Meaning = ("SQL_LOCK_TIMEOUT", _TRANSIENT, "somebody else holds a lock for too long")
 _TIMEOUT: Meaning = (
     "SQL_TIMEOUT", _ORDINARY, "the statement took longer than timeout; raise it, or make the statement quicker",
@@ -89,7 +92,7 @@ _STATES: dict[str, Meaning] = {
     "57014": _TIMEOUT, "42501": _FORBIDDEN, "25006": _FORBIDDEN, "42601": _SYNTAX, "42P01": _UNKNOWN,
     "42703": _UNKNOWN, "42883": _UNKNOWN, "42704": _UNKNOWN, "3F000": _UNKNOWN, "3D000": _UNKNOWN, "42804": _DATA,
     "42": _SYNTAX, "28": _AUTH, "08": _LOST, "57P01": _LOST, "57P02": _LOST, "57P03": _AWAY, "53": _AWAY,
-    "0A": _UNSUPPORTED,
+    "0A": _UNSUPPORTED, "54000": _DATA, "26000": _STALE, "42P05": _STALE,
 }  # fmt: skip
 """SQLSTATE, or its class of two characters, -> what it means."""
 
@@ -134,8 +137,13 @@ _ODBC: dict[str, Meaning] = {
     "HYT01": _AWAY, "08S01": _LOST, "HY008": _TIMEOUT,
 }  # fmt: skip
 """States of ODBC that mean more than their class does."""
+_PLANS = "RevalidateCachedQuery"
+"""Where PostgreSQL refuses a prepared statement because a table has changed since."""
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
-_NAMED = re.compile(r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'")
+_NAMED = re.compile(
+    r"for key ['`]([\w$.]+)['`]|CONSTRAINT [`\"]([\w$.]+)[`\"]|[Cc]olumn '([\w$.]+)'"
+    r"|for column (?:`[^`]+`\.)*`([^`]+)`"
+)
 
 
 def failure(error: BaseException, *, where: str) -> ConnectorError:
@@ -184,6 +192,8 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str) and len(state) == 5:
         variables = {"sqlState": state, **_diagnosis(error)}
+        if state == "0A000" and getattr(getattr(error, "diag", None), "source_function", "") == _PLANS:
+            return _STALE, variables
         return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
     name = getattr(error, "sqlite_errorname", None)
     if isinstance(name, str):

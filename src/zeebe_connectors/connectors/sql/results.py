@@ -25,12 +25,15 @@ class Limits:
         size: Bytes of JSON at most.
         beyond: `fail`, `cut`, or the document that takes all rows: `csv` or `json`.
         name: File name of a document.
+        reads_on: Whether a statement whose other rows nobody wants still runs to its end: stopping it would undo the
+            transaction that it is part of.
     """
 
     rows: int
     size: int
     beyond: str
     name: str
+    reads_on: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +88,9 @@ class Collector:
                     if limits.beyond == "fail":
                         raise _too_many(limits)
                     found.more = True
+                    if limits.reads_on:
+                        async for _ in rows.batches:
+                            pass
                     return await self._with_documents(found)
                 found.rows.append(item)
                 found.count += 1
@@ -92,7 +98,10 @@ class Collector:
 
     async def document(self, rows: Rows, kind: str, name: str) -> Collected:
         """All rows as a document, never all in memory."""
-        document, count = await self._write(self._rest(rows, [], []), rows, kind, name)
+        try:
+            document, count = await self._write(self._rest(rows, [], []), rows, kind, name)
+        finally:
+            await rows.batches.aclose()
         return Collected(count=count, document=document)
 
     def _context(self, rows: Rows, row: Sequence[Any]) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.sql.database import Session
 from zeebe_connectors.connectors.sql.statements import Bound, bind, parameter
 from zeebe_connectors.connectors.sql.values import special_columns, unique
 
+AnswerT = TypeVar("AnswerT")
 BATCH = 500
 """Rows that are fetched from the server at once."""
 _FEW = 50
@@ -28,6 +29,9 @@ _CHANGES_SESSION = re.compile(
     r"\b(?:set_config|pg_(?:try_)?advisory_lock\w*|get_lock|dblink_connect\w*)\s*\(|@\w+\s*:=|\bINTO\s+(?:@|#|TEMP)",
     re.IGNORECASE,
 )
+_INTO = re.compile(
+    r"\bINTO\s+(?:[\w\"`\[\]]+\s*\.\s*)?(?:\"((?:[^\"]|\"\")+)\"|`([^`]+)`|\[([^\]]+)\]|(\w+))", re.IGNORECASE
+)
 _COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
@@ -37,7 +41,7 @@ PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 class Rows:
     """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
 
-    batches: AsyncGenerator[list[Sequence[Any]], None]
+    batches: AsyncGenerator[list[Sequence[Any]], None] = field(init=False)
     columns: list[str] = field(default_factory=list)
     special: Mapping[int, Any] = field(default_factory=dict)
     affected: int | None = None
@@ -50,13 +54,10 @@ class Rows:
             self.columns = unique([str(column[0]) for column in description])
             self.special = special_columns(description, dialect)
 
-    def described_by(self, cursor: Any, session: Session) -> None:
-        """Takes note of the columns of PostgreSQL's cursor, by their names alone: its description costs more."""
-        result = cursor.pgresult
-        if result is not None and not self.columns:
-            encoding = session.driver.info.encoding
-            names = [result.fname(position) for position in range(result.nfields)]
-            self.columns = unique([(name or b"").decode(encoding) for name in names])
+    def named(self, names: Sequence[str] | None) -> None:
+        """Takes note of the columns where only their names are known."""
+        if names is not None:
+            self.columns = unique(names)
 
 
 def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
@@ -76,12 +77,13 @@ def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str
 
 def run(bound: Bound, session: Session) -> Rows:
     """Starts a statement; it runs when its rows are asked for."""
-    rows = Rows(_nothing())
-    if session.dialect == "postgresql":
-        streams = _only_asks(bound.text)
-        rows.batches = _streamed(bound, session, rows) if streams else _executed(bound, session, rows)
-    else:
+    rows = Rows()
+    if session.dialect != "postgresql":
         rows.batches = _through_sqlalchemy(bound, session, rows)
+    elif _only_asks(bound.text):
+        rows.batches = _streamed(bound, session, rows)
+    else:
+        rows.batches = _executed(bound, session, rows)
     return rows
 
 
@@ -97,47 +99,46 @@ def _only_asks(text: str) -> bool:
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
 
 
-async def _nothing() -> AsyncGenerator[list[Sequence[Any]], None]:
-    return
-    yield  # the type of an empty generator
-
-
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     """A query's rows as they come: never all in memory, however many there are."""
     cursor = session.cursor()
-    batch: list[Sequence[Any]] = []
-    stream = cursor.stream(bound.text, bound.values or None, size=BATCH)
-    try:
-        async for row in stream:
-            batch.append(row)
-            if len(batch) >= BATCH:
-                rows.described_by(cursor, session)
-                session.forget_cursor()
-                yield batch
-                batch = []
-    except Exception as error:
-        if "produce a result" not in str(error):  # SELECT ... INTO has none, and is done
-            raise
-    finally:
-        await stream.aclose()
-    rows.described_by(cursor, session)
+    text, values = bound.text, bound.values or None
+    batch = await _prepared_or_not(session, lambda: cursor.begin(text, values, BATCH))
+    rows.named(cursor.names(session.encoding))
     if len(batch) > _FEW:
         session.forget_cursor()
-    if batch:
-        yield batch
+    try:
+        while batch:
+            yield batch
+            batch = [] if cursor.is_through else await cursor.more(BATCH)
+    finally:
+        await cursor.abandon()
 
 
 async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     cursor = session.cursor()
-    await cursor.execute(bound.text, bound.values or None)
+    await _prepared_or_not(session, lambda: cursor.execute(bound.text, bound.values or None))
     count = rows.affected = max(0, cursor.rowcount)
     result = cursor.pgresult
     if result is not None and (result.nfields or cursor.description is not None):
-        rows.described_by(cursor, session)
+        rows.named(cursor.names(session.encoding))
         if count > _FEW:
             session.forget_cursor()
         while batch := await cursor.fetchmany(BATCH):
             yield batch
+
+
+async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    """Runs a statement once more where the server refuses what it prepared earlier and has not begun to carry it out.
+
+    In a transaction the refusal ends it; then the job is tried again, on another connection.
+    """
+    try:
+        return await call()
+    except Exception as error:
+        if not session.is_refused(error):
+            raise
+    return await call()
 
 
 async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
@@ -158,7 +159,13 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
             while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
                 yield batch
         rows.affected = max(0, result.rowcount) if not result.returns_rows or not streams else None
-        rows.key = _key(result, bound.text)
+        if session.dialect == "sqlite" and result.rowcount < 0 and _CHANGES.search(bound.text):
+            # Python's driver counts no change whose statement begins with WITH.
+            rows.affected = (await connection.exec_driver_sql("SELECT changes()")).scalar()
+        if rows.affected:
+            rows.key = _key(result, bound.text)
+        if rows.key and session.dialect == "sqlite" and await _has_no_number(connection, bound.text):
+            rows.key = None
         finished = True
     finally:
         if finished or not streams:
@@ -166,6 +173,16 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
         else:
             # Reading on to the end of what nobody wants could take for ever.
             await session.database.stop(session)
+
+
+async def _has_no_number(connection: Any, text: str) -> bool:
+    """Whether rows of the table that an INSERT of SQLite names have no number: then it still gives an earlier one's."""
+    match = _INTO.search(text)
+    if match is None:
+        return True
+    name = next(filter(None, match.groups())).replace('""', '"')
+    ask = "SELECT max(wr) FROM pragma_table_list WHERE name = ? COLLATE NOCASE"
+    return bool((await connection.exec_driver_sql(ask, (name,))).scalar())
 
 
 def _key(result: Any, text: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 Convert = Callable[[Any], Any]
-_PLAIN = {str, int, bool, type(None)}
+_PLAIN = {str, bool, type(None)}
+_BEYOND = 2**63
+"""Whole numbers from here on are text: no process variable holds them, and MySQL's and NUMERIC's are larger."""
 _MYSQL_JSON, _MYSQL_BIT = 245, 16
+_DAY = 86_400_000_000
 
 
 def converter(*, decimals_as_numbers: bool) -> Convert:
@@ -25,6 +29,8 @@ def converter(*, decimals_as_numbers: bool) -> Convert:
 
     def convert(value: Any) -> Any:
         kind = type(value)
+        if kind is int:
+            return value if -_BEYOND <= value < _BEYOND else str(value)
         if kind in _PLAIN:
             return value
         made = _SIMPLE.get(kind)
@@ -44,7 +50,8 @@ def converter(*, decimals_as_numbers: bool) -> Convert:
 
 def _decimal(value: Decimal, *, as_number: bool) -> Any:
     if as_number and value.is_finite():
-        return int(value) if value == value.to_integral_value() else float(value)
+        is_whole = abs(value) < _BEYOND and value == value.to_integral_value()
+        return int(value) if is_whole else _float(float(value))
     return format(value, "f") if value.is_finite() else str(value)
 
 
@@ -54,10 +61,19 @@ def _float(value: float) -> Any:
 
 def duration(value: timedelta) -> str:
     """A length of time in ISO 8601, such as `P1DT2H3M4.5S`."""
-    micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    return duration_of((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
+
+
+def duration_of(micros: int, *, with_days: bool = True) -> str:
+    """Microseconds as a duration in ISO 8601.
+
+    Args:
+        micros: How many.
+        with_days: Whether 24 hours make a day.
+    """
     sign, micros = ("-", -micros) if micros < 0 else ("", micros)
     seconds, micros = divmod(micros, 1_000_000)
-    days, seconds = divmod(seconds, 86_400)
+    days, seconds = divmod(seconds, 86_400) if with_days else (0, seconds)
     hours, seconds = divmod(seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
     fraction = f"{seconds}.{micros:06d}".rstrip("0") if micros else str(seconds)
@@ -84,6 +100,36 @@ _SIMPLE: dict[type, Convert] = {
 }
 
 
+_INTERVAL = re.compile(
+    r"(?:([-+]?\d+) years? ?)?(?:([-+]?\d+) mons? ?)?(?:([-+]?\d+) days? ?)?(?:([-+]?)(\d+):(\d+):(\d+(?:\.\d+)?))?"
+)
+
+
+def interval(text: str) -> str:
+    """A length of time as PostgreSQL writes it, in ISO 8601; years and months stay such, as a month has no fixed days.
+
+    What ISO 8601 has no form for, such as `infinity`, stays as it is. Parts of unlike signs have one each: `P1M-3D`.
+    """
+    match = _INTERVAL.fullmatch(text)
+    if match is None or not text:
+        return text
+    years, months, days = (int(part or 0) for part in match.groups()[:3])
+    sign, hours, minutes, seconds = match.groups()[3:]
+    micros = int((int(hours or 0) * 3600 + int(minutes or 0) * 60) * 1_000_000 + Decimal(seconds or 0) * 1_000_000)
+    micros = -micros if sign == "-" else micros
+    if not years and not months:
+        return duration_of(days * _DAY + micros)
+    parts = [years, months, days, micros]
+    before = ""
+    if all(part <= 0 for part in parts):
+        before, parts = "-", [-part for part in parts]
+    date_parts = "".join(f"{part}{unit}" for part, unit in zip(parts, "YMD", strict=False) if part)
+    clock = duration_of(abs(parts[3]), with_days=False).removeprefix("P") if parts[3] else ""
+    if parts[3] < 0:
+        clock = re.sub(r"(\d[\d.]*)", r"-\1", clock)
+    return f"{before}P{date_parts}{clock}"
+
+
 def text_where_none(known: Any) -> Any:
     """A loader for psycopg that gives the server's text where the known one has no value for it.
 
@@ -108,15 +154,24 @@ def text_where_none(known: Any) -> Any:
     return Lenient
 
 
+def text_or_bytes(data: bytes) -> str | bytes:
+    """SQLite's text, or its bytes where they are no UTF-8: SQLite stores whatever a program calls text."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
 def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:
     """Columns whose values the driver gives in another form than they mean: MySQL's JSON and BIT, by position."""
     found: dict[int, Convert] = {}
+    convert = converter(decimals_as_numbers=False)
     if dialect == "mysql" and description:
         for position, column in enumerate(description):
             if column[1] == _MYSQL_JSON:
-                found[position] = lambda text: json.loads(text) if isinstance(text, str | bytes) else text
+                found[position] = lambda text: convert(json.loads(text)) if isinstance(text, str | bytes) else text
             elif column[1] == _MYSQL_BIT:
-                found[position] = lambda data: int.from_bytes(data) if isinstance(data, bytes) else data
+                found[position] = lambda data: convert(int.from_bytes(data)) if isinstance(data, bytes) else data
     return found
 
 

@@ -26,7 +26,7 @@ class Behaviour(Protocol):
     """What an element does."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
-        """Make the instance active, and wait, act or go on.
+        """Make the instance active, and wait, act or continue.
 
         Raises:
             StepFailedError: It is currently impossible; nothing has changed.

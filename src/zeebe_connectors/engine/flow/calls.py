@@ -59,7 +59,7 @@ class CallActivity:
 
 
 def called_ended(flow: Flow, caller: ElementInstance, child_variables: dict[str, object] | None) -> None:
-    """The called process has completed: go on with the variables that it gives back."""
+    """Continue after a called process with the variables that it returns."""
     called = caller.element.called
     caller.called = None
     assert called is not None  # noqa: S101 - what makes it a call activity
@@ -68,7 +68,7 @@ def called_ended(flow: Flow, caller: ElementInstance, child_variables: dict[str,
     while around is not None and given:
         loop = around.element.loop
         if around.is_body and loop is not None and loop.output_collection is not None:
-            # What others have collected since the call began is newer than the copy that the called process got.
+            # Outputs collected since the call began are newer than the copy that the called process got.
             given.pop(loop.output_collection, None)
         around = around.parent
     flow.do("complete", caller, given)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
-    """Trigger the nearest event that catches the error; False when there is none, and nothing has changed."""
+    """Trigger the nearest event that catches the error; return False if there is none, with nothing changed."""
     current: ElementInstance | None = instance
     while current is not None:
         if current.index < 0:  # the boundary events of a multi-instance activity belong to its body
@@ -37,7 +37,7 @@ def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, A
 
 
 def _catcher(events: Iterable[Element], code: str) -> Element | None:
-    """Return the event that catches the code: one for exactly this code before one that catches all."""
+    """Return the event that catches the code: one for exactly this code takes precedence over one for all."""
     all_codes = None
     for element in events:
         event = element.event

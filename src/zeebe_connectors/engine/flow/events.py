@@ -18,7 +18,7 @@ class PassThrough:
     """Completes at once: none events, undefined and manual tasks, both ends of a link."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
-        """Go on."""
+        """Continue."""
         flow.activated(instance)
         flow.do("complete", instance)
 
@@ -43,7 +43,7 @@ class SignalThrowEvent:
     """Broadcasts a signal with its local variables."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
-        """Broadcast, and go on."""
+        """Broadcast, and continue."""
         name = text_value(flow.engine, _name(instance), Visible(instance), "the signal name")
         flow.activated(instance)
         flow.do("complete", instance)
@@ -65,7 +65,7 @@ class ErrorEndEvent:
 
 
 class TerminateEndEvent:
-    """Ends all else in its scope."""
+    """Ends everything else in its scope."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """End the others; the scope then completes."""

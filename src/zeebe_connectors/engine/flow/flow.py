@@ -28,8 +28,8 @@ Step = Callable[[ElementInstance, Any], None]
 class Flow:
     """The token flow of an engine.
 
-    A step is a name, an element instance and an argument that JSON can hold; so a queue that is not empty can be
-    stored, and a step that an incident stopped can be done again. No step calls another: it queues it.
+    A step is a name, an element instance and an argument that JSON can hold, so that a non-empty queue can be stored,
+    and a step that an incident stopped can be repeated. Steps never call one another; they queue the next.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -53,10 +53,10 @@ class Flow:
         self.queue.append((step, instance, argument))
 
     def run(self, seconds: float | None = None) -> bool:
-        """Do steps until none is left, or for so much processor time; tell whether none is left.
+        """Do steps until none is left, or for so much processor time; return whether none is left.
 
-        On a busy machine the clock goes on while others work: a slice by the clock would be cut short, and each costs
-        a transaction.
+        Slices are measured in processor time, because on a busy machine the clock continues while others work, and each
+        slice costs a transaction.
         """
         if self._running:
             return True
@@ -90,20 +90,20 @@ class Flow:
     # --- life of an element instance
 
     def enter(self, element: Element, container: ElementInstance, payload: Any = None) -> ElementInstance:
-        """Make an instance of an element, to be activated."""
+        """Create an instance of an element, to be activated."""
         instance = self.create(element, container)
         instance.payload = payload
         self.do("activate", instance)
         return instance
 
     def enter_triggered(self, element: Element, container: ElementInstance, payload: dict[str, Any]) -> None:
-        """Make an instance of an event that has just happened; it completes with what the event gave."""
+        """Create an instance of an event that has just happened; it completes with the event's variables."""
         instance = self.create(element, container)
         self.activated(instance)
         self.do("complete", instance, payload)
 
     def create(self, element: Element, container: ElementInstance, index: int = -1) -> ElementInstance:
-        """Make an instance of an element inside a container."""
+        """Create an instance of an element inside a container."""
         engine = self.engine
         instance = ElementInstance(engine.keys.take(), element, container, container.process, index)
         if container.children is None:
@@ -170,7 +170,7 @@ class Flow:
             engine.tell(_ENDED[state], instance.key, instance)
 
     def terminate(self, instance: ElementInstance) -> None:
-        """End an instance and all that is active inside it or called by it, the innermost first."""
+        """End an instance and everything active inside it or called by it, the innermost first."""
         found: list[ElementInstance] = []
         waiting = [instance]
         while waiting:

@@ -49,7 +49,7 @@ def _pass(flow: Flow, target: Element, container: ElementInstance) -> None:
 
 
 def join_inclusive(flow: Flow, container: ElementInstance) -> None:
-    """Pass each inclusive gateway for which no token can arrive over a flow that has none yet."""
+    """Pass each inclusive gateway at which no further token can arrive."""
     index = container.process.definition.model.index
     waiting = [index[target] for target in container.arrivals or {} if index[target].behaviour == "inclusive"]
     passed = [target for target in waiting if _nothing_can_arrive(target, waiting, container)]

@@ -27,7 +27,7 @@ class State(IntEnum):
 
 
 class Visit:
-    """One element instance in the path of its process instance; what remains of it when it has ended."""
+    """One element instance in the path of its process instance; it remains when the instance has ended."""
 
     __slots__ = ("element", "ended_ms", "index", "key", "scope_key", "started_ms", "state")
 
@@ -42,11 +42,11 @@ class Visit:
 
 
 class Rounds:
-    """How far a multi-instance body is.
+    """The progress of a multi-instance body.
 
     Attributes:
         items: The collection; empty once all instances were made.
-        total: How many instances there are to be.
+        total: How many instances there will be.
         started: How many were started.
         completed: How many were completed.
     """
@@ -65,16 +65,16 @@ class ElementInstance:
 
     Attributes:
         key: Its key; that of the process instance for the process itself.
-        index: Which instance of a multi-instance body it is, from 0; -1 for all others.
+        index: Its position in a multi-instance body, from 0; -1 for all others.
         variables: Its local variables; None while it has none.
         children: What is active inside, by key.
         arrivals: How many tokens came over each flow to a gateway that waits for others, by gateway and flow.
         subscriptions: The messages, signals and timers that it waits for.
         pending: The step that an incident stopped.
-        payload: What a triggering event gave, or a list of the elements' ids that a sub-process begins at; None once it
-            is activated.
-        interrupted: Whether an interrupting event sub-process has ended all else inside.
-        stored: Whether the store has a row of it.
+        payload: Variables of a triggering event, or a list of the ids of the elements that a sub-process starts at;
+            None once it is activated.
+        interrupted: Whether an interrupting event sub-process has ended everything else inside.
+        stored: Whether the store has a row for it.
     """
 
     __slots__ = (
@@ -113,7 +113,7 @@ class ElementInstance:
 
     @property
     def begins_inside(self) -> bool:
-        """Whether it is a sub-process that begins at elements which a start instruction named."""
+        """Whether it is a sub-process that starts at the elements that a start instruction named."""
         return isinstance(self.payload, list)
 
     @property
@@ -127,10 +127,10 @@ class ProcessInstance:
 
     Attributes:
         root: The element instance of the process itself.
-        caller: The call activity that waits for it; None when nothing called it.
+        caller: The call activity that waits for it; None if nothing called it.
         correlation_key: The key of the message that started it, which starts no other while it runs; empty for none.
-        depth: How many calls are above it.
-        path: What was activated, in order; the last 10,000.
+        depth: The number of calls above it.
+        path: The last 10,000 element instances, in the order of activation.
     """
 
     __slots__ = (
@@ -150,11 +150,11 @@ class ProcessInstance:
         self.root = ElementInstance(key, definition.model, None, self)
 
     def visited(self, visit: Visit) -> None:
-        """Add to the path; of a very long one the first half is forgotten."""
+        """Add to the path; the first half of a very long one is dropped."""
         if len(self.path) >= _MAX_PATH:
             del self.path[: _MAX_PATH // 2]
         self.path.append(visit)
 
     def dissolve(self) -> None:
-        """Break the circle of references between instance and root, so that their memory is freed at once."""
+        """Break the reference cycle between instance and root, so that their memory is freed at once."""
         del self.root.process

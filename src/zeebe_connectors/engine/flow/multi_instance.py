@@ -1,8 +1,8 @@
-"""Run multi-instance activities: a body that makes an instance for every item, collects, and counts."""
+"""Run multi-instance activities: a body creates an instance for every item, and collects and counts their outputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow.gateways import condition
 from zeebe_connectors.engine.flow.instances import Rounds, State
@@ -19,10 +19,10 @@ _STARTED_AT_ONCE = 100
 
 
 def activate_body(flow: Flow, body: ElementInstance) -> None:
-    """Evaluate the collection, and make all instances, or the first of a sequence.
+    """Evaluate the collection, and create all instances, or the first of a sequence.
 
     Raises:
-        StepFailedError: The collection is no list.
+        StepFailedError: The collection is not a list.
     """
     loop = _loop(body)
     items = evaluate(flow.engine, loop.collection, Visible(body))
@@ -42,7 +42,7 @@ def activate_body(flow: Flow, body: ElementInstance) -> None:
 
 
 def start_some(flow: Flow, body: ElementInstance) -> None:
-    """Start the next of a sequence, or the next hundred of those that run together; the rest follows as a step."""
+    """Start the next instance of a sequence, or the next hundred parallel ones; the rest follows as a step."""
     loop, rounds = _loop(body), body.rounds
     if body.state is not State.ACTIVATED or rounds is None:
         return
@@ -82,8 +82,8 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
         return
     loop, rounds, engine = _loop(body), body.rounds, flow.engine
     if loop.output_collection is not None and loop.output_element is not None:
-        # Before the condition, which may look for what this instance gave.
-        collected = list((body.variables or {}).get(loop.output_collection) or [])
+        # Before the condition, which may refer to this instance's output.
+        collected = _collected(body, loop.output_collection, inner.index)
         collected[inner.index] = evaluate(engine, loop.output_element, Visible(inner))
         set_variables(engine, body, {loop.output_collection: collected})
     enough = False
@@ -108,8 +108,25 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
         start_some(flow, body)
 
 
+def _collected(body: ElementInstance, name: str, index: int) -> list[Any]:
+    """Return a copy of what was collected, which has room for the result of an instance.
+
+    Raises:
+        StepFailedError: Another element, such as an inner multi-instance activity, has written to the same variable.
+    """
+    collected = (body.variables or {}).get(name)
+    if isinstance(collected, list) and index < len(collected):
+        return list(collected)
+    found = f"a list of {len(collected)}" if isinstance(collected, list) else f"'{kind_of(collected)}'"
+    raise StepFailedError(
+        EXTRACT_VALUE,
+        f"Expected the output collection '{name}' to be a list with a place {index + 1}, but it is {found}: another "
+        "element has written to the same variable. Let each use a name of its own.",
+    )
+
+
 def _complete_body(flow: Flow, body: ElementInstance) -> None:
-    """Write the collected outputs to the body's scope, and leave; the mappings were those of the instances."""
+    """Write the collected outputs to the body's scope, and leave; the mappings belong to the instances."""
     output = _loop(body).output_collection
     body.state = State.COMPLETING
     if output is not None and body.parent is not None:

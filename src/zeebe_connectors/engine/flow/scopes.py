@@ -1,4 +1,4 @@
-"""Run what contains a flow of its own: processes, sub-processes and event sub-processes."""
+"""Run elements that contain a flow of their own: processes, sub-processes and event sub-processes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def open_scope(flow: Flow, instance: ElementInstance) -> None:
 
 
 def start_inside(flow: Flow, container: ElementInstance, element_ids: Sequence[str]) -> None:
-    """Begin before the named elements of a container; each sub-process around some of them is made once.
+    """Start before the named elements of a container; each sub-process around some of them is created once.
 
-    Such a sub-process begins at these elements instead of its start event, and without its input mappings.
+    Such a sub-process starts at these elements instead of its start event, and without its input mappings.
     """
     index = container.process.definition.model.index
     inside: dict[str, list[str]] = {}
@@ -38,7 +38,7 @@ def start_inside(flow: Flow, container: ElementInstance, element_ids: Sequence[s
 
 
 class ProcessScope:
-    """Begins a process at its none start event, at the event that started it, or at the elements that were named."""
+    """Starts a process at its none start event, at the event that triggered it, or at the named elements."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""
@@ -52,12 +52,12 @@ class ProcessScope:
             flow.enter_triggered(index[begin["event"]], instance, begin["variables"])
         else:
             start = instance.element.none_start
-            assert start is not None  # noqa: S101 - who creates the instance has looked
+            assert start is not None  # noqa: S101 - checked when the instance is created
             flow.enter(start, instance)
 
 
 class SubProcess:
-    """Begins an embedded sub-process, or an event sub-process with what its event gave."""
+    """Starts an embedded sub-process, or an event sub-process with the variables of its event."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Begin."""

@@ -18,7 +18,7 @@ class Subscription:
     """One event that an element instance waits for.
 
     Attributes:
-        holder: Who waits: the catch event itself, the activity of a boundary event, the scope of an event
+        holder: The instance that waits: the catch event itself, the activity of a boundary event, the scope of an event
             sub-process, the event-based gateway.
         event: The element that is triggered.
         kind: Message, signal or timer.
@@ -43,12 +43,12 @@ class Subscription:
 
     @property
     def repeats(self) -> bool:
-        """Whether it stays open when it is triggered: that of a non-interrupting event."""
+        """Whether it stays open when it is triggered, because its event is non-interrupting."""
         return self.event.tag in {"boundaryEvent", "startEvent"} and not self.event.interrupting
 
 
 def correlation_key_of(engine: Engine, instance: ElementInstance, event: Event) -> str:
-    """Evaluate the correlation key; a number is the text of it.
+    """Evaluate the correlation key; a number counts as its text.
 
     Raises:
         StepFailedError: It is neither a text nor a number.
@@ -153,7 +153,7 @@ def _make(engine: Engine, holder: ElementInstance, element: Element) -> Subscrip
     match event.kind:
         case EventKind.MESSAGE:
             assert event.name is not None  # noqa: S101 - the checks see to it
-            # A boundary event's message is looked for from the scope around the activity.
+            # A boundary event's message name is evaluated in the scope around the activity.
             scope = holder.parent if element.tag == "boundaryEvent" and holder.parent is not None else holder
             subscription.name = text_value(engine, event.name, Visible(scope), "the message name")
             subscription.correlation_key = correlation_key_of(engine, scope, event)
@@ -171,7 +171,7 @@ def schedule_of(engine: Engine, event: Event, variables: Visible) -> Schedule:
     """Evaluate a timer's text.
 
     Raises:
-        StepFailedError: It gives no date, duration or cycle.
+        StepFailedError: It is not a date, duration or cycle.
     """
     assert event.text is not None  # noqa: S101 - the checks see to it
     assert event.timer is not None  # noqa: S101 - the checks see to it

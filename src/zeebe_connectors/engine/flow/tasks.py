@@ -61,7 +61,7 @@ class ScriptTask:
     """Evaluates a FEEL expression into a variable."""
 
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
-        """Evaluate, and go on."""
+        """Evaluate, and continue."""
         element = instance.element
         assert element.script is not None  # noqa: S101 - what makes it a script
         assert element.result_variable is not None  # noqa: S101 - read together

@@ -20,8 +20,8 @@ class Visible(Mapping[str, Any]):
     """The variables that an element instance sees: its own, then those of the scopes around it.
 
     Args:
-        instance: Where to begin.
-        above: Variables that cover all of these.
+        instance: The innermost scope.
+        above: Variables that take precedence over all of these.
     """
 
     __slots__ = ("_above", "_instance")
@@ -76,7 +76,7 @@ class Visible(Mapping[str, Any]):
 
 
 def evaluate(engine: Engine, expression: Expression, variables: Mapping[str, Any], kind: str = EXTRACT_VALUE) -> Any:
-    """Evaluate to a JSON value.
+    """Evaluate an expression to a JSON value.
 
     Raises:
         StepFailedError: The expression fails.
@@ -88,10 +88,10 @@ def evaluate(engine: Engine, expression: Expression, variables: Mapping[str, Any
 
 
 def text_value(engine: Engine, expression: Expression, variables: Mapping[str, Any], what: str) -> str:
-    """Evaluate to a text.
+    """Evaluate an expression to a text.
 
     Raises:
-        StepFailedError: The expression fails, or gives something else.
+        StepFailedError: The expression fails, or its value is not a text.
     """
     value = evaluate(engine, expression, variables)
     if not isinstance(value, str):
@@ -104,7 +104,7 @@ def text_value(engine: Engine, expression: Expression, variables: Mapping[str, A
 
 
 def kind_of(value: Any) -> str:
-    """Name the kind of a JSON value as messages do."""
+    """Name the kind of a JSON value for messages."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -165,7 +165,7 @@ def apply_inputs(engine: Engine, instance: ElementInstance) -> None:
 
 
 def apply_outputs(engine: Engine, instance: ElementInstance, payload: Mapping[str, Any] | None) -> None:
-    """Merge an element's result: unchanged, or as the output mappings make it.
+    """Merge an element's result, unchanged or through the output mappings.
 
     Raises:
         StepFailedError: A mapping fails.

@@ -1,4 +1,4 @@
-"""Check a process that was read: the rules that concern more than one element, or an element's place."""
+"""Check a parsed process: the rules that concern several elements, or an element's place."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _choosing_gateway(element: Element, report: Report) -> None:
 
 
 def _same_events(owner: str, elements: Iterable[Element], report: Report) -> None:
-    """Two events of one scope must not wait for the same message, signal or error."""
+    """Report events of one scope that wait for the same message, signal or error."""
     seen = set()
     for element in elements:
         event = element.event

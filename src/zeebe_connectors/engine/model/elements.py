@@ -23,7 +23,7 @@ class EventKind(StrEnum):
 
 
 class TimerKind(StrEnum):
-    """How a timer's text is to be read."""
+    """How to read a timer's text."""
 
     DATE = "timeDate"
     DURATION = "timeDuration"
@@ -48,7 +48,7 @@ class JobDefinition:
     """What a job is made of when its element is activated.
 
     Attributes:
-        headers_text: The static headers as JSON, as every job without header expressions has them.
+        headers_text: The static headers as JSON, shared by every job without header expressions.
     """
 
     type: Expression
@@ -101,7 +101,7 @@ class Event:
         kind: What it throws or waits for.
         name: Name of the message or signal, or the error's code; None catches every error.
         correlation_key: A caught message's key; None where messages start processes.
-        timer: How `text` is to be read.
+        timer: How to read `text`.
         text: A timer's date, duration or cycle.
         link: A link's name.
     """
@@ -116,7 +116,7 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class SequenceFlow:
-    """A flow from one element to another, with its condition where it leaves a gateway that chooses."""
+    """A flow from one element to another, with its condition if it leaves an exclusive or inclusive gateway."""
 
     id: str
     source: Element
@@ -139,7 +139,7 @@ class Element:
         none_start: The start event without definition of a container.
         starts: All start events of a container.
         event_subprocesses: Those directly in a container.
-        link_target: Where a throwing link event goes on.
+        link_target: Where a throwing link event continues.
     """
 
     id: str
@@ -181,7 +181,7 @@ class Element:
         return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in self.tag)
 
     def walk(self) -> Iterator[Element]:
-        """Yield it and all that it contains."""
+        """Yield the element and everything that it contains."""
         waiting = [self]
         while waiting:
             element = waiting.pop()
@@ -191,7 +191,7 @@ class Element:
 
 @dataclass(slots=True, eq=False)
 class Process(Element):
-    """A process that can be run."""
+    """An executable process."""
 
     version_tag: str | None = None
     index: dict[str, Element] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Hold a property of a diagram that may be an expression: `=…` is FEEL, any other text is literal."""
+"""Evaluate properties of a diagram that may be expressions: `=…` is FEEL, any other text is literal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Expression:
     """A text of a diagram that is evaluated with variables.
 
     Attributes:
-        text: The text as it stands in the diagram, without spaces around it.
+        text: The text in the diagram, without spaces around it.
         is_static: Whether it is not a FEEL expression, so that its value is the text.
     """
 
@@ -51,7 +51,7 @@ class Expression:
         return self._compiled
 
     def raw(self, variables: Mapping[str, Any], clock: Callable[[], datetime] | None = None) -> Any:
-        """Evaluate to FEEL's own value: temporals stay temporals.
+        """Evaluate to a FEEL value: temporals stay temporals.
 
         Raises:
             ExpressionError: The evaluation fails.

@@ -19,7 +19,7 @@ _BINDINGS = ("latest", "deployment", "versionTag")
 
 
 def expression(text: str, report: Report) -> Expression:
-    """Compile a text; what cannot be parsed is reported, and stands for null."""
+    """Compile a text; report one that cannot be parsed, and use null instead."""
     try:
         return Expression(text)
     except ExpressionError as error:
@@ -28,7 +28,7 @@ def expression(text: str, report: Report) -> Expression:
 
 
 def dynamic(text: str, what: str, report: Report) -> Expression:
-    """Compile a property that must be an expression: a static text could never be what it needs."""
+    """Compile a property that must be an expression, because a static text can never have the needed type."""
     compiled = expression(text, report)
     if compiled.is_static:
         report(f"Expected {what} to be an expression, but found the static value '{text}': begin it with '='")
@@ -36,7 +36,7 @@ def dynamic(text: str, what: str, report: Report) -> Expression:
 
 
 def _required(node: Node, name: str, report: Report) -> str:
-    """Return an attribute that must be there and not be empty."""
+    """Return an attribute that must be present and not empty."""
     value = node.get(name)
     if value is None or not value.strip():
         report(f"Attribute '{name}' must be present and not empty")
@@ -93,7 +93,7 @@ def job(node: Node, report: Report) -> JobDefinition | None:
 
 
 def user_task_job(node: Node, report: Report) -> JobDefinition:
-    """Make the job of a user task, whose assignment, form and schedule are headers."""
+    """Define the job of a user task, with assignment, form and schedule as headers."""
     found = headers(node, report)
     computed: dict[str, Expression] = {}
     prefix = "io.camunda.zeebe:"
@@ -136,7 +136,7 @@ def script(node: Node, report: Report) -> tuple[Expression, str] | None:
 
 
 def called_element(node: Node, report: Report) -> CalledElement | None:
-    """Read what a call activity calls; None, and a report, when it is missing."""
+    """Read what a call activity calls; report it, and return None, if it is missing."""
     found = extensions(node, "calledElement")
     if len(found) != 1:
         report("Must have exactly one 'zeebe:calledElement' extension element")
@@ -197,7 +197,7 @@ def correlation_key(message: Node, report: Report) -> Expression | None:
 
 
 def properties(node: Node) -> dict[str, str]:
-    """Read the zeebe properties, which inbound connectors live in."""
+    """Read the zeebe properties, which hold the settings of inbound connectors."""
     return {
         name: item.get("value") or ""
         for holder in extensions(node, "properties")

@@ -12,7 +12,7 @@ class Problem:
     """One reason against a deployment.
 
     Attributes:
-        element: Id of the element, or the name of its kind where it has none.
+        element: Id of the element, or the name of its kind if it has none.
         reason: What is wrong.
         unsupported: Whether the diagram may be valid for a cluster, and only this engine cannot run it.
     """

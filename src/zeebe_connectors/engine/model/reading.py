@@ -1,4 +1,4 @@
-"""Turn the XML of a resource into processes, or into a list of everything wrong with it."""
+"""Turn the XML of a resource into processes, or into a list of all its problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zeebe_connectors.engine.model.events import EventReader
 from zeebe_connectors.engine.model.problems import Problem
 from zeebe_connectors.engine.model.xml import BPMN, XmlError, bpmn_children, bpmn_name, extension, parse, text_of
 
-# What the flow does with an element; an event's definition may change it.
+# The behaviour of each element in the flow; an event's definition may change it.
 BEHAVIOURS = {
     "serviceTask": "job",
     "sendTask": "job",
@@ -50,9 +50,9 @@ IGNORED = frozenset({
     "supportedInterfaceRef", "textAnnotation", "script", "potentialOwner", "performer", "humanPerformer", "rendering",
     "resourceRole",
 })  # fmt: skip
-# A cluster runs these.
+# Only a cluster runs these.
 ONLY_IN_A_CLUSTER = frozenset({"adHocSubProcess"})
-# Nothing runs these.
+# No Zeebe engine runs these.
 UNKNOWN = frozenset({"callChoreography", "choreographyTask", "complexGateway", "implicitThrowEvent", "subChoreography",
                      "transaction"})  # fmt: skip
 ACTIVITIES = frozenset({
@@ -78,7 +78,7 @@ def read_processes(content: bytes, *, deployed: bool = False) -> list[Process]:
         deployed: Whether it was accepted before: then it is not refused, even if the checks have become stricter.
 
     Raises:
-        InvalidResourceError: It is no BPMN, is invalid, or holds what this engine cannot run.
+        InvalidResourceError: It is not BPMN, is invalid, or holds elements that this engine cannot run.
     """
     try:
         root = parse(content)
@@ -150,7 +150,7 @@ class _Reader:
                 nodes.append((element, child))
             elif tag in ONLY_IN_A_CLUSTER or tag in UNKNOWN:
                 element = Element(self._id(child, tag), tag, "pass", container)
-                container.elements[element.id] = element  # so that its flows are not reported, too
+                container.elements[element.id] = element  # so that its flows are not reported as well
                 self._report(
                     element.id, f"Elements of type '{tag}' are not supported", unsupported=tag in ONLY_IN_A_CLUSTER
                 )
@@ -175,7 +175,7 @@ class _Reader:
         return element
 
     def _details(self, element: Element, node: Node, report: Callable[..., None]) -> None:
-        """Read the properties that only elements of one kind have."""
+        """Read the properties that are specific to one kind of element."""
         readers: dict[str, Callable[[Element, Node, Callable[..., None]], None]] = {
             "serviceTask": self._job,
             "sendTask": self._job,
@@ -263,7 +263,7 @@ class _Reader:
             target.incoming.append(flow)
 
     def _attach(self, element: Element, node: Node, container: Element) -> None:
-        """Connect an element with others of its container, which have all been read by now."""
+        """Connect an element with others in its container, all of which have been read by now."""
         if element.tag == "startEvent":
             container.starts.append(element)
         if element.event_triggered:

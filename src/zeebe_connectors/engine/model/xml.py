@@ -1,4 +1,4 @@
-"""Parse a diagram's XML safely, and find the parts that the readers need."""
+"""Parse a diagram's XML safely, and find parts in it for the readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse(content: bytes) -> Node:
         return ET.fromstring(content, ET.XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no doctype, so no entities
     except ET.ParseError as error:
         raise XmlError(str(error)) from None
-    except (ValueError, LookupError) as error:  # an encoding that does not exist, a byte that does not belong
+    except (ValueError, LookupError) as error:  # an unknown encoding, an invalid byte
         raise XmlError(str(error)) from None
 
 

@@ -29,7 +29,7 @@ from zeebe_connectors.engine.rest.problems import (
 )
 
 MAX_RESOURCES = 4 * 1024 * 1024
-"""Bytes of one deployment, as over gRPC."""
+"""Maximum bytes of one deployment, as over gRPC."""
 _LONG_POLL = 10.0
 _RESULT = 15.0
 

@@ -18,7 +18,7 @@ STORE = "local"
 """`storeId` of the documents here."""
 _MAX_LINK_LIFE = 100 * 365 * 86_400_000
 MAX_TOTAL = 256 * 1024 * 1024
-"""Bytes of all documents in memory; the oldest go first."""
+"""Maximum bytes of all documents in memory; the oldest are dropped first."""
 
 
 @dataclass(slots=True)
@@ -27,9 +27,9 @@ class Stored:
 
     Attributes:
         content: Its bytes.
-        metadata: Name, type, size and whatever came with it.
-        digest: SHA-256 of the content, in hexadecimal digits.
-        until: When it expires, in seconds since 1970; None: never.
+        metadata: Name, type, size and whatever the client sent.
+        digest: SHA-256 of the content, in hexadecimal.
+        until: When it expires, in seconds since 1970; None means never.
     """
 
     content: bytes
@@ -50,10 +50,10 @@ class DocumentStore:
         self._memory: OrderedDict[str, Stored] = OrderedDict()
 
     def create(self, content: bytes, metadata: dict[str, Any], document_id: str | None = None) -> dict[str, Any]:
-        """Keep a document; return its reference.
+        """Store a document; return its reference.
 
         Raises:
-            Problem: One with this id is there, or the id is no plain name.
+            Problem: A document with this id exists, or the id is not a plain name.
         """
         identity = document_id or str(uuid.uuid4())
         if "/" in identity or identity.startswith(".") or len(identity) > 200:
@@ -70,7 +70,7 @@ class DocumentStore:
         """Return a document.
 
         Raises:
-            Problem: There is none, or its content is not the one that the reference means.
+            Problem: There is none, or its content does not match the reference.
         """
         stored = self._find(identity) if store in {None, "", STORE} else None
         if stored is None:
@@ -120,7 +120,7 @@ class DocumentStore:
 
 
 def reference(identity: str, stored: Stored) -> dict[str, Any]:
-    """Return what stands for a document in a variable."""
+    """Return the reference to a document for a variable."""
     return {
         "camunda.document.type": "camunda",
         "storeId": STORE,

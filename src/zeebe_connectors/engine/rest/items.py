@@ -1,4 +1,4 @@
-"""Show the engine's records as the API does: camelCase names, keys as text, dates in UTC, no empty fields."""
+"""Convert the engine's records to the API's items: camelCase names, keys as text, UTC dates, no empty fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TENANT = "<default>"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 MAX_SHOWN = 8191
-"""Characters of a variable's value in a search; more is cut, unless `truncateValues=false`."""
+"""Maximum characters of a variable's value in a search, unless `truncateValues=false`."""
 
 DEFINITION_FIELDS = (
     "name", "resourceName", "version", "versionTag", "processDefinitionId", "tenantId", "processDefinitionKey",
@@ -65,12 +65,12 @@ def date(ms: int) -> str | None:
 
 
 def key(value: int) -> str | None:
-    """Write a key; 0 is none."""
+    """Write a key; None for 0."""
     return str(value) if value else None
 
 
 def item(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is None; the tenant is the same everywhere."""
+    """Drop fields that are None, and add the tenant, which is the same everywhere."""
     return {name: value for name, value in fields.items() if value is not None} | {"tenantId": TENANT}
 
 
@@ -126,12 +126,12 @@ def element(view: VisitView) -> dict[str, Any]:
 
 
 def variable_key(view: VariableView) -> int:
-    """Make a key for a variable, which has none here, from its scope and name, so that it is stable."""
+    """Make a stable key for a variable, which has none in this engine, from its scope and name."""
     return (view.scope_key & 0x3FFFFFFF) << 32 | zlib.crc32(view.name.encode())
 
 
 def variable(view: VariableView, *, whole: bool) -> dict[str, Any]:
-    """Show a variable; its value is JSON text, cut unless it is wanted whole."""
+    """Show a variable; its value is JSON text, cut unless `whole`."""
     value = json.dumps(view.value, ensure_ascii=False, separators=(",", ":"))
     cut = not whole and len(value) > MAX_SHOWN
     return item({
@@ -224,7 +224,7 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
 
 
 def deployment(found: Deployment) -> dict[str, Any]:
-    """Show what a deployment brought."""
+    """Show the result of a deployment."""
     shown: list[dict[str, Any]] = [
         {
             "processDefinition": item({

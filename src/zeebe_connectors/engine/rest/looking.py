@@ -27,7 +27,7 @@ _COUNTED = {ACTIVE: "active", COMPLETED: "completed", TERMINATED: "canceled"}
 
 
 class Looking:
-    """The routes that change nothing.
+    """The read-only routes.
 
     Args:
         host: Runs the engine.
@@ -205,7 +205,7 @@ def _routes(
     fields: Sequence[str],
     special: Mapping[str, Special] | None = None,
 ) -> list[web.RouteDef]:
-    """Return the routes that search things of a kind and get one of them; their key is their first field."""
+    """Return the routes that search a kind of item and get one; an item's key is its first field."""
     key = fields[0]
     what = path.removesuffix("s").replace("-", " ").title()
 

@@ -1,4 +1,4 @@
-"""Report what is wrong with a request, as the Orchestration Cluster API does: a problem in JSON with a status."""
+"""Report invalid requests as the Orchestration Cluster API does: as a JSON problem with a status."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Problem(Exception):  # noqa: N818 - the standard's word (RFC 9457)
     Attributes:
         status: HTTP status.
         title: The kind of problem.
-        detail: What is wrong and what would be right.
+        detail: What is wrong, and what is expected.
     """
 
     def __init__(self, status: int, title: str, detail: str) -> None:
@@ -42,17 +42,17 @@ class Problem(Exception):  # noqa: N818 - the standard's word (RFC 9457)
 
 
 def bad(detail: str) -> Problem:
-    """Make the problem of a request that can never be right."""
+    """Make the problem for an invalid request."""
     return Problem(400, "INVALID_ARGUMENT", detail)
 
 
 def missing(what: str, key: object) -> Problem:
-    """Make the problem of something that does not exist."""
+    """Make the problem for something that does not exist."""
     return Problem(404, "NOT_FOUND", f"{what} with key '{key}' not found")
 
 
 def answer(status: int, title: str, detail: str, path: str) -> web.Response:
-    """Return a problem as an answer."""
+    """Return a problem as a response."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": path}
     return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
 
@@ -85,17 +85,17 @@ async def problems(
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """Read a request's JSON object; nothing counts as an empty one.
+    """Read a request's JSON object; an absent body counts as an empty one.
 
     Raises:
-        Problem: It is no JSON, or no object.
+        Problem: It is not a JSON object.
     """
     content = await request.read()
     if not content.strip():
         return {}
     try:
         found = read_json(content.decode(json.detect_encoding(content)))
-    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError, too
+    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
         raise bad(f"The request body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise bad("The request body must be a JSON object")
@@ -107,10 +107,10 @@ async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyP
 
     Args:
         request: The request.
-        what: Which parts it has to have, for the message.
+        what: The parts that it must have, for the message.
 
     Raises:
-        Problem: It is no multipart request, or a broken one.
+        Problem: It is not a valid multipart request.
     """
     if not request.content_type.startswith("multipart/"):
         raise bad(f"The request must be multipart/form-data, with {what}")
@@ -119,7 +119,11 @@ async def parts_of(request: web.Request, what: str) -> AsyncIterator[tuple[BodyP
             if not isinstance(part, BodyPartReader):
                 raise bad("A part of the request must not be multipart itself")
             yield part, bytes(await part.read())
-    except (ValueError, AssertionError, HttpProcessingError) as error:  # as aiohttp's reader meets a broken part
+    except (
+        ValueError,
+        AssertionError,
+        HttpProcessingError,
+    ) as error:  # raised by aiohttp for a broken part
         raise bad(f"The multipart request cannot be read: {' '.join(str(error).split())}") from None
 
 
@@ -127,13 +131,13 @@ def key_in(request: web.Request) -> int:
     """Read the key in a request's path.
 
     Raises:
-        Problem: It is no number.
+        Problem: It is not a number.
     """
     return number(request.match_info["key"], "key")
 
 
 def number(value: object, name: str, bits: int = 64) -> int:
-    """Read a key or another whole number, which comes as a number or as its text.
+    """Read a key or another whole number, given as a number or as text.
 
     Raises:
         Problem: It is none, or has more bits.
@@ -183,7 +187,7 @@ def text(value: object, name: str) -> str:
     """Read a text.
 
     Raises:
-        Problem: It is none.
+        Problem: It has another type.
     """
     if not isinstance(value, str):
         raise bad(f"{name} must be a text")
@@ -191,10 +195,10 @@ def text(value: object, name: str) -> str:
 
 
 def object_of(value: object, name: str) -> dict[str, Any]:
-    """Read a JSON object; nothing counts as an empty one.
+    """Read a JSON object; null counts as an empty one.
 
     Raises:
-        Problem: It is none.
+        Problem: It has another type.
     """
     if value is None:
         return {}
@@ -204,10 +208,10 @@ def object_of(value: object, name: str) -> dict[str, Any]:
 
 
 def variables_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the variables of a request; nothing counts as none.
+    """Read the variables of a request; absent ones count as empty.
 
     Raises:
-        Problem: They are no JSON object.
+        Problem: They are not a JSON object.
         Rejection: They are nested too deeply.
     """
     found = object_of(given.get("variables"), "variables")
@@ -216,10 +220,10 @@ def variables_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_of(value: object, name: str, read: Callable[[object, str], V]) -> list[V]:
-    """Read a JSON list; nothing counts as an empty one.
+    """Read a JSON list; null counts as an empty one.
 
     Raises:
-        Problem: It is none, or `read` refuses an item.
+        Problem: It is not a list, or `read` refuses an item.
     """
     if value is None:
         return []

@@ -1,4 +1,4 @@
-"""Execute searches: filters with their operators, sorting and pages, on items as the API shows them."""
+"""Execute searches on the API's items: filters with their operators, sorting and pages."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def search(
     fields: Sequence[str],
     special: Mapping[str, Special] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of items that a request asks for, in the order of their keys unless it sorts them.
+    """Return the page of items for a request, in the order of their keys unless it sorts them.
 
     Args:
-        items: All of them.
+        items: All items.
         request: The request: `filter`, `sort` and `page`.
-        key: The field that tells one item from another.
-        fields: Those that an item may have.
-        special: Filters that are no field of an item.
+        key: The field that identifies an item.
+        fields: The fields that an item may have.
+        special: Filters that are not fields of an item.
 
     Raises:
         Problem: The request names something that does not exist.
@@ -82,10 +82,10 @@ def _only(request: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapp
 
 
 def _filters(value: object, name: str, fields: Sequence[str], special: Mapping[str, Special]) -> dict[str, Any]:
-    """Read the filters of a request, and check each before any item is looked at.
+    """Read the filters of a request, and check each before any item is examined.
 
     Raises:
-        Problem: There is no such filter or operator, or its value is not what it takes.
+        Problem: There is no such filter or operator, or its value has the wrong type.
     """
     found: dict[str, Any] = {}
     for field, wanted in object_of(value, name).items():
@@ -150,7 +150,7 @@ def _check_operator(name: str, operator: str, argument: object) -> None:
 
 
 def _order(value: object, fields: Sequence[str]) -> list[tuple[str, bool]]:
-    """Read by which fields to sort, and which of them from the last to the first."""
+    """Read the fields to sort by, and which of them in descending order."""
     found = []
     for place, one in enumerate(list_of(value, "sort", object_of)):
         field, order = one.get("field"), str(one.get("order") or "ASC").upper()
@@ -178,10 +178,10 @@ def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Speci
 
 
 def meets(had: Any, wanted: Any) -> bool:
-    """Return whether a value meets a filter: a plain value, or an object of operators that were checked."""
+    """Return whether a value meets a filter: a plain value, or an object of checked operators."""
     if not isinstance(wanted, dict):
         return _same(had, wanted)
-    # Clients send empty lists for operators that nobody used.
+    # Clients send empty lists for unused operators.
     return all(_operator(name, had, argument) for name, argument in wanted.items() if argument not in (None, []))
 
 
@@ -250,7 +250,7 @@ def _cursor(key: str, place: int) -> str:
 
 
 def _place(items: list[Item], cursor: str, key: str) -> int:
-    """The current position of a cursor's item; its former position if it is gone."""
+    """Return the current position of a cursor's item, or its former position if it is gone."""
     try:
         known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
         was = max(0, int(place))

@@ -1,4 +1,4 @@
-"""Serve the engine's REST API on loopback: what runtimes need from a cluster, and what people want to see."""
+"""Serve the engine's REST API on loopback: what runtimes need of a cluster, and what people want to see."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zeebe_connectors.engine.rest.problems import (
 )
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request; documents are the largest."""
+"""Maximum bytes of one request; documents are the largest."""
 _LINK_LIFE = 3_600_000
 
 
@@ -37,7 +37,7 @@ class RestServer:
 
     Args:
         host: The running host.
-        address: Where to listen, as `127.0.0.1:8088`; port 0 takes a free one.
+        address: Where to listen, such as `127.0.0.1:8088`; port 0 picks a free one.
         documents: Where documents are kept. None: in memory.
         grpc_port: The gateway's port, for the topology.
     """
@@ -71,7 +71,7 @@ class RestServer:
         return f"http://{self._host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
             OSError: The address is taken.

@@ -1,4 +1,4 @@
-"""Declare functions of contexts: read entries, and make contexts with others."""
+"""Declare functions of contexts: read entries, and make contexts with other entries."""
 
 from typing import Any
 

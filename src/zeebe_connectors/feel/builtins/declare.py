@@ -46,8 +46,8 @@ class Builtin:
         module: where it is declared, which is its topic.
         examples: expressions and what each of them equals, as an expression.
         parameters: the parameters' names; the last one of a variadic function takes a list, or the rest of the values.
-        since: the first cluster that knows it, empty where all supported ones do.
-        invoke: takes the run and a value for each parameter. It raises `Failure` where the call is null.
+        since: the first cluster that has it; empty if all supported ones do.
+        invoke: takes the run and a value for each parameter; raises `Failure` to make the call null.
     """
 
     name: str
@@ -65,12 +65,12 @@ _by_name: dict[str, list[Builtin]] = {}
 
 
 def overloads(name: str) -> Sequence[Builtin]:
-    """The overloads of a name, in the order in which they are tried."""
+    """Returns the overloads of a name, in the order in which they are tried."""
     return _by_name.get(name, ())
 
 
 def all_builtins() -> list[Builtin]:
-    """All overloads of all names, in the order of their declaration."""
+    """Returns all overloads of all names, in the order of their declaration."""
     return [builtin for known in _by_name.values() for builtin in known]
 
 
@@ -85,10 +85,10 @@ def builtin(
         doc: one sentence for the documentation.
         examples: pairs of an expression and what it equals.
         aliases: other names of all parameters, separated by commas, for calls with names.
-        since: the first cluster that knows the function, such as `8.8`; empty where all supported ones do.
+        since: the first cluster that has the function, such as `8.8`; empty if all supported ones do.
 
-    The Python function takes the values in order; one whose first parameter is called `run` gets the run before them.
-    It raises `Failure` where the call is to be null.
+    The Python function takes the values in order; if its first parameter is called `run`, it gets the run before them.
+    It raises `Failure` to make the call null.
     """
     match = _SIGNATURE.fullmatch(signature)
     if not match:
@@ -108,7 +108,7 @@ def builtin(
 
 
 def _checked(function: Callable[..., Any], types: Sequence[str]) -> Callable[..., Any]:
-    """The function with the run before its arguments and a check of each argument's kind."""
+    """Wraps a function: it takes the run first, and checks the kind of each argument."""
     wants_run = next(iter(inspect.signature(function).parameters), "") == "run"
     checks = [(_FAST.get(type_, _Never), _kinds(type_)) for type_ in types]
 
@@ -144,7 +144,7 @@ def _check(arguments: tuple[Any, ...], checks: Sequence[tuple[type, frozenset[st
 
 
 def _accounted(run: Run, call: Callable[..., Any], *arguments: Any) -> Any:
-    """Account for the long texts that a function reads, and for the one that it makes of them."""
+    """Accounts for the long texts that a function reads, and for the text that it returns."""
     run.tick(sum(len(argument) for argument in arguments if type(argument) is str) // _CHARACTERS_PER_STEP)
     result = call(run, *arguments)
     return run.text(result) if type(result) is str else result

@@ -242,4 +242,4 @@ def _rest_of_two(number: Any) -> Any:
     ("random number() >= 0 and random number() < 1", "true"),
 )
 def _random_number() -> Any:
-    return result_of_float(random.random())  # noqa: S311 - no secret is made of it
+    return result_of_float(random.random())  # noqa: S311 - not used for secrets

@@ -14,7 +14,7 @@ _POINT_AND_RANGE = ["point, range", "range, point", "range1, range2"]
 
 
 def _comparable(left: Any, right: Any) -> None:
-    """Both are points, or ranges of points, of one kind."""
+    """Checks that both are points, or ranges of points, of the same kind."""
     first, second = (value.start if isinstance(value, Range) else value for value in (left, right))
     if kind(first) != kind(second) or kind(first) not in POINTS:
         raise Failure(f"Illegal arguments: {show(left)}, {show(right)}")
@@ -29,7 +29,7 @@ def _pair(
     range_point: Callable[[Range, Any], bool] | None = None,
     points: Callable[[Any, Any], bool] | None = None,
 ) -> bool:
-    """Choose by the kinds of both arguments; a pair without a meaning makes the call null."""
+    """Choose the relation by the kinds of both arguments; a pair without a relation makes the call null."""
     _comparable(left, right)
     if isinstance(left, Range):
         chosen = ranges if isinstance(right, Range) else range_point
@@ -56,7 +56,7 @@ def _inside(point: Any, other: Range) -> bool:
 
 
 def _starts_first(left: Range, right: Range, *, or_together: bool) -> bool:
-    """Whether the left range begins before the right one; `or_together`: or where it does."""
+    """Whether the left range starts before the right one or, with `or_together`, at the same point."""
     result = order(left.start, right.start)
     if result:
         return result < 0

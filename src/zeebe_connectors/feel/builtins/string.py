@@ -1,4 +1,4 @@
-"""Declare functions of texts: take parts, search, and make other texts."""
+"""Declare functions of texts: take parts, search and make new texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JAVA_BLANK = frozenset("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \u1680\u2028\u2029\u205f
 
 
 def _units(text: str) -> str | bytes:
-    """The text in the cluster's engine's units of 16 bits: itself, or two bytes each where a character takes two."""
+    """The text in 16-bit units, as in the cluster's engine: itself, or UTF-16 bytes if a character takes two units."""
     return text if text.isascii() or max(text, default="") <= "\uffff" else text.encode("utf-16-le", "surrogatepass")
 
 
@@ -41,7 +41,7 @@ def _part(units: str | bytes, start: int, end: int) -> str:
     if isinstance(units, str):
         return units[start:end]
     part = units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")
-    return _HALVES.sub("?", part)  # nobody else accepts half a character as text
+    return _HALVES.sub("?", part)  # half a character is not valid text anywhere else
 
 
 def _offset(units: str | bytes, position: Any) -> int:
@@ -82,7 +82,7 @@ def _upper_case(text: Any) -> Any:
     return text.upper()
 
 
-@builtin("lower case(string: string): string", "The text in small letters.", ('lower case("aBc4")', '"abc4"'))
+@builtin("lower case(string: string): string", "The text in lower-case letters.", ('lower case("aBc4")', '"abc4"'))
 def _lower_case(text: Any) -> Any:
     return text.lower()
 
@@ -192,7 +192,7 @@ def _extract(run: Run, text: Any, pattern: Any) -> Any:
 
 
 @builtin(
-    "trim(string: string): string", "The text without spaces around it.", ('trim("  hello world ")', '"hello world"')
+    "trim(string: string): string", "The text without surrounding spaces.", ('trim("  hello world ")', '"hello world"')
 )
 def _trim(text: Any) -> Any:
     return text.strip(_JAVA_TRIMMED)

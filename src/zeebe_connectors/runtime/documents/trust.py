@@ -38,7 +38,7 @@ class Trust:
         documents: The store.
         tenant: The job's.
         element: What its diagram says; None if that is unknown: then inline documents are genuine, documents on the
-               web by their host alone, and functions that call nothing.
+            web by their host alone, and functions that call nothing.
         places: The connector's inputs for secrets, which hold the modeler's own text if the diagram is unknown.
     """
 

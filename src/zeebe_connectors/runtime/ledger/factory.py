@@ -21,7 +21,7 @@ def store_of(ledger: Secret | None, data: Path) -> Store:
 
     Raises:
         SettingsError: A package that the URL needs is not installed, or the URL does not say whether the password may
-               be sent unencrypted.
+            be sent unencrypted.
     """
     if ledger is None:
         return SqliteStore(ledger_file(data))

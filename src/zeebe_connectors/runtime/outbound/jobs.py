@@ -38,6 +38,7 @@ from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, TaskHeaders, 
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, HandBack, Outcome, Throw
+from zeebe_connectors.runtime.outbound.retry import retry_for
 from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
@@ -51,7 +52,7 @@ from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
 from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
-from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
 from zeebe_connectors.sdk.text import sendable
 
@@ -337,13 +338,12 @@ class JobHandler:
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         seen = {**result, **seen}
-        retries = 0 if isinstance(error, PermanentError) else max(job.retries - 1, 0)
-        delay = error.delay if isinstance(error, TransientError) and error.delay is not None else backoff
+        retry = retry_for(error, job, backoff)
         seen, payload = await for_size_of(seen, functools.partial(_sized, seen))
         return Fail(
             message=sendable(mask.text(str(error))[:MAX_MESSAGE_LENGTH]),
-            retries=retries,
-            backoff=None if delay is None else waiting(delay),
+            retries=retry.retries,
+            backoff=retry.backoff,
             variables=seen,
             payload=payload,
             code=error.code,

@@ -37,6 +37,7 @@ from zeebe_connectors.runtime.log_fields import belongs_to
 from zeebe_connectors.runtime.outage import Outage
 from zeebe_connectors.runtime.outbound.delivery import Delivery
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
+from zeebe_connectors.runtime.outbound.retry import one_less
 from zeebe_connectors.runtime.outbound.slots import Slots
 from zeebe_connectors.runtime.outbound.taken_job import Extend, TakenJob
 from zeebe_connectors.sdk.context import Job
@@ -460,14 +461,12 @@ class Worker:
             if taken.task is not None:
                 taken.task.uncancel()
             message = "No answer within the job's time, so the connector was stopped."
-            return Fail(
-                f"{message} Shorten the timeouts of the task, or raise the job's.", retries=max(0, job.retries - 1)
-            )
+            return Fail(f"{message} Shorten the timeouts of the task, or raise the job's.", retries=one_less(job))
         except Exception as error:
             logger.exception("job %d %s: the handler raised, which it never should", job.key, job.type)
             # The exception's text may hold data or secrets, its name does not.
             message = f"The connector runtime encountered an unexpected {type(error).__name__}."
-            return Fail(f"{message} See its log for job {job.key}.", retries=max(0, job.retries - 1))
+            return Fail(f"{message} See its log for job {job.key}.", retries=one_less(job))
         finally:
             taken.disarm()
 

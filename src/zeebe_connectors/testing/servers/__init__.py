@@ -1,10 +1,10 @@
-"""Real protocol servers on loopback for the tests of connectors: they record, and can be told to misbehave.
+"""Serve real protocols on loopback for the tests of connectors: servers record, and can be made to misbehave.
 
-One for each protocol, without Java and without a download:
+There is one for each protocol, without Java and without a download:
 
 - `HttpServer` with `Reply`, and `ForwardProxy`;
-- `SmtpServer`, `ImapServer` and `Pop3Server`, each by itself;
-- `MailServer`: the three on one set of mailboxes.
+- `SmtpServer`, `ImapServer` and `Pop3Server`, each on its own;
+- `MailServer`: all three on one set of mailboxes.
 
 `in_thread` keeps one for the whole session of tests.
 """

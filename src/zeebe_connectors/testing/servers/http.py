@@ -1,11 +1,11 @@
-"""Serves HTTP on loopback for tests: records every request to the byte, and can be told to misbehave.
+"""Serve HTTP on loopback for tests: record every request to the byte, and misbehave on request.
 
     async with HttpServer() as server:
         server.answer("/orders/1", Reply.json({"total": 42.5}))
         ...  # what is tested calls server.url("/orders/1")
         assert server.last.header("Accept") == "application/json"
 
-It shares no code with the HTTP client of the connectors: requests are read from the socket here.
+It shares no code with the connectors' HTTP client: it reads requests from the socket itself.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from zeebe_connectors.testing.servers.listener import LOOPBACK, TaskServer
 
 @dataclass(slots=True)
 class Seen:
-    """One request as it came over the wire.
+    """One request as received.
 
     Attributes:
         method: Such as `GET`.
-        target: Path and query as they were sent.
-        headers: Names and values in the order in which they came.
-        body: What followed, with chunks put together.
+        target: Path and query as sent.
+        headers: Names and values in the order received.
+        body: The body, with chunks joined.
         connection: The number of the connection, from 1.
-        peer_certificate: What the client showed under mutual TLS.
+        peer_certificate: The client's certificate under mutual TLS.
     """
 
     method: str
@@ -60,10 +60,10 @@ class Seen:
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header that may come once only; None when it did not come.
+        """Return the value of a header that may occur only once; None if it is absent.
 
         Raises:
-            AssertionError: It came more than once.
+            AssertionError: It occurs more than once.
         """
         values = self.all(name)
         if len(values) > 1:
@@ -83,13 +83,13 @@ class Seen:
 
 @dataclass(slots=True)
 class Reply:
-    """What the server answers.
+    """An answer of the server.
 
     Attributes:
         status: Such as 200.
-        body: As it goes over the wire; `Content-Length` is added unless a header says how it ends.
+        body: The bytes to send; `Content-Length` is added unless a header says where the body ends.
         headers: Names and values in order.
-        reason: The words behind the status.
+        reason: The reason phrase.
     """
 
     status: int = 200
@@ -111,13 +111,13 @@ Script = Callable[[Seen, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 class HttpServer(TaskServer):
-    """Serves what its routes say, on a free port of loopback.
+    """Gives the configured answers, on a free port of loopback.
 
     Args:
         tls: Serve HTTPS with this context.
 
     Attributes:
-        seen: Every request, in the order in which they came.
+        seen: Every request, in the order received.
         connections: How many connections were opened.
         port: Where it listens.
     """
@@ -131,11 +131,11 @@ class HttpServer(TaskServer):
         self._scripts: dict[str, Script] = {}
 
     def answer(self, path: str, reply: Answer | Handler) -> None:
-        """Set what a path is answered with; `*` stands for every other path."""
+        """Set the answer for a path; `*` stands for every other path."""
         self._routes[path] = reply if callable(reply) else lambda _: reply
 
     def script(self, path: str, script: Script) -> None:
-        """Set a path whose answer is written byte by byte; the connection is closed after it."""
+        """Set a script that writes a path's answer byte by byte; the connection is closed afterwards."""
         self._scripts[path] = script
 
     @property
@@ -149,7 +149,7 @@ class HttpServer(TaskServer):
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """TLS, for HTTPS."""
+        """The TLS context, for HTTPS."""
         return self._tls
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -222,13 +222,13 @@ def gzipped(data: bytes) -> Reply:
 
 
 class ForwardProxy(TaskServer):
-    """An HTTP proxy on loopback: absolute requests and CONNECT tunnels; with a password when given one.
+    """An HTTP proxy on loopback for absolute requests and CONNECT tunnels, optionally with a password.
 
     Args:
         credentials: `user:password` that it demands.
 
     Attributes:
-        requests: What it passed on in plain HTTP.
+        requests: The plain HTTP requests that it forwarded.
         tunnels: The `host:port` of every tunnel.
         port: Where it listens.
     """

@@ -1,12 +1,13 @@
-"""Serves IMAP on loopback for tests, with mailboxes in memory: records commands, and can be told to misbehave.
+"""Serve IMAP on loopback for tests, with mailboxes in memory: record commands, and misbehave on request.
 
     async with ImapServer() as server:
         server.deliver(message("Order 1"))
         ...  # what is tested reads the mailbox of alice@example.test, password "secret", at server.port
         assert server.seen("UID MOVE")
 
-It speaks as much of RFC 3501, IDLE, UIDPLUS, MOVE and SASL-IR as a client needs that works on folders. `answers`
-replaces the handling of a command; `greeting` and `capabilities` may be changed at any time; `drop` cuts connections.
+It implements as much of RFC 3501, IDLE, UIDPLUS, MOVE and SASL-IR as a client that works on folders needs. `answers`
+replaces the handling of a command, `greeting` and `capabilities` may be changed at any time, and `drop` cuts
+connections.
 """
 
 from __future__ import annotations
@@ -23,42 +24,42 @@ from zeebe_connectors.testing.servers.mailboxes import Folder, Mailbox, Mailboxe
 from zeebe_connectors.testing.servers.search import UnknownCriterionError, numbers, search
 
 Answer = Callable[["Session", str, str], Awaitable[None]]
-"""Handles a command in the server's place: session, tag and the text behind the command's name."""
+"""Handles a command instead of the server: takes session, tag and the text after the command's name."""
 
 _ATOM = re.compile(r'"(?:\\.|[^"\\])*"|[()]|[^\s()]+')
 _LITERAL = re.compile(r"\{(\d+)(\+?)\}$")
 
 
 class ImapServer(SessionServer["Session"]):
-    """An IMAP server with one mailbox, or with one for each address.
+    """An IMAP server with a single mailbox, or with one for each address.
 
     Args:
         tls: Context of the server; with `implicit` from the first byte, else offered as STARTTLS.
         implicit: Whether TLS begins at once.
-        mailboxes: Where the mails are, when other servers share them. None: one mailbox of the server's own, which
-            every user of `users` sees.
+        mailboxes: Mailboxes that are shared with other servers. None for a single mailbox of its own, which every user
+            of `users` sees.
 
     Attributes:
         mailbox: The server's own mailbox.
         capabilities: What CAPABILITY says.
-        after_login: What it says besides once signed in.
-        greeting: The first line of each connection; it must begin with `* OK` to be taken.
+        after_login: What it says in addition after the login.
+        greeting: The first line of each connection; clients expect it to begin with `* OK`.
         users: Password by user, for the server's own mailbox.
-        tokens: Access tokens that are good.
-        separator: Between the names of a folder and of the one in it.
-        literals: Whether literals are taken; else each is refused at once.
-        answers: By the command's name, such as `UID FETCH`: what handles it instead.
-        commands: Every command without its tag, as it came.
+        tokens: Valid access tokens.
+        separator: The hierarchy separator of folder names.
+        literals: Whether literals are accepted; otherwise each is refused at once.
+        answers: Replacement handlers by the command's name, such as `UID FETCH`.
+        commands: Every command as received, without its tag.
         sessions: The open connections.
-        max_sessions: Sessions at a time, at most so far.
-        connections: How many were opened.
-        idle: Somebody waits in IDLE.
-        frozen: Connections stay open and new ones are taken, but nothing is said any more.
+        max_sessions: Maximum number of concurrent sessions so far.
+        connections: How many connections were opened.
+        idle: Set while a client waits in IDLE.
+        frozen: Whether the server stops answering, while connections stay open and new ones are accepted.
         port: Where it listens.
     """
 
     read_limit = 1 << 26
-    """See `Listener.read_limit`; a mail comes as one literal."""
+    """See `Listener.read_limit`; a mail is sent as one literal."""
 
     def __init__(
         self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, mailboxes: Mailboxes | None = None
@@ -93,29 +94,29 @@ class ImapServer(SessionServer["Session"]):
     def deliver(
         self, raw: bytes, folder: str = "INBOX", *, flags: set[str] | None = None, date: str | None = None
     ) -> Message:
-        """Put a mail into the server's own mailbox, and tell who waits in IDLE."""
+        """Put a mail into the server's own mailbox, and notify clients in IDLE."""
         message = self.folders[folder].add(raw, flags=flags, date=date)
         self.tell(self.folders[folder])
         return message
 
     def tell(self, folder: Folder) -> None:
-        """Tell those who wait in IDLE how many mails the folder has."""
+        """Tell clients in IDLE how many mails the folder has."""
         for session in self.sessions:
             if session.idling and session.folder is folder:
                 session.send(f"* {len(folder.messages)} EXISTS")
 
     def seen(self, command: str) -> list[str]:
-        """Return the recorded commands that begin so."""
+        """Return the recorded commands that begin with this text."""
         return [one for one in self.commands if one.upper().startswith(command.upper())]
 
     def enter(self, user: str, password: str) -> Mailbox | None:
-        """Return the mailbox of a user; None when the password is wrong."""
+        """Return the mailbox of a user; None if the password is wrong."""
         if self._mailboxes is not None:
             return self._mailboxes.of(user) if self._mailboxes.admits(user, password) else None
         return self.mailbox if self.users.get(user) == password else None
 
     def enter_by_token(self, user: str, token: str) -> Mailbox | None:
-        """Return the mailbox of a user; None when the access token is not good."""
+        """Return the mailbox of a user; None if the access token is invalid."""
         if token not in self.tokens:
             return None
         return self.mailbox if self._mailboxes is None else self._mailboxes.of(user)
@@ -135,9 +136,9 @@ class Session:
 
     Attributes:
         server: The server.
-        reader: What the client says.
-        writer: What it hears.
-        mailbox: Whose mails it sees; the server's own until somebody else signs in.
+        reader: Receives from the client.
+        writer: Sends to the client.
+        mailbox: The mailbox that the client sees; the server's own until another user signs in.
         folder: The selected folder.
         idling: Whether it waits in IDLE.
         signed_in: Whether a login succeeded.
@@ -171,7 +172,7 @@ class Session:
                 if not literal[2]:
                     self.send("+ go on")
                 data = await self.reader.readexactly(int(literal[1]))
-                # Bytes that are no UTF-8 come back from the escapes as they were.
+                # Bytes that are not UTF-8 survive as escapes.
                 text = json.dumps(data.decode("utf-8", "surrogateescape"))
                 rest = rest[: literal.start()] + text + (await self.reader.readline()).decode().rstrip("\r\n")
             self.server.commands.append(rest)
@@ -265,7 +266,7 @@ class Session:
     do_examine = do_select
 
     async def do_close(self, tag: str, _: str) -> None:
-        """CLOSE: what is marked as deleted goes."""
+        """CLOSE: expunges the mails marked as deleted."""
         folder = self.chosen_folder
         folder.messages[:] = [one for one in folder.messages if "\\Deleted" not in one.flags]
         self.folder = None
@@ -328,7 +329,7 @@ class Session:
         self.send(f"{tag} OK done")
 
     async def do_uid_fetch(self, tag: str, arguments: str) -> None:
-        """UID FETCH: UID, FLAGS, INTERNALDATE and RFC822.SIZE always, and the mail or its headers when asked."""
+        """UID FETCH: always returns UID, FLAGS, INTERNALDATE and RFC822.SIZE, and the mail or headers on request."""
         uids, _, items = arguments.partition(" ")
         await self._fetch(tag, self._by_uid(uids), items)
 
@@ -391,7 +392,7 @@ class Session:
         self.send(f"{tag} OK done")
 
     async def do_idle(self, tag: str, _: str) -> None:
-        """IDLE, until the client says something."""
+        """IDLE, until the client sends something."""
         self.send("+ idling")
         self.idling = True
         self.server.idle.set()
@@ -418,6 +419,6 @@ def strings(arguments: str) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Write a string between quotes."""
+    """Return a quoted string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Listens on a port for the servers of this package: starts, stops, and is a context of both."""
+"""Listen on a port for the servers of this package; a listener is a context manager that starts and stops."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Listener:
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """TLS from the first byte; None for none."""
+        """The context for TLS from the first byte; None for no TLS."""
         return None
 
     async def start(self, port: int = 0, host: str = LOOPBACK) -> None:
-        """Listen on a port; 0 chooses a free one."""
+        """Listen on a port; 0 picks a free one."""
         self._server = await asyncio.start_server(self.serve, host, port, ssl=self.context, limit=self.read_limit)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -47,7 +47,7 @@ class Listener:
         raise NotImplementedError
 
     async def hang_up(self) -> None:
-        """End every connection without a word."""
+        """Cut every connection."""
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:
@@ -69,7 +69,7 @@ class TaskServer(Listener):
 
     @contextlib.contextmanager
     def listed(self) -> Iterator[None]:
-        """Keep the running task in mind as long as it serves its connection."""
+        """Register the running task while it serves its connection."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served by a task")
@@ -102,10 +102,10 @@ SessionT = TypeVar("SessionT", bound=Session)
 
 
 class SessionServer(Listener, Generic[SessionT]):
-    """A server that begins a session for each connection.
+    """A server that starts a session for each connection.
 
     Args:
-        tls: Context of the server; with `implicit` from the first byte, else for an upgrade.
+        tls: The server's context; with `implicit` from the first byte, otherwise for an upgrade.
         implicit: Whether TLS begins at once.
 
     Attributes:
@@ -143,7 +143,7 @@ class SessionServer(Listener, Generic[SessionT]):
             writer.close()
 
     def drop(self) -> None:
-        """Cut every connection without a word."""
+        """Cut every connection, while the server keeps listening."""
         for session in list(self.sessions):
             session.writer.transport.abort()
 

@@ -1,11 +1,11 @@
-"""Serves whole mailboxes on loopback over SMTP, IMAP and POP3: for tests, `dev` and `demo`.
+"""Serve mailboxes on loopback over SMTP, IMAP and POP3, for tests, `dev` and `demo`.
 
     async with MailServer() as mail:
         ...  # what is tested sends to ann@example.test at mail.smtp_port
         (message,) = await mail.expect("ann@example.test")
         assert message["Subject"] == "Order 1"
 
-Mails are in memory and go with the server. `python -m zeebe_connectors.testing.servers.mail` runs it by itself.
+Mails are in memory and lost with the server. `python -m zeebe_connectors.testing.servers.mail` runs it on its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from zeebe_connectors.testing.servers.smtp import Received, SmtpServer
 
 @dataclass(frozen=True, slots=True)
 class MailPorts:
-    """The ports of loopback that a mail server listens on; 0 chooses a free one.
+    """The ports of loopback that a mail server listens on; 0 picks a free one.
 
     Attributes:
         smtp: SMTP without TLS at first.
@@ -52,15 +52,15 @@ class MailPorts:
 
     @classmethod
     def usual(cls) -> Self:
-        """The ports that the examples name: the protocols' own plus 3000, and 8025 for HTTP."""
+        """The ports used in the examples: the protocols' own plus 3000, and 8025 for HTTP."""
         return cls(smtp=3025, imap=3143, pop3=3110, api=8025)
 
 
 class MailServer:
-    """SMTP, IMAP and POP3 on one set of mailboxes. An address has its mailbox as soon as anybody names it.
+    """SMTP, IMAP and POP3 on one set of mailboxes. Using an address for the first time creates its mailbox.
 
     Args:
-        users: Password by address: only these may log in. None: every address may, with any password.
+        users: Passwords by address: only these may log in. None lets every address log in, with any password.
         ports: Where to listen.
         tls: Context of the server: offered as STARTTLS and STLS.
         host: Address to listen on; anything but loopback is for a container.
@@ -121,7 +121,7 @@ class MailServer:
         return MailPorts(self.smtp.port, self.imap.port, self.pop3.port, self._api.port)
 
     async def start(self) -> None:
-        """Listen; on the same ports as before when it was stopped.
+        """Listen, after a stop on the same ports as before.
 
         Raises:
             OSError: A port is taken.
@@ -157,13 +157,13 @@ class MailServer:
         return list(self.mailboxes)
 
     def raw_messages(self, address: str, *, folder: str = "INBOX") -> list[bytes]:
-        """Return the mails of a mailbox, the oldest first; nothing is marked as read.
+        """Return the mails of a mailbox, the oldest first, without marking them as read.
 
-        The bytes are those that arrived, behind a `Return-Path` and a `Received` of this server.
+        The bytes are as received, after this server's `Return-Path` and `Received`.
 
         Args:
-            address: Whose.
-            folder: Name of a folder as IMAP writes it.
+            address: The mailbox's address.
+            folder: Name of the folder in IMAP's encoding.
 
         Raises:
             KeyError: There is no such folder.
@@ -181,7 +181,7 @@ class MailServer:
         """Wait until a mailbox holds at least so many mails, and return them.
 
         Raises:
-            TimeoutError: They did not come.
+            TimeoutError: They did not arrive.
         """
         deadline = time.monotonic() + seconds
         while len(found := self.raw_messages(address)) < count:
@@ -199,7 +199,7 @@ class MailServer:
             f"Return-Path: <{mail.sender}>\r\n"
             f"Received: from client by smtp.test with ESMTP id {mail.session}; {formatdate(localtime=False)}\r\n"
         )
-        # The end of the last line belongs to the protocol, which wants one, and not to the mail.
+        # The last line end is required by the protocol and is not part of the mail.
         for address in dict.fromkeys(mail.to):
             self.mailboxes.deliver(address, trace.encode() + mail.data.removesuffix(b"\r\n"))
 
@@ -213,12 +213,12 @@ class MailServer:
 
 
 def parse(raw: bytes) -> EmailMessage:
-    """Parse a mail by today's rules: decoded headers, `get_body`, `iter_attachments`."""
+    """Parse a mail with Python's modern API: decoded headers, `get_body`, `iter_attachments`."""
     return message_from_bytes(raw, policy=default)
 
 
 async def serve(ports: MailPorts, host: str) -> None:
-    """Run a mail server until SIGTERM or Ctrl+C; say where it listens in one line."""
+    """Run a mail server until SIGTERM or Ctrl+C; print one line that says where it listens."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

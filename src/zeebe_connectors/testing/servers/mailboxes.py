@@ -1,4 +1,4 @@
-"""Holds mails in memory: addresses with folders, which the IMAP, POP3 and SMTP servers for tests share."""
+"""Hold mails in memory: addresses with folders, which the IMAP, POP3 and SMTP servers for tests share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def internal_date(moment: datetime) -> str:
-    """Write a moment as IMAP does: `03-Nov-2026 10:00:00 +0000`."""
+    """Format a time as IMAP does: `03-Nov-2026 10:00:00 +0000`."""
     return f"{moment:%d}-{_MONTHS[moment.month - 1]}-{moment:%Y %H:%M:%S %z}"
 
 
@@ -21,10 +21,10 @@ class Message:
     r"""One mail in a folder.
 
     Attributes:
-        uid: Its number, never used again in its folder.
-        raw: The mail as it came.
+        uid: Its number, which is never reused in its folder.
+        raw: The mail as received.
         flags: Such as `\Seen`.
-        date: When it came, as IMAP writes it.
+        date: When it arrived, in IMAP's format.
     """
 
     uid: int
@@ -48,7 +48,7 @@ class Folder:
     messages: list[Message] = field(default_factory=list)
 
     def add(self, raw: bytes, *, flags: set[str] | None = None, date: str | None = None) -> Message:
-        """Put a mail into it; return what became of it."""
+        """Add a mail; return its entry."""
         message = Message(self.next_uid, raw, flags or set())
         if date is not None:
             message.date = date
@@ -59,16 +59,16 @@ class Folder:
 
 @dataclass
 class Mailbox:
-    """What one address has: folders by their names as IMAP writes them."""
+    """The mailbox of one address: folders by their names in IMAP's encoding."""
 
     folders: dict[str, Folder] = field(default_factory=lambda: {"INBOX": Folder()})
 
 
 class Mailboxes:
-    """Every address with its mailbox; one that was never heard of gets an empty one.
+    """All mailboxes by address; an unknown address gets an empty one.
 
     Args:
-        users: Password by address: only these may log in. None: every address may, with any password.
+        users: Passwords by address: only these may log in. None lets every address log in, with any password.
     """
 
     def __init__(self, users: dict[str, str] | None = None) -> None:
@@ -89,7 +89,7 @@ class Mailboxes:
         return self._mailboxes.setdefault(address.lower(), Mailbox())
 
     def deliver(self, address: str, raw: bytes, folder: str = "INBOX") -> Message:
-        """Put a mail into a mailbox, as of now, and tell who watches it."""
+        """Put a mail into a mailbox with the current date, and notify its watchers."""
         into = self.of(address).folders.setdefault(folder, Folder(int(time.time())))
         message = into.add(raw, date=internal_date(datetime.now(UTC)))
         for tell in list(self._watchers):
@@ -97,18 +97,18 @@ class Mailboxes:
         return message
 
     def watch(self, tell: Callable[[Folder], None]) -> None:
-        """Call this with the folder whenever a mail comes."""
+        """Call a function with the folder whenever a mail arrives."""
         self._watchers.append(tell)
 
     def clear(self) -> None:
-        """Delete the mails of all mailboxes; their numbers are not used again."""
+        """Delete the mails of all mailboxes; their numbers are not reused."""
         for mailbox in self._mailboxes.values():
             for folder in mailbox.folders.values():
                 folder.messages.clear()
 
 
 def header(raw: bytes, name: str) -> str:
-    """Return a header's value as it stands, unfolded; nothing when there is none."""
+    """Return a header's raw value, unfolded; empty if there is none."""
     found = re.search(
         rb"(?im)^" + re.escape(name.encode()) + rb":((?:.*(?:\r?\n[ \t].*)*))", raw.partition(b"\r\n\r\n")[0]
     )

@@ -1,4 +1,4 @@
-"""Serves POP3 on loopback for tests, with mails in memory: records commands, and can be told to misbehave.
+"""Serve POP3 on loopback for tests, with mails in memory: record commands, and misbehave on request.
 
 async with Pop3Server() as server:
 server.mails["uid-1"] = message("Order 1")
@@ -18,27 +18,27 @@ from zeebe_connectors.testing.servers.listener import SessionServer
 from zeebe_connectors.testing.servers.mailboxes import Folder, Mailboxes
 
 Answer = Callable[["Session", str], Awaitable[None]]
-"""Handles a command in the server's place: session and the text behind the command's name."""
+"""Handles a command instead of the server: takes session and the text after the command's name."""
 
 
 class Pop3Server(SessionServer["Session"]):
-    """A POP3 server with one mailbox, or with one for each address.
+    """A POP3 server with a single mailbox, or with one for each address.
 
     Args:
         tls: Context of the server; with `implicit` from the first byte, else for STLS.
         implicit: Whether TLS begins at once.
-        mailboxes: Where the mails are, when other servers share them. None: `mails`, which every user of `users` sees.
+        mailboxes: Mailboxes that are shared with other servers. None for `mails`, which every user of `users` sees.
 
     Attributes:
         mails: The server's own mailbox: mail by unique id, the oldest first.
         users: Password by user, for the server's own mailbox.
-        tokens: Access tokens that are good.
-        banner: The first line of each connection; with a `<…>` in it the server takes APOP.
-        capabilities: What CAPA says, a line each.
-        answers: By the command's name, such as `RETR`: what handles it instead.
-        commands: Every command as it came.
+        tokens: Valid access tokens.
+        banner: The first line of each connection; with a `<…>` in it, the server accepts APOP.
+        capabilities: The lines of CAPA's answer.
+        answers: Replacement handlers by the command's name, such as `RETR`.
+        commands: Every command as received.
         sessions: The open connections.
-        max_sessions: Sessions at a time, at most so far.
+        max_sessions: Maximum number of concurrent sessions so far.
         port: Where it listens.
     """
 
@@ -65,11 +65,11 @@ class Session:
 
     Attributes:
         server: The server.
-        reader: What the client says.
-        writer: What it hears.
-        user: What USER named.
-        listed: The unique ids of the mails that the session numbers.
-        deleted: Those that go at its end.
+        reader: Receives from the client.
+        writer: Sends to the client.
+        user: The user named by USER.
+        listed: The unique ids of the mails, in the session's numbering.
+        deleted: The mails to delete at the session's end.
     """
 
     def __init__(self, server: Pop3Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,8 +107,8 @@ class Session:
             if name.upper() == "QUIT":
                 return
 
-    def enter(self, allowed: bool) -> None:  # noqa: FBT001 - the one thing that a login is about
-        """End a login: well, with the mails that are there now numbered, or not."""
+    def enter(self, allowed: bool) -> None:  # noqa: FBT001 - a login's only result
+        """Finish a login: if it succeeded, number the current mails."""
         if allowed:
             if self.server.mailboxes is not None:
                 self._inbox = self.server.mailboxes.of(self.user).folders["INBOX"]
@@ -121,7 +121,7 @@ class Session:
         return {f"{self._inbox.validity}-{one.uid}": one.raw for one in self._inbox.messages}
 
     def mail(self, number: str) -> bytes:
-        """Return the mail of a number."""
+        """Return the mail with this number."""
         return self._mails()[self.listed[int(number) - 1]]
 
     async def do_capa(self, _: str) -> None:
@@ -207,7 +207,7 @@ class Session:
         self.send("+OK")
 
     async def do_quit(self, _: str) -> None:
-        """QUIT: what was marked goes."""
+        """QUIT: deletes the marked mails."""
         if self._inbox is not None:
             inbox = self._inbox
             inbox.messages[:] = [one for one in inbox.messages if f"{inbox.validity}-{one.uid}" not in self.deleted]

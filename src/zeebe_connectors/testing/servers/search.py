@@ -1,4 +1,4 @@
-"""Reads IMAP's search criteria (RFC 3501, 6.4.4) and finds the mails that meet them, decoded as a reader sees them."""
+"""Parse IMAP's search criteria (RFC 3501, 6.4.4), and find the mails that meet them, decoded as for a reader."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def search(folder: Folder, words: Sequence[str]) -> list[Message]:
     """Find the mails of a folder that meet all criteria.
 
     Args:
-        folder: Where.
+        folder: The folder.
         words: The command's words: atoms, strings without their quotes, and `(` and `)`.
 
     Raises:
-        UnknownCriterionError: A word is no criterion that is known here.
+        UnknownCriterionError: A word is not a known criterion.
     """
     rest = list(words)
     if rest and rest[0].upper() == "CHARSET":

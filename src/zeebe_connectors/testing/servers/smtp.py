@@ -1,11 +1,11 @@
-"""Serves SMTP on loopback for tests: records every mail to the byte, checks logins, and can be told to misbehave.
+"""Serve SMTP on loopback for tests: record every mail to the byte, check logins, and misbehave on request.
 
     async with SmtpServer(users={"mailer": "secret"}) as server:
         server.say("RCPT", "451 4.7.1 Try again later", times=1)
         ...  # what is tested sends to server.port
         assert server.mails[0].parsed["Subject"] == "Order 1"
 
-It shares no code with the SMTP client of the connectors. What it can be told stands at `SmtpServer.say`.
+It shares no code with the connectors' SMTP client. `SmtpServer.say` describes how it can misbehave.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from typing import Any, Self
 from zeebe_connectors.testing.servers.listener import LOOPBACK
 
 HANG_UP = "hang up"
-"""For `SmtpServer.say`: the connection ends without an answer."""
+"""For `SmtpServer.say`: cuts the connection without an answer."""
 SILENCE = "silence"
-"""For `SmtpServer.say`: no answer comes."""
+"""For `SmtpServer.say`: never answers."""
 CHALLENGE = "<17.42@smtp.test>"
-"""What CRAM-MD5 asks to be signed."""
+"""The challenge of CRAM-MD5."""
 EXTENSIONS = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
-"""What EHLO offers unless told otherwise."""
+"""What EHLO offers by default."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One mail as it came over the wire, dots unstuffed.
+    """One mail as received, with dot-stuffing undone.
 
     Attributes:
         sender: The address of MAIL FROM.
-        options: What followed it.
-        recipients: The address of each RCPT TO, and what followed it.
+        options: The parameters after it.
+        recipients: The address of each RCPT TO, with the parameters after it.
         data: The mail.
         session: The number of the connection, from 1.
-        secured: Whether TLS was on.
-        user: Who had logged in.
-        answered: When the server said that it has it, in seconds of `time.monotonic()`.
+        secured: Whether the connection used TLS.
+        user: The user who was logged in.
+        answered: When the server acknowledged it, in seconds of `time.monotonic()`.
     """
 
     sender: str
@@ -68,7 +68,7 @@ class Received:
 
     @property
     def parsed(self) -> EmailMessage:
-        """What an independent reader makes of it.
+        """The mail as parsed by an independent reader.
 
         Raises:
             AssertionError: It finds a defect.
@@ -81,7 +81,7 @@ class Received:
         return message
 
 
-def _check(right: bool, words: str) -> None:  # noqa: FBT001 - as an assert statement, which an optimising Python drops
+def _check(right: bool, words: str) -> None:  # noqa: FBT001 - like an assert statement, which `python -O` would drop
     if not right:
         raise AssertionError(words)
 
@@ -96,28 +96,28 @@ class _Rule:
 
 
 class SmtpServer:
-    """An SMTP server that takes any mail.
+    """An SMTP server that accepts any mail.
 
     Args:
         extensions: What EHLO offers, besides STARTTLS and AUTH.
-        tls: Context of the server; with `implicit` from the first byte, else offered as STARTTLS.
+        tls: The server's context; with `implicit` from the first byte, otherwise offered as STARTTLS.
         implicit: Whether TLS begins at once.
-        users: Password by username; offers AUTH.
+        users: Passwords by user name; offers AUTH.
         anyone: Whether every user may log in with any password; offers AUTH.
-        mechanisms: Which are offered.
-        token_ok: Whether a user's access token is good; for XOAUTH2.
+        mechanisms: The mechanisms to offer.
+        token_ok: Returns whether a user's access token is valid, for XOAUTH2.
         auth_in_clear: Whether AUTH is offered before TLS.
-        port: Where it listens; 0 chooses a free port.
-        deliver: Called with each mail that was taken, before the answer.
+        port: Where it listens; 0 picks a free port.
+        deliver: Called with each accepted mail, before the answer.
 
     Attributes:
-        mails: What was taken.
-        lines: Every line that a client said, but for the mails.
+        mails: The accepted mails.
+        lines: Every line that a client sent, except for the mails.
         sessions: How many connections were opened.
-        open: How many are open.
-        max_open: How many were open at a time, at most so far.
+        open: How many connections are open.
+        max_open: Maximum number of concurrent connections so far.
         logins: User and password, or token, of every attempt.
-        faults: Where a client broke the protocol; the first is raised when the server ends.
+        faults: Violations of the protocol by clients; the first is raised when the server stops.
     """
 
     def __init__(
@@ -160,20 +160,20 @@ class SmtpServer:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def say(self, verb: str, answer: str, *, times: int = 1_000_000, text: str = "", after: int = 0) -> None:
-        """Tell the server how to behave.
+        """Make the server misbehave.
 
         Args:
-            verb: GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT (while the message comes in), DOT,
+            verb: GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT (while the message arrives), DOT,
                 TAKE (the mail is delivered, then the connection is cut before the answer), RSET.
-            answer: What it answers, or one of the constants above.
-            times: How often.
+            answer: The answer to give, or one of the constants above.
+            times: How often to misbehave.
             text: Only for lines that contain this.
-            after: How often it behaves first.
+            after: How often to behave normally first.
         """
         self._rules.append(_Rule(verb, answer, times, text, after))
 
     def rule(self, verb: str, line: str) -> str | None:
-        """Return what the server is to answer to this line, and count it; None: as it should."""
+        """Return the configured answer to this line, and count it; None for the normal answer."""
         for rule in self._rules:
             if rule.verb == verb and rule.times > 0 and rule.text in line:
                 if rule.after > 0:
@@ -215,23 +215,23 @@ class SmtpServer:
         return port
 
     def take(self, mail: Received) -> None:
-        """Keep a mail that came whole."""
+        """Keep a complete mail."""
         self.mails.append(mail)
         if self._deliver is not None:
             self._deliver(mail)
 
     async def until(self, reached: Callable[[], bool], *, seconds: float = 10) -> None:
-        """Wait for something that shows in what was recorded."""
+        """Wait until a condition on the recorded data holds."""
         async with asyncio.timeout(seconds):
-            while not reached():  # noqa: ASYNC110 - any record may be meant
+            while not reached():  # noqa: ASYNC110 - the condition may concern any record
                 await asyncio.sleep(0.001)
 
     async def wait_for_command(self, verb: str) -> None:
-        """Wait until a client has said this."""
+        """Wait until a client has sent this command."""
         await self.until(lambda: any(line.startswith(verb) for line in self.lines))
 
     async def hang_up(self) -> None:
-        """Close all sessions without a word."""
+        """Cut all sessions."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -260,7 +260,7 @@ class SmtpServer:
 
 
 class _OverError(Exception):
-    """The session ends here."""
+    """Ends the session."""
 
 
 class _Session:
@@ -284,7 +284,7 @@ class _Session:
         await self.writer.drain()
 
     async def misbehaves(self, verb: str, line: str = "") -> bool:
-        """Misbehave if told to; return whether it did."""
+        """Misbehave if configured; return whether it did."""
         answer = self.server.rule(verb, line)
         if answer is None:
             return False
@@ -440,7 +440,7 @@ class _Session:
         lines = []
         while (raw := await self.reader.readline()) != b".\r\n":
             if not raw.endswith(b"\r\n"):
-                raise _OverError  # the connection was cut: what came is not a mail
+                raise _OverError  # the connection was cut, so the data is not a complete mail
             _check(len(raw) <= 1000, "a line is longer than SMTP allows")
             _check(b"\r" not in raw[:-2], "a bare carriage return")
             lines.append(raw[1:] if raw.startswith(b".") else raw)

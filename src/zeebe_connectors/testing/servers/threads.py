@@ -1,4 +1,4 @@
-"""Runs a server for tests in a thread with an event loop of its own, for fixtures that outlive the loop of one test."""
+"""Run a test server in a thread with an event loop of its own, for fixtures that outlive the loop of one test."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ T = TypeVar("T")
 
 @contextmanager
 def in_thread(server: AbstractAsyncContextManager[T]) -> Iterator[T]:
-    """Start a server in a thread of its own and stop it at the end.
+    """Start a server in a thread of its own, and stop it at the end.
 
         @pytest.fixture(scope="session")
         def mail():
             with in_thread(MailServer()) as server:
                 yield server
 
-    What the server recorded may be read from anywhere; whatever makes it speak must come over the network.
+    The server's records may be read from anywhere; anything that makes it send must come over the network.
 
     Args:
-        server: As for `async with`.
+        server: The server, an asynchronous context manager.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name=f"{type(server).__name__} for tests", daemon=True)

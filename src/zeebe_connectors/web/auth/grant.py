@@ -180,7 +180,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
 
     Raises:
         ConnectorError: With the status as its code, as for any response; with `OAUTH_TOKEN_ERROR` or one of `codes`
-                when a successful answer holds no token. The message quotes the endpoint.
+            when a successful answer holds no token. The message quotes the endpoint.
     """
     from zeebe_connectors.web.result import status_error  # noqa: PLC0415 - imported only when a token is fetched
 

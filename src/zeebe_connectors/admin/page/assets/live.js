@@ -27,7 +27,7 @@
 
   function put(name, html) {
     if (name === "hello") {
-      if (html !== document.documentElement.dataset.version) news = "Another version runs now; load the page anew";
+      if (html !== document.documentElement.dataset.version) news = "Another version is running now; reload the page";
       return;
     }
     for (const region of document.querySelectorAll(`[data-live="${name}"]`)) {
@@ -77,7 +77,7 @@
     }
     if (stop !== ending) return; // paused, hidden, or begun anew meanwhile
     stop = null;
-    if (status === 429) news = "Not live: too many are looking";
+    if (status === 429) news = "Not live: too many pages are open";
     lost += 1;
     const wait = status === 429 ? 30 : Math.min(30, 2 ** (lost - 1));
     again = Date.now() + wait * 1000 * (0.75 + Math.random() / 2);
@@ -118,7 +118,7 @@
 
   button.addEventListener("click", () => {
     paused = !paused;
-    button.textContent = paused ? "Go on" : "Pause";
+    button.textContent = paused ? "Resume" : "Pause";
     if (paused) end();
     again = 0;
     if (!paused) run();

@@ -83,6 +83,40 @@ if (keys) {
   say();
 }
 
+// What may take long says so and for how long; where nothing is changed, it can be given up.
+function busy(form, button) {
+  const plain = button.textContent;
+  const began = Date.now();
+  const say = () => { button.textContent = `${form.dataset.busy}… ${Math.round((Date.now() - began) / 1000)} s`; };
+  const cancel = Object.assign(document.createElement("button"), { type: "button", className: "btn", textContent: "Cancel" });
+  const timer = setInterval(say, 1000);
+  const end = () => {
+    clearInterval(timer);
+    cancel.remove();
+    button.disabled = false;
+    button.textContent = plain;
+  };
+  cancel.addEventListener("click", () => { window.stop(); end(); });
+  addEventListener("pageshow", end, { once: true }); // somebody goes back to this page
+  setTimeout(() => { // once the form is sent with the button's name
+    button.disabled = true;
+    if ("cancel" in form.dataset) button.after(cancel);
+    say();
+  });
+}
+
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.busy && event.submitter?.value !== "show") busy(event.target, event.submitter ?? event.target.querySelector("button[type=submit]"));
+});
+
+// What went wrong is where the reader is: the first wrong field, or the notice.
+const trouble = document.querySelector("main [aria-invalid=true]") ?? document.querySelector("main [role=alert]");
+if (trouble && !document.getElementById("signin")) {
+  if (!trouble.matches("input, select, textarea")) trouble.tabIndex = -1;
+  trouble.closest("details")?.setAttribute("open", "");
+  trouble.focus();
+}
+
 localTimes(document);
 const named = document.getElementById("zone");
 if (named) named.textContent = `Times are in ${zone}`;

@@ -1,4 +1,4 @@
-"""One file a place of the page; each draws what the API answers too."""
+"""Draw the page's places, one file for each, from what the API answers too."""
 
 from __future__ import annotations
 
@@ -50,4 +50,4 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("POST", "/events/retry", Role.OPERATOR, retry_chosen),
     ("POST", "/events/forget", Role.OPERATOR, forget_chosen),
 )
-"""Method, address, the role that it needs, and what draws it."""
+"""Method, address, required role and view."""

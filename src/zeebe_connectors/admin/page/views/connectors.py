@@ -1,4 +1,4 @@
-"""The connectors: all of them, and one with its form as the Modeler shows it, inputs, error codes and templates."""
+"""Draw the list of connectors, and one with its form as in the Modeler, inputs, error codes and templates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.api.connectors import Gallery, download, gallery_of
+from zeebe_connectors.admin.page.rendering import assets
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.templates.element_template import template_text
@@ -48,7 +49,7 @@ async def all_connectors(visit: Visit) -> Drawn:
 
 
 async def form(visit: Visit) -> Drawn:
-    """Draws `/connectors/NAME`: the form of its template, with the choices that the query makes."""
+    """Draws `/connectors/NAME`: the form of its template, with the query's choices."""
     gallery, shown = await one_connector(visit)
     templates = await asyncio.to_thread(gallery.templates, shown["name"])
     file = visit.query.get("template", "")
@@ -80,7 +81,7 @@ async def errors(visit: Visit) -> Drawn:
 
 
 async def template_file(visit: Visit) -> web.Response:
-    """A template as a download: `/connectors/NAME/template.json`, of several the one that `?template=` names."""
+    """Downloads a template: `/connectors/NAME/template.json`; `?template=` chooses one of several."""
     name = visit.params["name"]
     templates = await asyncio.to_thread(gallery_of(visit.runtime).templates, name)
     file = visit.query.get("template") or next(iter(templates), "")
@@ -90,27 +91,29 @@ async def template_file(visit: Visit) -> web.Response:
 
 
 async def archive(visit: Visit) -> web.Response:
-    """All templates, or those of `?name=`, as a zip."""
+    """Downloads all templates, or those of `?name=`, as a zip."""
     names = visit.request.query.getall("name", [])
     body = await asyncio.to_thread(gallery_of(visit.runtime).archive, names)
     return download(body, "element-templates.zip", "application/zip")
 
 
 async def icon(visit: Visit) -> web.Response:
-    """A connector's icon."""
+    """Returns a connector's icon, or the default one."""
     connector = gallery_of(visit.runtime).find(visit.params["name"])
-    if connector is None or connector.icon is None:
-        raise NotFound("This connector has no icon.")
-    body = await asyncio.to_thread(connector.icon.read_bytes)
+    if connector is None:
+        raise NotFound("There is no such connector here.")
+    body = assets()["mark.svg"][0]
+    if connector.icon is not None:
+        body = await asyncio.to_thread(connector.icon.read_bytes)
     headers = {"Cache-Control": "private, max-age=3600"}
     return web.Response(body=body, content_type="image/svg+xml", headers=headers)
 
 
 async def one_connector(visit: Visit) -> tuple[Gallery, dict[str, Any]]:
-    """The connector that the address names.
+    """Returns the connector that the address names.
 
     Raises:
-        NotFound: There is none.
+        NotFound: There is no such connector.
     """
     gallery = gallery_of(visit.runtime)
     name = visit.params["name"]
@@ -121,7 +124,7 @@ async def one_connector(visit: Visit) -> tuple[Gallery, dict[str, Any]]:
 
 
 def counts_of(shown: dict[str, Any]) -> dict[str, Any]:
-    """What the tabs of a connector's pages say."""
+    """Returns the counts in the tabs of a connector's pages."""
     return {
         "input_count": sum(len(group["inputs"]) for group in shown.get("groups", ())),
         "error_count": len(shown.get("errors", ())),
@@ -129,7 +132,7 @@ def counts_of(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def _states(visit: Visit, shown: dict[str, Any]) -> list[tuple[str, str]]:
-    """How it is, as a state's name and words."""
+    """Its state, by name and in words."""
     runtime = visit.runtime
     if shown["state"] != "on":
         word = "Off here" if shown["state"] == "off" else "Not installed"

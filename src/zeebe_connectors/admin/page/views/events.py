@@ -1,4 +1,4 @@
-"""The ledger, opened at what is in quarantine, and one event of it: original, try again, forget."""
+"""Draw the ledger's events, the quarantine first, and one event: original, retry, forget."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def one_event(visit: Visit) -> Drawn:
 
 
 def event_address(source: str, event: str) -> str:
-    """Where an event is shown."""
+    """Returns the address of an event."""
     return f"/events/{quote(source, safe='')}/{quote(event, safe='')}"
 
 
@@ -74,7 +74,7 @@ def _original(source: str, event: str) -> str:
 
 
 async def original(visit: Visit) -> web.StreamResponse:
-    """Hands the original of an event over, always as a download."""
+    """Returns the original of an event, always as a download."""
     check_data_shown(visit.runtime)
     data = await visit.runtime.ledger.original(visit.query.get("source", ""), visit.query.get("id", ""))
     if data is None:
@@ -89,7 +89,7 @@ async def retry_chosen(visit: Visit) -> Drawn | web.Response:
 
 
 async def forget_chosen(visit: Visit) -> Drawn | web.Response:
-    """Carries out `POST /events/forget`, once it is confirmed."""
+    """Carries out `POST /events/forget` after confirmation."""
     return await _act(visit, "forget")
 
 
@@ -113,7 +113,7 @@ async def _act(visit: Visit, what: str) -> Drawn | web.Response:
 
 
 async def _to_forget(visit: Visit, source: str, event: str) -> dict[str, str]:
-    """What is said of an event before it is forgotten."""
+    """What is shown of an event before it is forgotten."""
     known = await visit.runtime.ledger.find(source, event)
     title = known.title if known is not None and visit.runtime.settings.page_data != "none" else ""
     return {"source": source, "id": event, "title": title, "value": json.dumps([source, event])}

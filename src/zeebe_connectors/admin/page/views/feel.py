@@ -1,4 +1,4 @@
-"""The playground of expressions: value, warnings, the place of an error, what a job would become of it."""
+"""Draw the playground for expressions: value, warnings, the place of an error, the effect on a job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import read_input
 
 MAX_SHOWN = 20_000
-"""Characters of a value that the page shows; the API has all."""
+"""Maximum characters of a value on the page; the API has all."""
 MAX_IN_ADDRESS = 4000
 _MAX_SAMPLE = 200_000
 _MAIL = """{
@@ -47,7 +47,7 @@ KINDS = {
     "error": "Error expression",
     "unary": "Unary tests",
 }
-"""What is evaluated, and its tab."""
+"""Kinds of expressions, and their tabs."""
 _SAMPLES: Mapping[str, Mapping[str, str]] = {
     "expression": {
         "expression": 'if order.total > 100 then "check" else "pass"',
@@ -65,7 +65,7 @@ _SAMPLES: Mapping[str, Mapping[str, str]] = {
     },
     "unary": {"expression": "> 100, [10..20]", "variables": "{}", "input": "15"},
 }
-"""What the fields of each kind begin with."""
+"""Initial values of the fields of each kind."""
 _JSON_FIELDS = ("variables", "response", "error", "input")
 
 

@@ -1,4 +1,4 @@
-"""The jobs that the runtime remembers, and one of them."""
+"""Draw the jobs that the runtime remembers, and one of them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ WORDS = {
     "bpmn": "BPMN error",
     "completed": "Completed",
 }
-"""What outcomes are called."""
+"""Names of outcomes."""
 STEP_WORDS = {
     "inputs": "Inputs and secrets",
     "turn": "Waited for the usage rule",
     "call": "The connector's call",
     "expressions": "Result and error expression",
-    "delivery": "Told to the engine",
+    "delivery": "Sent to the engine",
 }
-"""What the stages of a job are called."""
+"""Names of a job's stages."""
 _AFTER_ALL_KEYS = 2**63
 _FILTERS = ("outcome", "connector", "process", "q", "since")
 

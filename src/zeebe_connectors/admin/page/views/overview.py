@@ -1,4 +1,4 @@
-"""The first page: what needs attention, or that nothing does."""
+"""Draw the first page: what needs attention, or that nothing does."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger("zeebe_connectors.admin")
 
 
 async def incidents_seen(visit: Visit) -> web.Response:
-    """Carries out `POST /attention/seen`: these incidents are dealt with."""
+    """Carries out `POST /attention/seen`: dismisses incidents."""
     try:
         given = json.loads(visit.form.get("seen", [""])[0])
         closed = close_incidents(visit.runtime, given)
     except (ValueError, RecursionError, InputError):
-        raise Refused(400, "INPUT_INVALID", "This is not what the page sends. Load it anew.") from None
+        raise Refused(400, "INPUT_INVALID", "This is not what the page sends. Reload it.") from None
     _log.info("page: %s dealt with %d incidents", visit.session.role.word, closed)
     return see_other("/")
 

@@ -1,4 +1,4 @@
-"""The providers: all of them, and one with its environments side by side, to be changed, copied, checked, deleted."""
+"""Draw the list of providers, and one with its environments side by side, to change, copy, check and delete it."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ async def one_provider(visit: Visit) -> Drawn:
 
 
 async def new_provider(visit: Visit) -> Drawn:
-    """Draws the form of a provider that is not there yet."""
+    """Draws the form for a new provider."""
     return _new(visit, {}, "")
 
 
 async def create(visit: Visit) -> Drawn | web.Response:
-    """Makes a provider of what its first form says, and leads to it."""
+    """Creates a provider from its first form, and redirects to it."""
     given = {name: visit.form.get(name, [""])[0].strip() for name in ("name", "protocol", "environment", "address")}
     try:
         if not given["name"]:
@@ -105,7 +105,7 @@ async def create(visit: Visit) -> Drawn | web.Response:
 
 
 async def change(visit: Visit) -> Drawn | web.Response:
-    """Saves what the form says; who was overtaken sees both versions."""
+    """Saves the form; after a conflict, both versions are shown."""
     name = visit.params["name"]
     shown = await _shown(visit)
     if shown["from"]["kind"] == "file":
@@ -123,7 +123,7 @@ async def change(visit: Visit) -> Drawn | web.Response:
                 "beside Save; secured values have to be typed again"
             )
         if not version.isascii() or not version.isdecimal() or len(version) > 18:
-            raise InputError("version: is missing; load the page anew")
+            raise InputError("version: is missing; reload the page")
         await _store(visit).change(name, given.document, _editor(visit), version=int(version))
     except ProviderConflictError as error:
         return await _overtaken(visit, error)
@@ -168,7 +168,7 @@ async def copy(visit: Visit) -> Drawn | web.Response:
 
 
 async def ask_delete(visit: Visit) -> Drawn:
-    """Draws who uses the provider, and asks for its name."""
+    """Draws who uses the provider, and asks for its name as confirmation."""
     shown = await _shown(visit)
     return Drawn("provider_delete.html", {"one": shown, "wrong": ""}, _HERE)
 
@@ -193,7 +193,7 @@ async def delete(visit: Visit) -> Drawn | web.Response:
 
 
 async def check_environment(visit: Visit) -> Drawn:
-    """Checks one environment, and says what was found."""
+    """Checks one environment, and draws the findings."""
     shown = await _shown(visit)
     providers = _providers(visit)
     known = providers.directory.all().get(shown["name"])
@@ -254,7 +254,7 @@ async def _drawn(
 
 
 def _draft(visit: Visit, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown, with what was typed; secured values have to be typed again, for they are never sent back."""
+    """The provider with what was typed; secured values must be typed again, as they are never sent back."""
     draft = {**shown, "environments": {}}
     for name, environment in shown["environments"].items():
         inside = deepcopy(environment)
@@ -272,7 +272,7 @@ def _draft(visit: Visit, shown: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _overtaken(visit: Visit, error: ProviderConflictError) -> Drawn:
-    """Both versions: the form holds what was typed, a table what differs; saving again writes over the other."""
+    """Draws both versions: the form holds what was typed, a table the differences; saving again overwrites."""
     if error.current is None:
         raise NotFound(f"The provider {visit.params['name'][:64]} was deleted meanwhile.")
     now = await _shown(visit)

@@ -1,4 +1,4 @@
-"""How the runtime is and how it is set up: parts, replicas, settings, packages, keys."""
+"""Draw the runtime's health and configuration: parts, replicas, settings, packages, keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = {
     "memory": "Memory",
     "loop": "Event loop",
 }
-"""What the parts are called, in their order."""
+"""Names of the parts, in order."""
 
 
 async def runtime(visit: Visit) -> Drawn:
@@ -37,7 +37,7 @@ async def runtime(visit: Visit) -> Drawn:
 
 
 async def report(visit: Visit) -> web.StreamResponse:
-    """Hands over `/runtime/report.json`: what a report of a problem needs, without a secret."""
+    """Returns `/runtime/report.json`: what a problem report needs, without secrets."""
     shown = await visit.api.view.show() | {"packages": await asyncio.to_thread(packages)}
     answer = web.Response(text=json.dumps(shown, indent=2, ensure_ascii=False), content_type="application/json")
     answer.headers["Content-Disposition"] = 'attachment; filename="zeebe-connectors-report.json"'

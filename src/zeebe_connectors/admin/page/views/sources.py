@@ -1,4 +1,4 @@
-"""The sources that are watched, one of them, and the test of its operation."""
+"""Draw the watched sources, and one of them with its test."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def one_source(visit: Visit) -> Drawn:
 
 
 async def tested_source(visit: Visit) -> Drawn:
-    """Carries out `POST /sources/NAME/test` and shows what came of it."""
+    """Carries out `POST /sources/NAME/test` and draws the result."""
     text = visit.form.get("hours", ["24"])[0][:10]
     name, mask = visit.params["name"], Mask()
     values: dict[str, object] = {"hours": text, "tested": None, "answer": "", "trouble": ""}
@@ -127,7 +127,7 @@ def _event(event: EventShown) -> dict[str, Any]:
 
 
 def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> str:
-    """The sentence that answers a test: how many of what came would be handed over, and to what."""
+    """Returns the summary of a test: how many events would be handed over, and to what."""
     if not rows:
         return f"Nothing of the last {hours} hours waits to be handed over"
     noun = "mail" if all(row.get("sender") for row in rows) else "event"
@@ -147,13 +147,13 @@ def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> s
 
 
 def _doing(verdict: str) -> str:
-    """`starts order with key "7"` as what an event would do: `start order`."""
+    """Turns a verdict such as `starts order with key "7"` into `start order`."""
     verb, _, what = verdict.partition(" with key ")[0].partition(" ")
     return f"{verb.removesuffix('es') if verb == 'publishes' else verb.removesuffix('s')} {what}"
 
 
 def address_of(name: str) -> str:
-    """Where a source is shown."""
+    """Returns the address of a source."""
     return f"/sources/{quote(name, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""A connector's form to be filled in and run once, and what came of it."""
+"""Draw a connector's form to fill in and run once, and the result."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from zeebe_connectors.templates.preview import PreviewGroup, preview, shown_prop
 
 _HERE = "connectors"
 _LEFT_OUT = frozenset({"connector", "retries"})
-"""Groups of a template that a trial has no use for."""
+"""Groups of a template that trials do not use."""
 MAX_SHOWN = 20_000
-"""Characters of variables or inputs that the page shows; the API has all."""
+"""Maximum characters of variables or inputs on the page; the API has all."""
 
 
 async def ask(visit: Visit) -> Drawn:
-    """Draws `/connectors/NAME/try`, with the choices that the query makes."""
+    """Draws `/connectors/NAME/try`, with the query's choices."""
     as_json = visit.query.get("as") == "json"
     chosen = {name.removeprefix("v:"): value for name, value in visit.query.items() if name.startswith("v:")}
     return await _form(visit, chosen, as_json=as_json)
 
 
 async def run(visit: Visit) -> Drawn:
-    """Runs the connector with what the form says; with `do=show` only shows the fields of its choices."""
+    """Runs the connector with the form's inputs; with `do=show`, only draws the fields of its choices."""
     given = {name.removeprefix("v:"): texts[0] for name, texts in visit.form.items() if name.startswith("v:")}
     as_json = "json" in visit.form
     if visit.form.get("do", [""])[0] == "show":
@@ -100,7 +100,7 @@ async def _template(gallery: Any, shown: Mapping[str, Any]) -> Template | None:
 
 
 def _wanted(visit: Visit, given: Mapping[str, str], template: Template | None) -> Try:
-    """What the form asks for; a field whose conditions do not hold does not count."""
+    """The trial that the form describes, without fields whose conditions do not hold."""
     inputs: dict[str, Any] = {}
     headers: dict[str, str] = {}
     for item in shown_properties(template, given) if template is not None else ():
@@ -129,7 +129,7 @@ def _wanted(visit: Visit, given: Mapping[str, str], template: Template | None) -
 
 
 def _whole(visit: Visit) -> Try:
-    """What was given as JSON."""
+    """The trial that was given as JSON."""
     given = _json(visit.form["json"][0], "JSON")
     found: Try = read_input(Try, {**given, "confirmed": "confirmed" in visit.form})
     return found
@@ -148,7 +148,7 @@ def _json(text: str, what: str) -> dict[str, Any]:
 
 
 def _typed(item: Mapping[str, Any], text: str) -> Any:
-    """A value as the Modeler would write it: what begins with `=` stays an expression."""
+    """A value as the Modeler would write it; text that begins with `=` stays an expression."""
     if item["type"] == "Boolean":
         return text == "true"
     if item["type"] == "Number" and not text.startswith("="):
@@ -161,18 +161,18 @@ def _typed(item: Mapping[str, Any], text: str) -> Any:
 
 
 def _safe(text: str, item: Mapping[str, Any] | None) -> str:
-    """What a field shows again: of a secret only its name."""
+    """The text that a field shows again; only the name of a secret."""
     secret = item is not None and item["secret"]
     return text if not secret or refers(text) or text.startswith("=") else ""
 
 
 def _named(error: str, inputs: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The fields that a message names."""
+    """The fields that a message mentions."""
     return {name for name, item in inputs.items() if f"{item['name']}: " in error or f"{item['name']} " in error[:200]}
 
 
 def _providers(visit: Visit, shown: Mapping[str, Any]) -> list[str]:
-    """Those that the connector takes."""
+    """Names of the providers that the connector takes."""
     providers = visit.runtime.services.providers
     if providers is None:
         return []
@@ -181,7 +181,7 @@ def _providers(visit: Visit, shown: Mapping[str, Any]) -> list[str]:
 
 
 def _environments(visit: Visit, name: str) -> list[tuple[str, str]]:
-    """Value and label of the environments of a provider, or of all when none is chosen yet."""
+    """Value and label of a provider's environments, or of all if none is chosen yet."""
     providers = visit.runtime.services.providers
     if providers is None:
         return []
@@ -199,7 +199,7 @@ def _environments(visit: Visit, name: str) -> list[tuple[str, str]]:
 
 
 def _readable(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of it, as text."""
+    """The result as text."""
     return {
         **found,
         "variables_text": _text(found.get("variables")),

@@ -1,6 +1,6 @@
-"""The import of a WSDL in steps: which WSDL, which operations, what becomes of their inputs, the templates.
+"""Draw the import of a WSDL in steps: the WSDL, its operations, the use of their inputs, the templates.
 
-Each step is sent as a form and the WSDL is read anew for it: nothing is kept here, its password neither.
+Each step is sent as a form and reads the WSDL again: nothing is kept here, not even its password.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MODES = (
 
 
 async def ask(visit: Visit) -> Drawn:
-    """Draws `/import/soap`: which WSDL; the address may stand in the query, and is not read before it is sent."""
+    """Draws the first step, `/import/soap`; the query may hold the WSDL's address, read only once sent."""
     return _begin(visit, {"wsdl": visit.query.get("wsdl", "")[:2000]}, "")
 
 
 async def step(visit: Visit) -> Drawn | web.Response:
-    """Carries out one step, and draws the next."""
+    """Carries out one step and draws the next."""
     given = {name: visit.form.get(name, [""])[0].strip() for name in _CARRIED}
     wanted = visit.form.get("step", ["operations"])[0]
     mask = Mask()
@@ -74,7 +74,7 @@ async def step(visit: Visit) -> Drawn | web.Response:
 
 
 def _file(made: list[Imported]) -> web.Response:
-    """The templates as a download: one as it is, several as a zip."""
+    """The templates as a download: a single one as JSON, several as a zip."""
     files = {item.file: template_text(item.template) for item in made}
     if len(files) == 1:
         file, text = next(iter(files.items()))
@@ -83,7 +83,7 @@ def _file(made: list[Imported]) -> web.Response:
 
 
 def _request(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
-    """The importer's inputs for what is carried from step to step."""
+    """The importer's inputs, from what the forms carry from step to step."""
     request: dict[str, Any] = {"wsdl": given["wsdl"], "text": given["text"]}
     if given["wsdl_address"]:
         request["wsdlAddress"] = given["wsdl_address"]
@@ -95,7 +95,7 @@ def _request(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _settled(visit: Visit, one: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form says of one operation."""
+    """The form's settings for one operation."""
     key = _key(one)
 
     def text(name: str) -> str:
@@ -118,7 +118,7 @@ def _settled(visit: Visit, one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A value of an input: JSON where it is a list or context, else text."""
+    """A value of an input: JSON if it is a list or context, else text."""
     if text[:1] in {"[", "{"}:
         try:
             return json.loads(text)
@@ -174,7 +174,7 @@ def _inputs(
     seen: set[str] = set()
     for one in operations:
         key = _key(one)
-        if key in seen:  # the same operation of another port: the first counts, as in the import
+        if key in seen:  # the same operation on another port: the first one counts, as in the import
             continue
         seen.add(key)
         kinds = {**one["input"], **{f"headers.{name}": f"{kind}, SOAP header" for name, kind in one["headers"].items()}}

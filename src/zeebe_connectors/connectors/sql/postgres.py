@@ -1,0 +1,187 @@
+"""Run a statement of PostgreSQL prepared, and take its rows in batches, for jobs that cannot know how many there are.
+
+psycopg has two ways: `execute` prepares what comes again but takes all rows into memory, `stream` takes them piece by
+piece but never prepares. This one does both, and waits once for a result that fits one batch. It calls what psycopg's
+own cursors are made of, whose names are not public: `constraints.txt` has the version that it is tested with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncCursor, capabilities, errors
+from psycopg._preparing import Prepare
+from psycopg.generators import execute, fetch, send
+from psycopg.pq import ExecStatus, Format
+from psycopg.types.array import ArrayLoader
+from psycopg.types.string import TextLoader
+
+from zeebe_connectors.connectors.sql.values import interval, text_where_none
+
+_PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
+_ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
+_FIRST_OWN = 16_384
+"""Numbers of types from here on are of those that users and extensions made."""
+Waiting = Generator[Any, Any, Any]
+"""What psycopg waits for: it yields whether it wants to read or to write, and returns what came."""
+
+
+class BatchCursor(AsyncCursor[tuple[Any, ...]]):
+    """A cursor that gives rows in batches; use it for one statement after the other.
+
+    Attributes:
+        is_through: Whether the statement has ended and its connection is free.
+    """
+
+    is_through = True
+    _ahead: Any = None
+
+    async def begin(self, query: str, values: Any, size: int) -> list[tuple[Any, ...]]:
+        """Runs a statement; gives its first rows.
+
+        Args:
+            query: Text in the style of the driver; the same object each time spares it to be read again.
+            values: For its places, or None.
+            size: Rows of a batch.
+
+        Raises:
+            psycopg.Error: The server refuses it; the connection is free then.
+        """
+        async with self._conn.lock:
+            found: list[tuple[Any, ...]] = await self._conn.wait(self._begin(query, values, size))
+            return found
+
+    async def more(self, size: int) -> list[tuple[Any, ...]]:
+        """The next rows; none when `is_through`."""
+        async with self._conn.lock:
+            found: list[tuple[Any, ...]] = await self._conn.wait(self._batch(size))
+            return found
+
+    async def abandon(self) -> None:
+        """Stops a statement whose rows nobody wants any more, on the server too."""
+        if self.is_through:
+            return
+        await self._conn.cancel_safe(timeout=5)
+        try:
+            while not self.is_through:
+                await self.more(1)
+        except errors.QueryCanceled:
+            pass
+
+    def names(self, encoding: str) -> list[str] | None:
+        """The columns, by their names alone: the description costs more. None when the statement gives no rows."""
+        result = self.pgresult
+        if result is None:
+            return None
+        return [(result.fname(position) or b"").decode(encoding) for position in range(result.nfields)]
+
+    def _begin(self, query: str, values: Any, size: int) -> Waiting:
+        yield from self._start_query(query)
+        text = self._convert_query(query, values)
+        prepare, name = self._get_prepared(text)
+        if prepare is Prepare.SHOULD:
+            self._send_prepare(name, text)
+            self._check_results((yield from execute(self._pgconn)))
+        if prepare is Prepare.NO:
+            self._execute_send(text, force_extended=True)
+        else:
+            self._send_query_prepared(name, text)
+        self._counted = (self._conn._prepared.maybe_add_to_cache(text, prepare, name), prepare, name)  # noqa: SLF001 - see above
+        if capabilities.has_stream_chunked():
+            self._pgconn.set_chunked_rows_mode(size)
+        else:
+            self._pgconn.set_single_row_mode()
+        self._last_query = query
+        self._ahead, self.is_through = None, False
+        yield from send(self._pgconn)
+        return (yield from self._batch(size))
+
+    def _batch(self, size: int) -> Waiting:
+        """Rows until there are enough of them and more to come, or to the end: it looks one piece ahead."""
+        rows: list[Sequence[Any]] = []
+        end: Any = None
+        result, self._ahead = self._ahead, None
+        while (result := result or (yield from fetch(self._pgconn))) is not None:
+            if result.status not in _PIECES:
+                end = result
+            elif len(rows) >= size:
+                self._ahead = result
+                return rows
+            else:
+                is_first = self.pgresult is None
+                self.pgresult = result
+                self._tx.set_pgresult(result, set_loaders=is_first)
+                if is_first:
+                    self._make_row = self._make_row_maker()
+                rows += self._tx.load_rows(0, result.ntuples, self._make_row)
+            result = None
+        self.is_through = True
+        if end is None:
+            return rows
+        key, prepare, name = self._counted
+        if key is not None:
+            self._conn._prepared.validate(key, prepare, name, [end])  # noqa: SLF001 - see above
+        if end.status not in _ENDS:
+            self._raise_for_result(end)
+        if self.pgresult is None and end.status == ExecStatus.TUPLES_OK:
+            self.pgresult = end
+        yield from self._conn._prepared.maintain_gen(self._conn)  # noqa: SLF001 - see above
+        return rows
+
+
+class _Interval(TextLoader):
+    """Lengths of time in ISO 8601; psycopg counts a month as 30 days and has nothing for `infinity`."""
+
+    def load(self, data: Any) -> str:
+        return interval(bytes(data).decode())
+
+
+class _Texts(ArrayLoader):
+    base_oid = 25
+
+
+class _OfUnknown(TextLoader):
+    """Values of types that somebody made: text as the database writes it, and lists of such for their arrays."""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._array = _Texts(oid, context) if oid >= _FIRST_OWN else None
+
+    def load(self, data: Any) -> Any:
+        written = bytes(data[:2])
+        if self._array is not None and written[:1] == b"{" and written not in {b"{[", b"{("}:  # which are multiranges
+            return self._array.load(data)
+        return super().load(data)
+
+
+def take_all_values(connection: AsyncConnection[Any]) -> None:
+    """Has a connection give every value of PostgreSQL, also those that Python has none for, such as `infinity`.
+
+    Args:
+        connection: A new one.
+    """
+    adapters = connection.adapters
+    for name in ("date", "timestamp", "timestamptz", "time", "timetz"):
+        number = adapters.types[name].oid
+        adapters.register_loader(number, text_where_none(adapters.get_loader(number, Format.TEXT)))
+    for name in ("int4", "int8", "num", "date", "ts", "tstz"):
+        for kind in ("range", "multirange"):
+            adapters.register_loader(f"{name}{kind}", TextLoader)
+    adapters.register_loader("interval", _Interval)
+    adapters.register_loader(0, _OfUnknown)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether the server refuses a prepared statement itself, before anything is carried out.
+
+    A table has changed since, or a pooler between handed the session to somebody else.
+    """
+    if isinstance(error, errors.FeatureNotSupported):
+        return error.diag.source_function == "RevalidateCachedQuery"
+    return is_unprepared(error)
+
+
+def is_unprepared(error: BaseException) -> bool:
+    """Whether the server does not know what was prepared, so that preparing is of no use there."""
+    return isinstance(error, errors.InvalidSqlStatementName | errors.DuplicatePreparedStatement)
