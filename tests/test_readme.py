@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from zeebe_connectors.cli.main import add_parts, app
+from zeebe_connectors.cli.commands import add_parts, app
 from zeebe_connectors.config.cluster import NAMES
 from zeebe_connectors.config.declared import SETTINGS
 from zeebe_connectors.config.environment import Environment

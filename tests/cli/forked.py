@@ -64,7 +64,8 @@ class Commands:
 def serve() -> None:
     """Forks for each line of JSON that comes in, and answers with the exit code."""
     main = importlib.import_module("zeebe_connectors.cli.main")
-    for name in ("runtime.supervisor", "runtime.gateway.zeebe", *(part[17:] for part in main.PARTS.values())):
+    commands = importlib.import_module("zeebe_connectors.cli.commands")
+    for name in ("runtime.supervisor", "runtime.gateway.zeebe", *(part[17:] for part in commands.PARTS.values())):
         importlib.import_module(f"zeebe_connectors.{name}")
     for declared in importlib.metadata.entry_points(group="zeebe_connectors"):
         declared.load()

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from zeebe_connectors.cli.main import add_parts, app
+from zeebe_connectors.cli.commands import add_parts, app
 from zeebe_connectors.config.providers.file import read_text
 
 CANARY = "canary-4711"

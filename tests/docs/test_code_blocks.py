@@ -24,7 +24,7 @@ import typer
 import yaml
 
 from zeebe_connectors import feel
-from zeebe_connectors.cli.main import add_parts, app
+from zeebe_connectors.cli.commands import add_parts, app
 from zeebe_connectors.config.cluster import NAMES
 from zeebe_connectors.config.declared import SETTINGS
 from zeebe_connectors.config.providers.model import Provider

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from zeebe_connectors.cli.main import add_parts, app
+from zeebe_connectors.cli.commands import add_parts, app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COPIED = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".pytest_cache", "*.egg-info", ".venv")

@@ -49,8 +49,8 @@ _NEVER = re.compile(r"(?!)")
 _KINDS = {"date": "day", "time": "time"}
 _WELL_FORMED = {
     "date": re.compile(r"\d{4}-\d\d-\d\d"),
-    "date and time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"),
-    "time": re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"),
+    "date and time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-8]):\d\d)?"),
+    "time": re.compile(r"\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-8]):\d\d)?"),
 }
 _FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
 _CURRENCIES = "$\u20ac\u00a3"

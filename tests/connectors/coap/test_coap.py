@@ -19,9 +19,10 @@ from aiocoap import NON
 from tests.servers.coapd import BYTES, CBOR, JSON, TEXT, CoapServer, Losing
 from tests.servers.ports import free_port
 
+from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.coap import connector
 from zeebe_connectors.connectors.coap.connector import ask
-from zeebe_connectors.connectors.coap.content import decoded, links
+from zeebe_connectors.connectors.coap.content import decoded, encoded, links
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Document
@@ -107,6 +108,74 @@ def test_cbor_of_every_kind():
     for bomb in (b"\x81" * 5000 + b"\x00", b"\xff", b"\x5b" + b"\xff" * 8):
         with pytest.raises(Exception, match="cbor"):
             decoded(bomb, CBOR, "auto")
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "want"),
+    [
+        ("f7", CBOR, None),
+        ("a16161f7", CBOR, {"a": None}),
+        ("f97e00", CBOR, "NaN"),
+        ("fb7ff0000000000000", CBOR, "Infinity"),
+        ("f9fc00", CBOR, "-Infinity"),
+        ("f93c00", CBOR, 1.0),
+        ("1b7fffffffffffffff", CBOR, 2**63 - 1),
+        ("1bffffffffffffffff", CBOR, "18446744073709551615"),
+        ("c349010000000000000000", CBOR, "-18446744073709551617"),
+        ("c48221196ab3", CBOR, "273.15"),
+        ("d904d2f6", CBOR, None),
+        ("d82363616263", CBOR, "abc"),
+        ("f8ff", CBOR, 255),
+        ("a1820102f5", CBOR, {"[1, 2]": True}),
+        ("a1f601", CBOR, {"null": 1}),
+        ("a1410101", CBOR, {"AQ==": 1}),
+        ("010261 61".replace(" ", ""), 63, [1, 2, "a"]),
+        ("", 63, []),
+        ("8100", 11544, [0]),
+        ("5b315d", 11543, [1]),
+        ("5b315d", 432, [1]),
+    ],
+)
+def test_values_that_json_has_nothing_for(data, number, want):
+    value, is_document = decoded(bytes.fromhex(data), number, "auto")
+    assert (value, is_document) == (want, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "number"),
+    [(b"\x01\x02", CBOR), (b"\xa1", CBOR), (b"", CBOR), (b"NaN", 50), (b"[-Infinity]", 50), (b"\xff", 0)],
+)
+def test_what_is_not_what_it_says(data, number):
+    """Two items where one is announced are not read as the first alone."""
+    with pytest.raises(PermanentError, match="choose another readAs") as caught:
+        decoded(data, number, "auto")
+    assert caught.value.code == "COAP_CONTENT_INVALID"
+
+
+@pytest.mark.parametrize("number", [11050, 11060, 42, 65000, 10001])
+def test_formats_that_are_no_text_become_documents(number):
+    """Compressed JSON is none, and what the registry does not know is bytes."""
+    assert decoded(b"{}", number, "auto") == (None, True)
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "cbor"])
+def test_half_a_character_is_not_sent(kind):
+    with pytest.raises(InputError, match="half of a character"):
+        encoded({"a": "\ud800"} if kind != "text" else "\ud800", kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('</a>;title="a, b; c <d>",</b>;ct=40', [{"path": "/a", "title": "a, b; c <d>"}, {"path": "/b", "ct": "40"}]),
+        ("</a>;;rt=x;", [{"path": "/a", "rt": "x"}]),
+        ("</a> ; rt = x ,\r\n</b,c>", [{"path": "/a", "rt": "x"}, {"path": "/b,c"}]),
+        ('</a>;title="q\\"uo\\\\te";obs', [{"path": "/a", "title": 'q"uo\\te', "obs": True}]),
+        ("no link", []),
+    ],
+)
+def test_links(text, want):
+    assert links(text) == want
 
 
 async def test_blocks_both_ways(place):

@@ -52,6 +52,8 @@ def at(*parts: int) -> datetime:
         ("-rw-r--r-- 1 ann users 7 2024-01-02 03:04 iso", Entry("iso", "file", 7, at(2024, 1, 2, 3, 4))),
         ("-rw-r--r-- 1 ann users 7 Jan  2  2024  leading", Entry(" leading", "file", 7, at(2024, 1, 2))),
         ("crw-rw---- 1 root disk 8, 1 Jan  2  2024 device", Entry("device", "other", None, at(2024, 1, 2))),
+        ("-rw-r--r-- 1 a b 7 Feb 29 03:04 leap", Entry("leap", "file", 7, at(2024, 2, 29, 3, 4))),
+        ("-[RWCEAFMS] ann 512 Jan  2 03:04 log in", Entry("log in", "file", 512, at(2026, 1, 2, 3, 4))),
         ("total 12", None),
         ("drwxr-xr-x 2 0 0 4096 Jan  2  2024 ..", None),
         ("01-02-26  03:04PM       <DIR>          My Folder", Entry("My Folder", "folder", None, at(2026, 1, 2, 15, 4))),
@@ -77,6 +79,9 @@ def test_lines_of_mlsd():
     assert entry == Entry("a; b.txt", "file", 5, datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC))
     assert mlsd("type=dir;modify=x; d") == Entry("d", "folder", None, None)
     assert mlsd("type=cdir; .") is None
+    assert mlsd(" no facts").name == "no facts", "all after the first blank is the name"
+    assert mlsd(" type=dir; as in MLST").kind == "folder"
+    assert mlsd("type=file; ") is None
     assert mlsd("type=OS.unix=slink:/x; l").kind == "link"
     assert mlsd("no facts") == Entry("facts", "file")
 
@@ -203,6 +208,71 @@ async def test_words_before_tls_are_refused(places, trusted):
     fail = await place.fails("list", port=port, protocol="ftpes", trustedCertificate=trusted)
     server.close()
     assert (fail.code, fail.retries) == ("FILES_TLS_FAILED", 0)
+
+
+async def _listing(answers, data=b""):
+    """A server with one folder, which answers LIST or MLSD with these lines and sends this on the data connection."""
+
+    async def sends(_, writer):
+        writer.write(data)
+        writer.close()
+
+    async def serve(reader, writer):
+        writer.write(b"220 hi\r\n")
+        while line := await reader.readline():
+            verb = line.split()[0]
+            replies = {
+                b"USER": b"230 in",
+                b"FEAT": b"500 no",
+                b"PWD": b'257 "/"',
+                b"EPSV": b"229 (|||%d|)" % inner,
+                b"TYPE": b"200 ok",
+                b"OPTS": b"200 ok",
+            }
+            known = answers if verb in {b"LIST", b"MLSD"} else [replies.get(verb, b"250 well")]
+            for one in known:
+                writer.write(one + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    channel = await asyncio.start_server(sends, "127.0.0.1", 0)
+    inner = channel.sockets[0].getsockname()[1]
+    control = await asyncio.start_server(serve, "127.0.0.1", 0)
+    return control, channel
+
+
+LINE = b"-rw-r--r-- 1 a b 7 Jan 2 2024 "
+
+
+@pytest.mark.parametrize(
+    ("answers", "data", "want"),
+    [
+        ([b"226 Nothing here"], b"", []),
+        ([b"550 No files found"], b"", []),
+        ([b"450 No files found or invalid directory"], b"", []),
+        ([b"550 No members found."], b"", []),
+        ([b"150 go", b"226 done"], b"", []),
+        ([b"150 go", b"226 said before the data came"], LINE + b"x\r\n", ["x"]),
+        ([b"125-go\r\n on\r\n125 go", b"250-done\r\n226 no end\r\n250 done"], LINE + b"x", ["x"]),
+        ([b"150 go", b"226 done"], LINE + b'a"b\\c\r\n' + LINE + b"\xe9\n", ['a"b\\c', "\u00e9"]),
+        ([b"150 go", b"421 Shutting down"], LINE + b"x\r\n", "FILES_BUSY"),
+        ([b"150 go", b"426 Aborted"], LINE + b"x\r\n", "FILES_LOST"),
+        ([b"150 go", b"226 done"], LINE + b"../up\r\n", "FILES_PATH_FORBIDDEN"),
+        ([b"150 go", b"226 done"], b"x" * 300_000, "FILES_PROTOCOL"),
+        ([b"550 Permission denied"], b"", "FILES_FORBIDDEN"),
+        ([b"450 Try later"], b"", "FILES_BUSY"),
+    ],
+)
+async def test_answers_to_a_listing(places, answers, data, want):
+    place = await places.ftp()
+    control, channel = await _listing(answers, data)
+    given = {"port": control.sockets[0].getsockname()[1], "timeout": 2}
+    if isinstance(want, str):
+        assert (await place.fails("list", **given)).code.startswith(want)
+    else:
+        assert sorted(one["name"] for one in (await place.do("list", **given))["files"]) == sorted(want)
+    control.close()
+    channel.close()
 
 
 async def test_a_silent_server_costs_no_more_than_its_time(places):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import math
 import re
@@ -21,11 +22,12 @@ MEDIA_TYPES = {
     42: "application/octet-stream", 47: "application/exi", 50: "application/json", 60: "application/cbor",
     110: "application/senml+json", 112: "application/senml+cbor",
 }  # fmt: skip
-_TEXTS = {0, 40, 41}
-_JSON = {50, 51, 52, 110, 111, 256, 258}
-_CBOR = {60, 61, 112, 113}
+_SEQUENCE = 63
+"""CBOR's items one after the other, as a list."""
 _MAX_DEPTH = 100
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)*)')
+_BEYOND = 2**63
+"""Whole numbers from here on are text: no process variable holds them."""
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*(?:[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)?)*)')
 _ATTRIBUTE = re.compile(r';\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?')
 
 
@@ -40,8 +42,7 @@ def encoded(given: Any, kind: str) -> bytes:
         InputError: `COAP_CONTENT_INVALID`.
     """
     if kind == "text":
-        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-        return text.encode()
+        return _utf8(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
     if kind == "bytes":
         try:
             return base64.b64decode(str(given).strip(), validate=True)
@@ -58,10 +59,27 @@ def encoded(given: Any, kind: str) -> bytes:
                     "content: is not JSON; give a context, a list, or text that is JSON", code="COAP_CONTENT_INVALID"
                 ) from None
     if kind == "json":
-        return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+        return _utf8(json.dumps(given, ensure_ascii=False, separators=(",", ":")))
     import cbor2  # noqa: PLC0415 - only who uses it
 
-    return cbor2.dumps(given)
+    try:
+        return cbor2.dumps(given)
+    except UnicodeEncodeError:
+        raise _half_character() from None
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise _half_character() from None
+
+
+def _half_character() -> InputError:
+    return InputError(
+        "content: holds half of a character (a lone surrogate), which cannot be sent; remove it",
+        code="COAP_CONTENT_INVALID",
+    )
 
 
 def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
@@ -85,9 +103,9 @@ def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
             case "text":
                 return data.decode(), False
             case "json":
-                return json.loads(data), False
+                return json.loads(data, parse_constant=_no_json), False
             case "cbor":
-                return _from_cbor(data), False
+                return _from_cbor(data, is_sequence=number == _SEQUENCE), False
             case "base64":
                 return base64.b64encode(data).decode(), False
             case _:
@@ -98,51 +116,90 @@ def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
         ) from None
 
 
+def _no_json(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _kind_of(data: bytes, number: int | None) -> str:
-    if number in _JSON:
+    if number is not None:
+        return _kind_of_format(number)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "document"
+    return "text"
+
+
+def _kind_of_format(number: int) -> str:
+    """How a content format of the registry, which the library has, is read; compressed ones are not."""
+    from aiocoap.numbers import ContentFormat  # noqa: PLC0415 - 0.2 s that only those pay who use it
+
+    known = ContentFormat(number)
+    media_type = str(getattr(known, "media_type", "") or "").partition(";")[0].strip().casefold()
+    if getattr(known, "encoding", "identity") != "identity":
+        return "document"
+    if media_type.endswith(("/json", "+json")):
         return "json"
-    if number in _CBOR:
+    if number == _SEQUENCE or media_type.endswith(("/cbor", "+cbor", "/cwt", "/multipart-core")):
         return "cbor"
-    if number in _TEXTS:
-        return "text"
-    if number is None:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return "document"
-        return "text"
-    return "document"
+    is_text = media_type.startswith("text/") or media_type.endswith(("/link-format", "/xml", "+xml"))
+    return "text" if is_text else "document"
 
 
-def _from_cbor(data: bytes) -> Any:
+def _from_cbor(data: bytes, *, is_sequence: bool = False) -> Any:
     import cbor2  # noqa: PLC0415 - only who uses it
 
+    stream = io.BytesIO(data)
+    decoder = cbor2.CBORDecoder(stream)
+    items: list[Any] = []
     try:
-        return _plain(cbor2.loads(data), 0)
+        while stream.tell() < len(data) or not (items or is_sequence):
+            items.append(_plain(decoder.decode(), 0))
     except (cbor2.CBORDecodeError, TypeError, OverflowError) as error:
         raise ValueError("no CBOR") from error
+    if len(items) > 1 and not is_sequence:
+        raise ValueError("more than one item")
+    return items if is_sequence else items[0]
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """CBOR's values as JSON has them: bytes as base64, times as ISO text, keys as text."""
+    """CBOR's values as JSON has them: bytes as base64, times as ISO text, keys as text, `undefined` as null."""
+    import cbor2  # noqa: PLC0415 - only who uses it
+
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
+    if value is None or value is cbor2.undefined:
+        return None
     if isinstance(value, Mapping):
-        return {name if isinstance(name, str) else str(name): _plain(item, depth + 1) for name, item in value.items()}
+        return {_key(name, depth): _plain(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
-    inner = getattr(value, "value", None)  # a tag, or a simple value
-    return str(value) if inner is None else _plain(inner, depth + 1)
+    if isinstance(value, cbor2.CBORTag | cbor2.CBORSimpleValue):
+        return _plain(value.value, depth + 1)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    match value:
+        case str() | bool():
+            return value
+        case int():
+            return value if -_BEYOND <= value < _BEYOND else str(value)
+        case float():
+            return value if math.isfinite(value) else str(Decimal(value))
+        case bytes():
+            return base64.b64encode(value).decode()
+        case datetime() | date():
+            return value.isoformat()
+        case re.Pattern():
+            return value.pattern
+    return str(value)  # decimals, fractions, UUIDs, addresses
+
+
+def _key(name: Any, depth: int) -> str:
+    """A name for what CBOR has as a key: as JSON writes it where it is no text."""
+    plain = _plain(name, depth + 1)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def links(text: str) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError
-from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, resuming
-from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, tls_failure
+from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, nothing_to_read, resuming
+from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, says_empty, tls_failure
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, timestamp
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
 
@@ -275,6 +275,9 @@ class FtpSession:
             if reply.code not in {125, 150}:
                 done = True  # the session is still in order
                 channel.close()
+                if says_empty(reply, verb):
+                    yield nothing_to_read(), None  # type: ignore[misc]  # nobody writes to it
+                    return
                 error = self._refusal(reply, path or "")
                 raise error if sends else await self._explained(error, path)
             reader, writer = await channel.complete()
@@ -357,12 +360,20 @@ class FtpSession:
 
     async def _lines(self, verb: str, path: str | None) -> AsyncGenerator[str, None]:
         async with self._transfer(verb, path, sends=False) as (reader, _):
-            while data := await self._patiently(reader.readline()):
+            while data := await self._next_line(reader):
                 try:
                     line = data.decode(self._encoding)
                 except UnicodeDecodeError:
                     line = data.decode("latin-1" if self._guess else self._encoding, "surrogateescape")
                 yield line.rstrip("\r\n")
+
+    async def _next_line(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await self._patiently(reader.readline())
+        except ValueError:  # longer than the reader's limit
+            raise PermanentError(
+                "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
+            ) from None
 
     async def stat(self, path: str) -> Entry | None:
         """See `Session.stat`."""

@@ -64,3 +64,10 @@ def tls_context(trusted: str) -> ssl.SSLContext:
         return checking(trusted)
     except (ssl.SSLError, ValueError, TypeError):
         raise InputError("trustedCertificate: is not a certificate in PEM") from None
+
+
+def nothing_to_read() -> asyncio.StreamReader:
+    """A data connection that is over before it began."""
+    reader = asyncio.StreamReader()
+    reader.feed_eof()
+    return reader

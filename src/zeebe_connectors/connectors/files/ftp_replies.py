@@ -41,6 +41,7 @@ _CLASSES: dict[int, Meaning] = {
     **dict.fromkeys((500, 501, 502, 503, 504), ("FILES_UNSUPPORTED", PermanentError, "cannot do that")),
     **dict.fromkeys((450, 451), ("FILES_BUSY", TransientError, "cannot use{about} now")),
 }
+_EMPTY = ("no files", "no members", "no data sets", "directory is empty", "folder is empty", "empty directory")
 _OTHER: Meaning = ("FILES_REFUSED", ConnectorError, "refuses{about}")
 
 
@@ -71,6 +72,14 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
     about = f" {path}" if path else " it"
     message = f"{where}: {words.format(about=about)} ({reply.code})"
     return kind(code, message, variables={"reply": reply.code})
+
+
+def says_empty(reply: Reply, verb: str) -> bool:
+    """Whether the answer to a listing means an empty folder, of which some servers send none: done, or an error."""
+    text = reply.text.casefold()
+    if verb not in {"LIST", "MLSD"}:
+        return False
+    return reply.code in {226, 250} or (reply.code in {450, 550} and any(words in text for words in _EMPTY))
 
 
 def plain_argument(text: str, field: str) -> str:

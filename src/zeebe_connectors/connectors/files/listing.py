@@ -19,7 +19,7 @@ _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 # What stands before the size (links, owner, group, or nothing) may have blanks in it. Its length is bounded, since all
 # of it is tried as the beginning of a size.
 _UNIX = re.compile(
-    r"^(?P<kind>[-dlbcpsD])(?:[-rwxsStTlL]{9}[+.@]?|\s{1,9}(?P<netware>\[[-A-Z]{8}\]))\s{1,99}(?:\S.{0,199}?\s{1,99})?"
+    r"^(?P<kind>[-dlbcpsD])(?:[-rwxsStTlL]{9}[+.@]?|\s{0,9}(?P<netware>\[[-A-Z]{8}\]))\s{1,99}(?:\S.{0,199}?\s{1,99})?"
     r"(?P<size>\d+)(?:,\s*\d+)?\s{1,99}"
     rf"(?:(?P<month>{_MONTH})\.?\s{{1,9}}(?P<day>\d{{1,2}})|(?P<day2>\d{{1,2}})\.?\s{{1,9}}(?P<month2>{_MONTH})\.?"
     r"|(?P<month3>\d{1,2})月\s{0,9}(?P<day3>\d{1,2})日?|(?P<iso>\d{4}-\d\d-\d\d))"
@@ -33,14 +33,16 @@ _DOS = re.compile(
     re.IGNORECASE,
 )
 _EPLF = re.compile(r"^\+(?P<facts>[^\t]*)\t(?P<name>.+)$")
+_FACTS = re.compile(r" +[^ =;]+=[^ ]*;? ")
 _NO_ENTRY = re.compile(r"\s*$|total\b|.*\s\.{1,2}$|ls: ", re.IGNORECASE)
 _KINDS: dict[str, Kind] = {"-": "file", "d": "folder", "l": "link"}
 
 
 def mlsd(line: str) -> Entry | None:
     """One line of MLSD or MLST: `type=file;size=5;modify=20260102030405; name`. None for the folder itself."""
-    facts, space, name = line.lstrip(" ").partition(" ")
-    if not space:
+    # A reply to MLST begins with a blank; in MLSD a line that does has no facts, and all the rest is the name.
+    facts, space, name = (line.lstrip(" ") if _FACTS.match(line) else line).partition(" ")
+    if not space or not name:
         return None
     known = {}
     for fact in facts.split(";"):
@@ -108,13 +110,22 @@ def _unix(match: re.Match[str], now: datetime) -> Entry | None:
                 ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
                 modified -= ahead if zone[0] == "+" else -ahead
         else:
-            year = int(match["year"] or now.year)
-            modified = datetime(year, number, day, hour, minute, tzinfo=UTC)
-            if not match["year"] and modified > now + timedelta(days=1):
-                modified = modified.replace(year=year - 1)
+            modified = _latest(number, day, hour, minute, int(match["year"] or 0), now)
     except (ValueError, OverflowError):
         modified = None
     return Entry(name, kind, int(match["size"]) if kind == "file" else None, modified)
+
+
+def _latest(month: int, day: int, hour: int, minute: int, year: int, now: datetime) -> datetime:
+    """The time in its year, or without one the last time that there was such a day: 29 February is years ago."""
+    if year:
+        return datetime(year, month, day, hour, minute, tzinfo=UTC)
+    for back in range(9):  # eight years lie between two leap years at most
+        with contextlib.suppress(ValueError):
+            moment = datetime(now.year - back, month, day, hour, minute, tzinfo=UTC)
+            if moment <= now + timedelta(days=1):
+                return moment
+    raise ValueError("no such day")
 
 
 def _dos(match: re.Match[str]) -> Entry | None:
