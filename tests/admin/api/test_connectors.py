@@ -77,6 +77,8 @@ async def test_inputs_and_error_codes_are_those_of_the_model(start):
     inputs = await page.viewer.get("/connectors/rest/inputs")
     assert "authentication.token" in inputs
     assert "Shown when" in inputs
+    assert "Starts with off." in inputs
+    assert ">False<" not in inputs
     shown = await page.viewer.call("GET", "/connectors/rest")
     errors = await page.viewer.get("/connectors/rest/errors")
     assert shown["errors"]

@@ -87,10 +87,10 @@ async def test_nothing_is_made_for_nobody_and_once_for_several(start):
     async with contextlib.AsyncExitStack() as stack:
         for browser in (running.viewer, running.viewer, running.viewer):
             one = await stack.enter_async_context(stream(browser, "/sources"))
-            await one.until("rows", "No source fits")
+            await one.until("rows", "No source is watched")
         assert (live.streams, live.topics) == (3, 1)
         one = await stack.enter_async_context(stream(running.operator, "/sources"))
-        await one.until("rows", "No source fits")
+        await one.until("rows", "No source is watched")
         assert (live.streams, live.topics) == (4, 2)
     async with asyncio.timeout(5):
         while live.topics:  # noqa: ASYNC110 - nothing tells of it

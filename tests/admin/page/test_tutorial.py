@@ -153,7 +153,7 @@ class Walk:
             await self.page.goto(f"{self.site}/events?state={state}")
             await self.page.get_by_role("heading", name="Nothing is here").wait_for()
         await self.page.goto(f"{self.site}/jobs")
-        await self.page.get_by_role("heading", name="No job fits").wait_for()
+        await self.page.get_by_role("heading", name="No job has come yet").wait_for()
 
     async def let_it_look(self) -> None:
         """Presses the button."""

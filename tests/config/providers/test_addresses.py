@@ -26,6 +26,8 @@ BASE = "https://erp.example.com/api/"
         ("https://erp.example.com", "orders", "https://erp.example.com/orders"),
         (BASE, "https://erp.example.com/api/orders", "https://erp.example.com/api/orders"),
         (BASE, "a..b/c.", "https://erp.example.com/api/a..b/c."),
+        (BASE, "orders:search?x=1", "https://erp.example.com/api/orders:search?x=1"),
+        (BASE, "orders/7:cancel", "https://erp.example.com/api/orders/7:cancel"),
     ],
 )
 def test_base_and_path_join_whatever_the_slashes(base, path, expected):

@@ -128,3 +128,10 @@ async def test_a_name_that_no_connector_reads_is_reported(tmp_path):
     first = [await finding_of(tmp_path, "smtp", where, "", at=at) for at in (0, 1)]
     assert [(one.what, one.verdict) for one in first] == [("address", "warning")] * 2
     assert {one.text.partition(":")[0] for one in first} == {"tls.sni", "options.colour"}
+
+
+async def test_replicas_that_cannot_share_a_maximum_are_reported(tmp_path):
+    where = {"host": "127.0.0.1", "port": free_port()}
+    found = await finding_of(tmp_path, "smtp", where, "", at=0, rules={"maxConcurrent": 2, "shareOf": 3})
+    assert (found.what, found.verdict) == ("rules", "warning")
+    assert "each of 3 replicas" in found.text

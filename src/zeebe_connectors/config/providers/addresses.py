@@ -15,6 +15,8 @@ PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|https?:|//", re.IGNORECASE)
+"""How a whole address begins; `orders:search` is a path, as many APIs have it."""
 _PLAIN = re.compile(r"[A-Za-z0-9/_~-]*")
 """A path with nothing to decode; most paths are like that."""
 _MAX_VALUE = 2048
@@ -265,7 +267,7 @@ def joined(base: str, path: str, *, hosts: Sequence[str] = (), name: str = "url"
         AddressError: The path leaves the base, or is a whole address that is not allowed.
     """
     path = path.strip()
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path) or path.startswith("//"):
+    if _WHOLE.match(path):
         if path.startswith(base if base.endswith("/") else f"{base}/"):
             path = path[len(base) :]
         else:

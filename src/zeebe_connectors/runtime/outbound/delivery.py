@@ -44,8 +44,7 @@ class Delivery:
             job: The job that it answers.
             outcome: What to send.
             deadline: Returns when the job's time ends, in seconds of `time.monotonic()`; called before each pause,
-                because
-                the engine may have offered the job again meanwhile.
+                because the engine may have offered the job again meanwhile.
 
         Returns:
             What was finally sent; None if the engine did not get an answer.

@@ -119,6 +119,11 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
         if shared and rules.share_of > 1:
             text = "replicas already share the rules through the database, and each takes only its part of them"
             found.append(Finding("rules", "warning", text + "; remove shareOf"))
+        if rules.max_concurrent is not None and rules.max_concurrent < rules.share_of:
+            text = (
+                f"each of {rules.share_of} replicas may have one request in progress, which is more than maxConcurrent "
+            )
+            found.append(Finding("rules", "warning", text + "in all; use a common database, or fewer replicas"))
     return found
 
 
