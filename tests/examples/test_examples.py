@@ -25,8 +25,11 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Mypy's cache: what the packages import is analysed once."""
-    return tmp_path_factory.mktemp("mypy")
+    """Mypy's cache: what the packages import is analysed once, and not at all after `make types`."""
+    cache = tmp_path_factory.mktemp("mypy")
+    if (known := EXAMPLES.parent / ".mypy_cache").is_dir():
+        shutil.copytree(known, cache, dirs_exist_ok=True)
+    return cache
 
 
 def carry_out(package: Path, where: Path, name: str, analysed: Path) -> None:

@@ -1,4 +1,4 @@
-"""Random expressions: FEEL_RANDOM says how many, ten thousand without it, a million in `make nightly`."""
+"""Random expressions: FEEL_RANDOM says how many, five thousand without it, a million in `make nightly`."""
 
 import contextlib
 import decimal
@@ -13,7 +13,7 @@ from zeebe_connectors import feel
 from zeebe_connectors.feel import parser, tree
 from zeebe_connectors.feel.expression import new_program, unary_program
 
-COUNT = int(os.environ.get("FEEL_RANDOM") or 10_000)
+COUNT = int(os.environ.get("FEEL_RANDOM") or 5_000)
 SEED = int(os.environ.get("FEEL_SEED") or random.randrange(2**32))
 # Small enough that each is reached now and then.
 LIMITS = feel.Limits(steps=20_000, items=2_000, characters=20_000, seconds=5.0)

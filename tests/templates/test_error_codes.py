@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from zeebe_connectors.sdk.registry import Registry
@@ -18,7 +19,13 @@ OTHER_ROOMS = ("engine", "testing")
 """The local engine answers with a cluster's codes, the test servers with their protocols'."""
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
+@cache
+def sources() -> list[tuple[Path, ast.Module]]:
+    """Each module with its syntax tree; parsed once for all tests."""
+    return list(_parsed())
+
+
+def _parsed() -> Iterator[tuple[Path, ast.Module]]:
     for file in sorted(SOURCE.rglob("*.py")):
         if file.relative_to(SOURCE).parts[0] not in OTHER_ROOMS and file.name != "error_codes.py":
             yield file, ast.parse(file.read_text("utf-8"))
