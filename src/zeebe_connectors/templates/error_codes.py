@@ -120,7 +120,7 @@ API: Mapping[str, tuple[str, str]] = {
 ATTENTION: Mapping[str, str] = {
     "ENGINE_AWAY": "The engine does not answer. Check its address and the network; work resumes by itself.",
     "LEDGER_AWAY": "The ledger cannot be used: its file or database does not answer.",
-    "PROVIDERS_FILE": "The file of providers cannot be read; the text beside it says why. The providers stay as they were.",
+    "PROVIDERS_FILE": "The file of providers cannot be read; the text beside it says why. Its last state still counts.",
     "PROVIDER_DOWN": "The last requests to a provider failed. Check that the system runs and can be reached.",
     "PROVIDER_SLOWED": "A provider answered that too much came at once; its requests wait. Lower its rate.",
     "QUARANTINE": "Events are in quarantine and await a decision: try them again, or forget them.",
