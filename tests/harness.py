@@ -38,7 +38,7 @@ class Harness:
         self.gateway = FakeGateway()
         self.documents = LocalDocuments(directory / "documents")
         self.allowed = directory / "allowed"
-        self.allowed.mkdir(exist_ok=True)
+        self.allowed.mkdir(parents=True, exist_ok=True)
         self.memory: Memory | None = None
         """What outlives a runtime; None: each gets one of its own."""
         self.running: list[Sources] = []

@@ -59,6 +59,7 @@ class Commands:
         """Ends the server process."""
         if self._server is not None:
             self._server.communicate(timeout=10)
+            self._server = None
 
 
 def serve() -> None:

@@ -1,4 +1,7 @@
-"""Find misspelt names in the sections of a provider's environment, which would be passed over in silence."""
+"""Find misspelt names in the sections of a provider's environment, which would be passed over in silence.
+
+Misspelt keys of the model itself are refused in `model.py`, those at the top of the file in `file.py`.
+"""
 
 from __future__ import annotations
 

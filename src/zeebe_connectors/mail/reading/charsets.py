@@ -1,5 +1,7 @@
 """Find the codec for a character set's label, and decode what Python's own codecs refuse.
 
+Which character set a text has is decided in `text.py`.
+
 Labels are those of the WHATWG encoding standard, plus other spellings that mail programs use. The Japanese codecs
 read what vendors added to the standards (NEC's row 13 with its circled numbers, half-width kana), as `cp50221` and
 `cp51932` do elsewhere.
