@@ -152,7 +152,14 @@ async def test_what_takes_long_says_so_and_what_is_wrong_has_the_focus(start, tm
         seen: asyncio.Queue[str] = asyncio.Queue()
         page.on("console", lambda line: seen.put_nowait(line.text))
         await page.add_init_script(WATCHING)  # nothing can be asked of a page that waits for another one
-        hanging = await asyncio.start_server(lambda *_: asyncio.sleep(3600), "127.0.0.1", 0)
+        over = asyncio.Event()
+
+        async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await over.wait()
+            writer.close()
+            await writer.wait_closed()
+
+        hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}/x"
         await page.goto(f"{running.base}/import/soap")
         await page.get_by_label("Address of the WSDL").fill(address)
@@ -161,4 +168,6 @@ async def test_what_takes_long_says_so_and_what_is_wrong_has_the_focus(start, tm
             async with asyncio.timeout(20):
                 while not re.fullmatch(words, await seen.get()):
                     pass
+        over.set()  # the runtime still reads, whoever has left the page
         hanging.close()
+        await hanging.wait_closed()
