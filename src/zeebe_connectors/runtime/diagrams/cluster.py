@@ -10,6 +10,7 @@ from urllib.parse import quote
 from multidict import CIMultiDict
 
 from zeebe_connectors.runtime.diagrams.reading import MAX_DIAGRAM
+from zeebe_connectors.sdk.budget import read_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
@@ -21,7 +22,6 @@ RIGHT_TO_STATISTICS = f"{RIGHT}, and READ_PROCESS_INSTANCE,"
 FIRST_VERSION = (8, 8)
 """First version of the cluster whose REST API returns diagrams."""
 _NAME = "the cluster's REST address"
-_MAX_PAGE = 20_000
 
 
 class ClusterError(ConnectorError):
@@ -82,7 +82,7 @@ class ClusterApi:
         except ConnectorError as error:
             raise ClusterError(*_unread(error, self._address, seconds, limit)) from None
         if response.status >= 300:
-            raise _refusal(response, right)
+            raise _refusal(response, right, await _detail(response))
         return response
 
     async def object(
@@ -91,8 +91,8 @@ class ClusterApi:
         """Does the same as `ask`, and returns the JSON object in the response."""
         response = await self.ask(method, path, body, seconds=seconds, right=right)
         try:
-            answer = json.loads(response.body)
-        except (ValueError, RecursionError):
+            answer = await read_json(response.body)
+        except ValueError:
             answer = None
         if not isinstance(answer, dict):
             raise ClusterError(
@@ -135,9 +135,8 @@ def _unread(error: ConnectorError, origin: str, seconds: float, limit: int) -> t
     return 0, f"the cluster's REST API cannot be asked: {why}"
 
 
-def _refusal(response: HttpResponse, right: str) -> ClusterError:
+def _refusal(response: HttpResponse, right: str, detail: str) -> ClusterError:
     """The error for a status, quoting the cluster."""
-    detail = _detail(response)
     answered = f"{response.origin} answered {response.status}" + (f" ({detail})" if detail else "")
     match response.status:
         case 401:
@@ -155,10 +154,11 @@ def _refusal(response: HttpResponse, right: str) -> ClusterError:
     return ClusterError(response.status, f"{answered}: {remedy}")
 
 
-def _detail(response: HttpResponse) -> str:
+async def _detail(response: HttpResponse) -> str:
     """What the cluster, or what stands before it, says about its refusal."""
+    from zeebe_connectors.web.result import lenient_body  # noqa: PLC0415 - only for refusals
+
     try:
-        body: Any = json.loads(response.body)
-    except (ValueError, RecursionError):
-        body = response.body[:_MAX_PAGE].decode("utf-8", "replace")
-    return words_of(body)
+        return words_of(await lenient_body(response))
+    except ConnectorError:  # too large to be words
+        return ""

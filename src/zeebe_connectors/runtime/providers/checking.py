@@ -18,14 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
 from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
-from zeebe_connectors.config.providers.names import installed_names
+from zeebe_connectors.config.providers.names import KNOWN, installed_names
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
 from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of, signs_in
-from zeebe_connectors.runtime.providers.provided import Providers
+from zeebe_connectors.runtime.providers.provided import Providers, environment_document
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job
@@ -130,15 +130,9 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
 def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
     """Names that no connector of the protocol reads: whoever wrote them expects something that does not happen."""
     read = installed_names(provider.protocol)
-    there = provider.environments[environment]
-    given = {
-        "authentication": there.authentication,
-        "wsSecurity": there.ws_security,
-        "tls": there.tls,
-        "options": there.options,
-    }
-    for section, values in given.items():
-        for name in values.keys() - read[section] - _OF_ADDRESS - {"type"}:
+    document = environment_document(provider, environment)
+    for section in KNOWN:
+        for name in document[section].keys() - read[section] - _OF_ADDRESS - {"type"}:
             text = f"{section}.{name}: no connector for {provider.protocol} reads it; correct its name, or remove it"
             yield Finding("address", "warning", text)
 
