@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.connectors.sql.access import DRIVERS, Access, Dialling
-from zeebe_connectors.connectors.sql.failures import failure
+from zeebe_connectors.connectors.sql.failures import failure, is_stale
 from zeebe_connectors.connectors.sql.values import text_or_bytes
 from zeebe_connectors.net.connect import Resolver
 from zeebe_connectors.sdk.deadlines import Within
@@ -84,7 +84,7 @@ class Session:
 
         From then on the connection prepares none, and no other job gets it.
         """
-        from zeebe_connectors.connectors.sql.postgres import is_stale, is_unprepared  # noqa: PLC0415 - see above
+        from zeebe_connectors.connectors.sql.postgres import is_unprepared  # noqa: PLC0415 - see above
 
         if not is_stale(error):
             return False

@@ -179,6 +179,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [one.__cause__, getattr(one, "orig", None)]
 
 
+def is_stale(error: BaseException) -> bool:
+    """Whether PostgreSQL refuses a prepared statement itself, before anything is carried out.
+
+    A table has changed since, or a pooler between handed the session to somebody else.
+    """
+    return _meaning(error)[0] is _STALE
+
+
 def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
     number = error.args[0] if error.args else None
     module = type(error).__module__

@@ -172,16 +172,6 @@ def take_all_values(connection: AsyncConnection[Any]) -> None:
     adapters.register_loader(0, _OfUnknown)
 
 
-def is_stale(error: BaseException) -> bool:
-    """Whether the server refuses a prepared statement itself, before anything is carried out.
-
-    A table has changed since, or a pooler between handed the session to somebody else.
-    """
-    if isinstance(error, errors.FeatureNotSupported):
-        return error.diag.source_function == "RevalidateCachedQuery"
-    return is_unprepared(error)
-
-
 def is_unprepared(error: BaseException) -> bool:
     """Whether the server does not know what was prepared, so that preparing is of no use there."""
     return isinstance(error, errors.InvalidSqlStatementName | errors.DuplicatePreparedStatement)

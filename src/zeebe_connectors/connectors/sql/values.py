@@ -165,8 +165,8 @@ def text_or_bytes(data: bytes) -> str | bytes:
 def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:
     """Columns whose values the driver gives in another form than they mean: MySQL's JSON and BIT, by position."""
     found: dict[int, Convert] = {}
-    convert = converter(decimals_as_numbers=False)
     if dialect == "mysql" and description:
+        convert = converter(decimals_as_numbers=False)
         for position, column in enumerate(description):
             if column[1] == _MYSQL_JSON:
                 found[position] = lambda text: convert(json.loads(text)) if isinstance(text, str | bytes) else text
