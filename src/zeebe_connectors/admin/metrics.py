@@ -71,8 +71,8 @@ class PrometheusMetrics:
         self.sources: dict[str, int] = {}
         """Numbers of sources by status."""
         self.last = Last()
-        self._tasks: dict[int, tuple[Mapping[str, str], str, Counts]] = {}
-        """The counts of the jobs of one task, by the identity of their headers, which an entry holds."""
+        self._tasks: dict[tuple[int, str], tuple[Mapping[str, str], Counts]] = {}
+        """The counts of the jobs of one task, by their type and the identity of their headers, which an entry holds."""
         self._known_sources: set[str] = set()
 
     def activated(self, job: Job) -> None:
@@ -134,14 +134,15 @@ class PrometheusMetrics:
 
     def _of(self, job: Job) -> Counts:
         """The counts of a job's type and template: found once for all jobs of a task that have the same headers."""
-        headers, kind = job.headers, job.type
-        known = self._tasks.get(id(headers))
-        if known is not None and known[0] is headers and known[1] == kind:
-            return known[2]
+        headers = job.headers
+        key = id(headers), job.type
+        known = self._tasks.get(key)
+        if known is not None and known[0] is headers:
+            return known[1]
         if len(self._tasks) >= _MAX_TASKS:
             self._tasks.clear()
         counts = self._counts(job)
-        self._tasks[id(headers)] = headers, kind, counts
+        self._tasks[key] = headers, counts
         return counts
 
     def _counts(self, job: Job) -> Counts:

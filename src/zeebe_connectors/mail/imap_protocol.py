@@ -195,9 +195,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.fail("the server numbered the folder's mails anew; they are read by their new numbers")
             self.transport.abort()
             return
-        if line[:3].upper() == b"BYE" and (
-            self.pending_sync_command is None or self.pending_sync_command.name != "LOGOUT"
-        ):
+        if line[:3].upper() == b"BYE" and pending != "LOGOUT":
             self.fail(f"the server ended the session: {custody.clipped(line.decode('utf-8', 'replace'), 200)}")
             self.transport.close()
         elif self.pending_sync_command is not None or self.pending_async_commands:

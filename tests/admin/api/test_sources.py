@@ -31,11 +31,11 @@ async def box(given: Place, context: InboundContext) -> AsyncIterator[Event]:
 LOOKS: list[str] = []
 
 
-async def watched(start, tmp_path) -> Started:
+async def watched(start, tmp_path, **settings) -> Started:
     LOOKS.clear()
     file = tmp_path / "sources.toml"
     file.write_text('["box#1"]\ntype = "test:box"\nmessage = "m"\nname = "b"\n')
-    running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file))
+    running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file), **settings)
     running.runtime.sources.start()
     async with asyncio.timeout(5):
         while not any(watch.next_try for watch in running.runtime.sources.watches.values()):  # noqa: ASYNC110
@@ -85,14 +85,8 @@ async def test_its_last_events_are_listed_by_title_and_the_ledger_is_asked_seldo
 async def test_titles_are_left_out_where_no_data_is_shown_and_a_source_is_shown_without_the_ledger(
     start, tmp_path, monkeypatch
 ):
-    file = tmp_path / "sources.toml"
-    file.write_text('["box#1"]\ntype = "test:box"\nmessage = "m"\nname = "b"\n')
-    running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file), ZEEBE_CONNECTORS_PAGE_DATA="none")
+    running = await watched(start, tmp_path, ZEEBE_CONNECTORS_PAGE_DATA="none")
     await running.runtime.ledger.quarantine("box#1", "id/1", alias=None, reason="bad", title="Salary", original=b"x")
-    running.runtime.sources.start()
-    async with asyncio.timeout(5):
-        while not running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
     one = await running.viewer.call("GET", SOURCE)
     assert [(event["id"], event["title"]) for event in one["last"]] == [("id/1", "")]
 
@@ -100,7 +94,7 @@ async def test_titles_are_left_out_where_no_data_is_shown_and_a_source_is_shown_
         raise LedgerError("the disk is full")
 
     monkeypatch.setattr(running.runtime.ledger, "entries", away)
-    monkeypatch.setattr("zeebe_connectors.admin.api.last_events.MAX_AGE", 0.0)
+    monkeypatch.setattr("zeebe_connectors.admin.api.runtime.CACHE_SECONDS", 0.0)
     assert (await running.viewer.call("GET", SOURCE))["last"] is None
     assert "The ledger does not say" in await running.viewer.get(SOURCE)
 

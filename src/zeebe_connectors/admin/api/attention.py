@@ -209,7 +209,7 @@ def _provider_items(runtime: Runtime) -> list[AttentionItem]:
     now = time.time()
     for key, limit in providers.limits().items():
         name, _, environment = key.partition("/")
-        href, counts = f"/providers/{quote(name, safe='')}#{quote(environment, safe='')}", limit.counts
+        href, counts = f"{_provider_href(name)}#{quote(environment, safe='')}", limit.counts
         if counts.failed_in_a_row >= MIN_FAILURES and counts.failed_at > now - ENDED_SECONDS:
             title = f"Requests to provider {name} ({environment}) fail"
             text = (
@@ -241,17 +241,20 @@ def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
         text = f"{_sentence(directory.problem)} The providers stay as they were."
         found.append(_item("bad", "PROVIDERS_FILE", "The file of providers cannot be read", text, since=None))
     for name, reason in directory.store.problems.items() if directory.store is not None else ():
-        href = f"/providers/{quote(name, safe='')}"
         title = f"Provider {name} cannot be used"
-        found.append(_item("bad", "PROVIDER_UNUSABLE", title, _sentence(reason), since=None, href=href))
+        text = _sentence(reason)
+        found.append(_item("bad", "PROVIDER_UNUSABLE", title, text, since=None, href=_provider_href(name)))
     for name, (since, last) in providers.wanted_inactive.items():
         known = directory.all().get(name)
         if known is not None and not known.provider.active and last > time.time() - ENDED_SECONDS:
             text = "Its jobs become incidents and its sources go down. Switch it on, or change what names it."
             title = f"Provider {name} is switched off and was wanted"
-            href = f"/providers/{quote(name, safe='')}"
-            found.append(_item("warn", "PROVIDER_INACTIVE", title, text, since=since, href=href))
+            found.append(_item("warn", "PROVIDER_INACTIVE", title, text, since=since, href=_provider_href(name)))
     return found
+
+
+def _provider_href(name: str) -> str:
+    return f"/providers/{quote(name, safe='')}"
 
 
 def _over_items(runtime: Runtime) -> list[AttentionItem]:

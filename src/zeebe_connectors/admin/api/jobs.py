@@ -227,7 +227,7 @@ def jobs_shown(record: JobRecord, query: Mapping[str, str]) -> JobsShown:
         and (not text or text in _searchable(job))
     ]
     before = _cursor(query.get("before", ""))
-    top = _seconds(query.get("top", ""))
+    top = seconds_of(query.get("top", ""))
     older = [job for job in fitting if before is None or (job.at, job.key) < before]
     rows = older[:ROWS]
     more = f"{rows[-1].at!r}-{rows[-1].key}" if len(older) > ROWS else None
@@ -345,7 +345,8 @@ def _searchable(job: RecordedJob) -> str:
     return f"{job.key} {job.instance} {job.process} {job.element} {job.code} {job.message}".casefold()
 
 
-def _seconds(text: str) -> float | None:
+def seconds_of(text: str) -> float | None:
+    """Returns the seconds since 1970 in a query; None when they cannot be read."""
     try:
         return float(text)
     except ValueError:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
+from functools import partial
 
 from zeebe_connectors.admin.api.events import EventShown, event_shown
+from zeebe_connectors.admin.api.runtime import CachedAnswer
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.supervisor import Runtime
 
 ROWS = 10
-MAX_AGE = 5.0
-"""Seconds for which an answer of the ledger counts."""
 MAX_WAIT = 1.0
 """Seconds that the ledger gets: the source is shown without it too."""
 MAX_SOURCES = 100
@@ -28,7 +27,7 @@ class LastEvents:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._known: OrderedDict[str, tuple[float, list[EventShown] | None]] = OrderedDict()
+        self._known: OrderedDict[str, CachedAnswer] = OrderedDict()
 
     async def of(self, source: str) -> list[EventShown] | None:
         """The last ten, the newest first, up to 5 s old; None when the ledger does not say.
@@ -36,19 +35,18 @@ class LastEvents:
         Args:
             source: Its name.
         """
-        at, found = self._known.get(source, (0.0, None))
-        if time.monotonic() - at < MAX_AGE and at:
-            return found
-        found = None
-        try:
-            async with asyncio.timeout(MAX_WAIT):
-                entries = await self._runtime.ledger.entries(source=source, limit=ROWS)
-            titles = self._runtime.settings.page_data != "none"
-            found = [event_shown(entry, titles=titles) for entry in entries]
-        except (LedgerError, TimeoutError):
-            found = None  # the overview says what is wrong with it
-        self._known[source] = time.monotonic(), found
+        known = self._known.setdefault(source, CachedAnswer(partial(self._ask, source)))
         self._known.move_to_end(source)
         while len(self._known) > MAX_SOURCES:
             self._known.popitem(last=False)
+        found: list[EventShown] | None = await known.answer()
         return found
+
+    async def _ask(self, source: str) -> list[EventShown] | None:
+        try:
+            async with asyncio.timeout(MAX_WAIT):
+                entries = await self._runtime.ledger.entries(source=source, limit=ROWS)
+        except (LedgerError, TimeoutError):
+            return None  # the overview says what is wrong with it
+        titles = self._runtime.settings.page_data != "none"
+        return [event_shown(entry, titles=titles) for entry in entries]

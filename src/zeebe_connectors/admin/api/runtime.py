@@ -137,8 +137,8 @@ class RuntimeView:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._engine = _CachedAnswer(self._ask_engine)
-        self._leases = _CachedAnswer(self._ask_ledger)
+        self._engine = CachedAnswer(self._ask_engine)
+        self._leases = CachedAnswer(self._ask_ledger)
 
     async def show(self) -> RuntimeShown:
         """Returns everything except the packages."""
@@ -207,7 +207,7 @@ class RuntimeView:
         return _part("up", f"Answers in {took * 1000:.0f} ms", where), replicas
 
 
-class _CachedAnswer:
+class CachedAnswer:
     """Caches an answer for `CACHE_SECONDS`; only one caller at a time asks."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
@@ -217,6 +217,7 @@ class _CachedAnswer:
         self._lock = asyncio.Lock()
 
     async def answer(self) -> Any:
+        """Returns the answer, asked for anew if it is too old."""
         async with self._lock:
             if time.monotonic() - self._at > CACHE_SECONDS:
                 self._last = await self._ask()

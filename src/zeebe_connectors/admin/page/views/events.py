@@ -28,8 +28,9 @@ from zeebe_connectors.admin.api.events import (
     original_of,
     retry,
 )
+from zeebe_connectors.admin.api.jobs import seconds_of
 from zeebe_connectors.admin.api.sources import watches_of
-from zeebe_connectors.admin.page.views.sources import EVENT_STATES, address_of
+from zeebe_connectors.admin.page.views.sources import EVENT_STATES, address_of, event_address, event_row
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.runtime.ledger.protocol import MAX_SEARCHED
 from zeebe_connectors.sdk.errors import InputError
@@ -62,11 +63,6 @@ async def one_event(visit: Visit) -> Drawn:
         "asked": visit.query.get("asked") == "yes",
     }
     return Drawn("event.html", values, "events")
-
-
-def event_address(source: str, event: str) -> str:
-    """Returns the address of an event."""
-    return f"/events/{quote(source, safe='')}/{quote(event, safe='')}"
 
 
 def _original(source: str, event: str) -> str:
@@ -154,19 +150,17 @@ def _row(visit: Visit, event: EventShown, given: Mapping[str, str], *, stays: bo
     source, identity = event["source"], event["id"]
     digest = hashlib.blake2b(f"{source}\0{identity}".encode(errors="replace"), digest_size=6)
     may = visit.session.role >= Role.OPERATOR
-    shape, word = EVENT_STATES.get(event["state"], ("retried", "On its way"))
     again = event["state"] == "quarantined" and given["state"] != "quarantined"
+    shown = event_row(event)
     return {
-        **event,
+        **shown,
         "value": json.dumps([source, identity]),
-        "href": event_address(source, identity),
         "download": _original(source, identity),
         "region": f"event-{digest.hexdigest()}",
         "picks": may and given["state"] == "quarantined",
         "may": may,
         "stays": stays,
-        "shape": shape,
-        "word": "Quarantined again:" if again else word,
+        "word": "Quarantined again:" if again else shown["word"],
     }
 
 
@@ -197,7 +191,7 @@ async def _list(visit: Visit) -> Drawn:
     for row in rows:
         together = (str(row["source"]), str(row["reason"])) if given["state"] == "quarantined" else ("", "")
         groups.setdefault(together, []).append(row)
-    top = _seconds(visit.query.get("top", ""))
+    top = seconds_of(visit.query.get("top", ""))
     values = {
         **shown,
         "events": rows,
@@ -222,10 +216,3 @@ async def _list(visit: Visit) -> Drawn:
     }
     moved = await _moved(visit, given, top) if top else {}
     return Drawn("events.html", values, "events", rows=moved)
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

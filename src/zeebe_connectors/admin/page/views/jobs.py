@@ -59,7 +59,6 @@ async def some_jobs(visit: Visit) -> Drawn:
             "times": [
                 (name, {"1h": "Last hour", "24h": "Last 24 hours"}.get(name, "All that is kept")) for name in SINCE
             ],
-            "words": WORDS,
             "top": max((job["at"] for job in shown["jobs"]), default=0.0),
             "newer": shown["newer"],
             "here_again": link(),

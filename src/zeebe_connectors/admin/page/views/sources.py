@@ -109,7 +109,7 @@ async def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Dr
     last = await visit.api.last_events.of(name)
     shown = {
         "source": source_detail(visit.runtime, watch, last),
-        "last": None if last is None else [_event(event) for event in last],
+        "last": None if last is None else [event_row(event) for event in last],
         "words": WORDS,
         "address": address_of(name),
         "now": time.time(),
@@ -119,11 +119,15 @@ async def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Dr
     return Drawn("source.html", shown | values, "sources", status)
 
 
-def _event(event: EventShown) -> dict[str, Any]:
-    """One of the last events, as its row shows it."""
+def event_row(event: EventShown) -> dict[str, Any]:
+    """Returns an event of the ledger as its row shows it, here and in the list of events."""
     shape, word = EVENT_STATES.get(event["state"], ("retried", "On its way"))
-    href = f"/events/{quote(event['source'], safe='')}/{quote(event['id'], safe='')}"
-    return {**event, "href": href, "shape": shape, "word": word}
+    return {**event, "href": event_address(event["source"], event["id"]), "shape": shape, "word": word}
+
+
+def event_address(source: str, event: str) -> str:
+    """Returns the address of an event."""
+    return f"/events/{quote(source, safe='')}/{quote(event, safe='')}"
 
 
 def answer_of(rows: Sequence[Mapping[str, Any]], hours: str, *, more: bool) -> str:
