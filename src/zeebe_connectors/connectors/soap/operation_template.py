@@ -171,7 +171,7 @@ def _apply(presets: Mapping[str, Preset], operation: Operation, properties: Sequ
         if name not in fields:
             raise InputError(f"presets.{name}: {operation.name} has no such input, only {', '.join(fields)}")
         group, _, local = name.rpartition(".") if name.startswith("headers.") else ("input", "", name)
-        made = known[f"body.{group}.{names[group].get(local) or safe_name(local)}"]
+        made = known[f"body.{group}.{names[group][local]}"]
         _preset(made, fields[name], preset, f"presets.{name}")
         ordered = _in_order(made)
         made.clear()
@@ -261,9 +261,8 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
         and element.type.items is None
     ):
         kind = element.type
-        for attribute in kind.attributes:
-            name = attribute_name(attribute.name, list(kind.fields))
-            yield _input(_as_field(attribute, name), safe[name], required=attribute.required)
+        for attribute, item in zip(kind.attributes, _input_fields(message)[len(kind.fields) :], strict=True):
+            yield _input(item, safe[item.name], required=attribute.required)
         needed = _needed(kind.content)
         for item in kind.fields.values():
             yield _input(item, safe[item.name], required=item.name in needed)

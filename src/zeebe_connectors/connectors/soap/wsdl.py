@@ -216,6 +216,7 @@ class _Offline(Transport):  # type: ignore[misc]  # zeep's types are not read
     """Gives zeep the documents that were gathered, and nothing else: it never opens a file or a connection."""
 
     def __init__(self, documents: WsdlDocuments) -> None:  # not calling the library's, which opens a session
+        documents.settle()
         self._documents = documents
         self._close_session = False
         self.cache = None

@@ -8,12 +8,10 @@ from urllib.parse import urldefrag, urljoin
 from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of
+from zeebe_connectors.connectors.soap.wsdl_documents import BLANKS, SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of
 
-SOAP, SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _MIME = "http://schemas.xmlsoap.org/wsdl/mime/"
 _REDEFINED = ("complexType", "simpleType", "group", "attributeGroup")
-_BLANKS = " \t\r\n"
 
 
 def complete(documents: WsdlDocuments) -> list[str]:
@@ -25,8 +23,6 @@ def complete(documents: WsdlDocuments) -> list[str]:
     completed.parts()
     completed.services()
     completed.operations()
-    for address in completed.changed:
-        documents.contents[address] = etree.tostring(documents.roots[address])
     return completed.reasons
 
 
@@ -34,15 +30,15 @@ class _Completion:
     def __init__(self, documents: WsdlDocuments) -> None:
         self.documents = documents
         self.reasons: list[str] = []
-        self.changed: set[str] = set()
+        self.changed = documents.changed
 
     def without_blanks(self) -> None:
         """Removes blanks around namespaces, which are URIs."""
         for address, root in self.documents.roots.items():
             for each in (root, *schemas_of(root)):
                 space = each.get("targetNamespace")
-                if space is not None and space != space.strip(_BLANKS):
-                    each.set("targetNamespace", space.strip(_BLANKS))
+                if space is not None and space != space.strip(BLANKS):
+                    each.set("targetNamespace", space.strip(BLANKS))
                     self.changed.add(address)
 
     def redefinitions(self) -> None:
@@ -146,30 +142,16 @@ class _Completion:
 
     def _abstract(self, binding: etree._Element, way: etree._Element) -> etree._Element | None:
         """What the port type says about an input or output of a binding."""
-        port_type, operation = (binding.get("type") or "").rpartition(":")[2], way.getparent()
-        name = operation.get("name") if operation is not None else None
-        return next(
-            (
-                found
-                for root in self.documents.roots.values()
-                for each in root.findall(f"{{{WSDL}}}portType")
-                if each.get("name") == port_type
-                for abstract in each.findall(f"{{{WSDL}}}operation")
-                if abstract.get("name") == name
-                for found in abstract.findall(way.tag)
-            ),
-            None,
+        port_type, operation = self.documents.find("portType", binding.get("type") or "", binding), way.getparent()
+        if port_type is None or operation is None:
+            return None
+        found = (
+            each for each in port_type.findall(f"{{{WSDL}}}operation") if each.get("name") == operation.get("name")
         )
+        return next((each for one in found for each in one.findall(way.tag)), None)
 
     def _message(self, abstract: etree._Element | None) -> etree._Element | None:
-        name = (abstract.get("message") or "").rpartition(":")[2] if abstract is not None else ""
-        found = (
-            each
-            for root in self.documents.roots.values()
-            for each in root.findall(f"{{{WSDL}}}message")
-            if each.get("name") == name
-        )
-        return next(found, None)
+        return None if abstract is None else self.documents.find("message", abstract.get("message") or "", abstract)
 
     def services(self) -> None:
         """Makes a service of the bindings of a WSDL that has none; a task gives the address."""
@@ -197,7 +179,7 @@ class _Completion:
             for binding in root.findall(f"{{{WSDL}}}binding"):
                 seen: set[str] = set()
                 for each in binding.findall(f"{{{WSDL}}}operation"):
-                    name = (each.get("name") or "").strip(_BLANKS)
+                    name = (each.get("name") or "").strip(BLANKS)
                     if name and name not in seen:
                         seen.add(name)
                         continue

@@ -21,6 +21,8 @@ from zeebe_connectors.web.auth import Scheme
 from zeebe_connectors.web.message import origin_of
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
+SOAP, SOAP12 = f"{WSDL}soap/", f"{WSDL}soap12/"
+BLANKS = " \t\r\n"
 _REFERENCES = {
     f"{{{WSDL}}}import": "location",
     f"{{{XSD}}}import": "schemaLocation",
@@ -47,13 +49,38 @@ class WsdlDocuments:
     Args:
         location: Address of the WSDL itself.
         contents: Bytes by address.
+        roots: Elements by address.
         missing: What was said of imports that do not exist.
+        changed: Addresses of the documents whose elements say more than their bytes; see `settle`.
     """
 
     location: str
     contents: dict[str, bytes] = field(repr=False)
     roots: dict[str, etree._Element] = field(repr=False)
     missing: tuple[ConnectorError, ...] = ()
+    changed: set[str] = field(default_factory=set, repr=False)
+
+    def settle(self) -> None:
+        """Writes what was changed in the elements into the bytes."""
+        for address in self.changed:
+            self.contents[address] = etree.tostring(self.roots[address])
+        self.changed.clear()
+
+    def find(self, kind: str, name: str, at: etree._Element) -> etree._Element | None:
+        """Returns a definition of the WSDL by the name that is used at an element, in any of the documents."""
+        prefix, _, local = name.rpartition(":")
+        space = at.nsmap.get(prefix or None)
+        if prefix and space is None:
+            return None
+        for root in self.roots.values():
+            if root.tag != f"{{{WSDL}}}definitions":
+                continue
+            if prefix and space is not None and root.get("targetNamespace") not in {space, None}:
+                continue
+            for each in root.findall(f"{{{WSDL}}}{kind}"):
+                if each.get("name") == local:
+                    return each
+        return None
 
     @property
     def size(self) -> int:
@@ -123,7 +150,7 @@ async def gather(
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
         waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root) if found]
-    for address, root in roots.items():
+    for address, root in roots.items() if missing else ():
         if _without(root, address, missing):
             contents[address] = etree.tostring(root)
     return WsdlDocuments(location, contents, roots, tuple(missing.values()))
@@ -140,7 +167,7 @@ def _without(root: etree._Element, address: str, missing: Mapping[str, Connector
     """Takes out the references to documents that do not exist; gives whether there were any."""
     gone = [
         each
-        for each in (root.iter(*_REFERENCES) if missing else ())
+        for each in root.iter(*_REFERENCES)
         if urldefrag(urljoin(address, (each.get(_REFERENCES[each.tag]) or "").strip()))[0] in missing
     ]
     for each in gone:

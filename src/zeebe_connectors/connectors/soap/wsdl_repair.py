@@ -15,9 +15,8 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
-from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, WsdlDocuments, schemas_of, shown
+from zeebe_connectors.connectors.soap.wsdl_documents import BLANKS, SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of, shown
 
-SOAP, SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
 _BINDINGS = (f"{{{SOAP}}}binding", f"{{{SOAP12}}}binding")
 _HEADERS = (f"{{{SOAP}}}header", f"{{{SOAP12}}}header")
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -45,7 +44,6 @@ _DERIVED = {
 _HTTP = frozenset({"http://schemas.xmlsoap.org/soap/http", "http://www.w3.org/2003/05/soap/bindings/HTTP/"})
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 _NO_NAME = "it has no name that can be referred to"
-_BLANKS = " \t\r\n"
 _MAX_ROUNDS = 100
 
 
@@ -86,17 +84,17 @@ def without_other_bindings(documents: WsdlDocuments) -> list[str]:
                 others[name] = why
                 root.remove(item)
         if bindings:
-            documents.contents[address] = etree.tostring(root)
+            documents.changed.add(address)
     skipped = []
     for address, root in documents.roots.items():
         for port in list(root.iter(f"{{{WSDL}}}port")):
-            binding = (port.get("binding") or "").strip(_BLANKS)
+            binding = (port.get("binding") or "").strip(BLANKS)
             name = binding.rpartition(":")[2]
             why = others.get(name, "" if name in known or not binding else f"its binding {binding} is not defined")
             if why:
                 skipped.append(f"port {port.get('name')}: {why}")
                 port.getparent().remove(port)
-                documents.contents[address] = etree.tostring(root)
+                documents.changed.add(address)
     return skipped
 
 
@@ -105,7 +103,7 @@ def _other_transport(binding: etree._Element) -> str:
     bound = next((each for tag in _BINDINGS if (each := binding.find(tag)) is not None), None)
     if bound is None:
         return "does not speak SOAP"
-    transport = (bound.get("transport") or "").strip(_BLANKS)
+    transport = (bound.get("transport") or "").strip(BLANKS)
     if not transport:
         bound.set("transport", "http://schemas.xmlsoap.org/soap/http")
     return "" if not transport or transport in _HTTP else f"speaks SOAP over {transport[:100]}, not over HTTP"
@@ -115,7 +113,6 @@ def give_namespaces(documents: WsdlDocuments) -> None:
     """Puts the element of an rpc operation into the WSDL's own namespace where none is given, as other tools do."""
     for address, root in documents.roots.items():
         space = root.get("targetNamespace")
-        changed = False
         for binding in root.findall(f"{{{WSDL}}}binding") if space else ():
             style = next((each.get("style") for each in binding.iterchildren("{*}binding")), None)
             for operation in binding.findall(f"{{{WSDL}}}operation"):
@@ -125,9 +122,7 @@ def give_namespaces(documents: WsdlDocuments) -> None:
                 for body in operation.iterfind(f"{{{WSDL}}}*/{{*}}body"):
                     if not body.get("namespace"):
                         body.set("namespace", space)
-                        changed = True
-        if changed:
-            documents.contents[address] = etree.tostring(root)
+                        documents.changed.add(address)
 
 
 def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
@@ -143,8 +138,7 @@ def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
     repaired.types()
     repaired.addresses()
     repaired.operations()
-    for address in repaired.changed:
-        documents.contents[address] = etree.tostring(documents.roots[address])
+    documents.changed.update(repaired.changed)
     return repaired.reasons, bool(repaired.changed)
 
 
@@ -221,8 +215,8 @@ class _Repair:
     def _trim(self, part: etree._Element, address: str) -> None:
         for attribute in ("type", "base", "ref", "itemType"):
             value = part.get(attribute)
-            if value is not None and value != value.strip(_BLANKS):
-                part.set(attribute, value.strip(_BLANKS))
+            if value is not None and value != value.strip(BLANKS):
+                part.set(attribute, value.strip(BLANKS))
                 self.changed.add(address)
 
     def addresses(self) -> None:
@@ -230,10 +224,10 @@ class _Repair:
         nowhere: list[tuple[etree._Element, str]] = []
         for address, root in self.documents.roots.items():
             for port in root.iter(f"{{{WSDL}}}port"):
-                if not (port.get("binding") or "").strip(_BLANKS):
+                if not (port.get("binding") or "").strip(BLANKS):
                     nowhere.append((port, address))
                     continue
-                binding = self._find("binding", port.get("binding") or "", port)
+                binding = self.documents.find("binding", port.get("binding") or "", port)
                 if binding is None or any(each.tag.endswith("}address") for each in port.iterchildren("{*}*")):
                     continue
                 space = SOAP12 if binding.find(_BINDINGS[1]) is not None else SOAP
@@ -248,7 +242,7 @@ class _Repair:
         self._without_nameless_parts()
         for address, root in self.documents.roots.items():
             for binding in list(root.iter(f"{{{WSDL}}}binding")):
-                port_type = self._find("portType", binding.get("type") or "", binding)
+                port_type = self.documents.find("portType", binding.get("type") or "", binding)
                 if port_type is None:
                     why = f"its portType {binding.get('type')} is not defined"
                     self._leave_out(binding, address, f"binding {binding.get('name')}", why)
@@ -339,7 +333,7 @@ class _Repair:
     def _wrong_header(self, header: etree._Element) -> str | None:
         name, part = header.get("message") or "", header.get("part")
         why = self._wrong_message(name, header, "its header")
-        message = self._find("message", name, header)
+        message = self.documents.find("message", name, header)
         if why or message is None:
             return why
         if all(each.get("name") != part for each in message.findall(f"{{{WSDL}}}part")):
@@ -347,7 +341,7 @@ class _Repair:
         return None
 
     def _wrong_message(self, name: str, at: etree._Element, what: str) -> str | None:
-        message = self._find("message", name, at) if name else None
+        message = self.documents.find("message", name, at) if name else None
         if message is None:
             return f"{what} needs the message {name or '(none)'}, which is not defined"
         for part in message.findall(f"{{{WSDL}}}part"):
@@ -407,7 +401,7 @@ class _Repair:
     def _missing(self, at: etree._Element, name: str | None, kinds: tuple[str, ...], own: str) -> str | None:
         if name is None:
             return None
-        prefix, _, local = name.strip(_BLANKS).rpartition(":")
+        prefix, _, local = name.strip(BLANKS).rpartition(":")
         space = at.nsmap.get(prefix or None) or (_XML if prefix == "xml" else "" if prefix else own)
         if (
             (space == XSD and local in _BUILT_IN)
@@ -419,22 +413,6 @@ class _Repair:
         if not prefix and self.names.has(kinds, own, local):
             return None
         return f"the {_word(kinds[0])} {name} ({{{space}}}{local})"
-
-    def _find(self, kind: str, name: str, at: etree._Element) -> etree._Element | None:
-        """A definition of the WSDL by its name, in any of the documents."""
-        prefix, _, local = name.rpartition(":")
-        space = at.nsmap.get(prefix or None)
-        if prefix and space is None:
-            return None
-        for root in self.documents.roots.values():
-            if root.tag != f"{{{WSDL}}}definitions":
-                continue
-            if prefix and space is not None and root.get("targetNamespace") not in {space, None}:
-                continue
-            for each in root.findall(f"{{{WSDL}}}{kind}"):
-                if each.get("name") == local:
-                    return each
-        return None
 
     def _without_ports(self, binding: str) -> None:
         for address, root in self.documents.roots.items():
@@ -451,7 +429,7 @@ class _Repair:
 
 
 def _is_name(name: str | None) -> bool:
-    return name is not None and _NAME.fullmatch(name.strip(_BLANKS)) is not None
+    return name is not None and _NAME.fullmatch(name.strip(BLANKS)) is not None
 
 
 def _incomplete(component: etree._Element) -> str | None:
