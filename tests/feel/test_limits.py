@@ -99,6 +99,25 @@ def test_nested_tests_are_parsed_in_linear_time() -> None:
         assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'"{"x" * 60_000}" + b{{',
+        f"{'x' * 60_000}{{",
+        f'"{"(a, " * 12_000}" + (a, b :',
+        f'"{"match(" * 10_000}" + 1 {{',
+        f"{'def ' * 15_000}(a",
+    ],
+    ids=["text", "name", "call", "choice", "function"],
+)
+def test_the_hint_for_a_slip_costs_no_more_in_a_long_text(text: str) -> None:
+    """The cause of an error stands near it, and a search of all that is before it takes the square of its length."""
+    began = time.process_time()
+    with pytest.raises(feel.FeelSyntaxError):
+        feel.compile(text)
+    assert time.process_time() - began < 3
+
+
 def test_long_chains_of_operators_are_no_nesting() -> None:
     """A sum or a condition of thousands of parts is flat."""
     assert feel.evaluate(" + ".join(["1"] * 10_000)) == 10_000

@@ -45,7 +45,6 @@ _VARIABLES = {
     "SYSDATE": "write now()",
 }
 _TEMPORAL = re.compile(r"P(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?")
-_NEVER = re.compile(r"(?!)")
 _KINDS = {"date": "day", "time": "time"}
 _WELL_FORMED = {
     "date": re.compile(r"\d{4}-\d\d-\d\d"),
@@ -91,8 +90,7 @@ def _of(node: tree.Node, functions: Collection[str], local: Collection[str]) -> 
         case tree.Call():
             return _of_call(node, functions, local)
         case tree.Temporal(function, text) if _unreadable(function, text):
-            forms = _WELL_FORMED.values() if function == "@" else (_WELL_FORMED.get(function, _NEVER),)
-            if any(form.fullmatch(text) for form in forms):
+            if any(form.fullmatch(text) for kind, form in _WELL_FORMED.items() if function in {"@", kind}):
                 return f"there is no such {_KINDS.get(function, 'day or time')}: {text}"
             return _TEMPORAL_FORMS[function]
         case tree.Filter():
@@ -165,9 +163,11 @@ def _of_unknown(name: str, arguments: tuple[str, ...], node: tree.Call) -> str |
     for meant in (name.lower(), methods.words_of(name)):
         if builtins.overloads(meant):
             return f"did you mean {meant}()? FEEL has no {name}()"
-    if not known and len(node.arguments) == 1 and isinstance(node.arguments[0], tree.Literal) and name.islower():
-        number = isinstance(node.arguments[0].value, Decimal | int) and not isinstance(node.arguments[0].value, bool)
-        return f"FEEL has no {name}(); of a list {name}, the first item is {name}[1]" if number else None
+    match node.arguments:
+        case (tree.Literal(value=Decimal() | int() as value),) if (
+            not known and name.islower() and not isinstance(value, bool)
+        ):
+            return f"FEEL has no {name}(); of a list {name}, the first item is {name}[1]"
     return known
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.feel import builtins
-from zeebe_connectors.feel.other_syntax import CONDITION
+from zeebe_connectors.feel.other_syntax import CONDITION, NO_CAST
 
 # Properties and functions of other languages -> what FEEL has. `{}` is the value that they were asked of.
 _COUNT = "the number of items is count({}), the length of a text string length({})"
@@ -207,7 +207,6 @@ _FUNCTIONS = {
     "switch": CONDITION,
     "decode": CONDITION,
     "iferror": "write get or else(value, other)",
-    "isnull": "write {} = null",
     "nullif": "write if a = b then null else a",
     "nullcoalesce": "write get or else({}, other)",
     "sumif": "write sum({}[item > 1])",
@@ -224,8 +223,8 @@ _FUNCTIONS = {
     "search": "write contains(text, part); a list is filtered with brackets: items[item > 1]",
     "value": "write number({})",
     "text": "write string({})",
-    "cast": "a number is read with number(text), a text is made with string(value)",
-    "convert": "a number is read with number(text), a text is made with string(value)",
+    "cast": NO_CAST,
+    "convert": NO_CAST,
     "boolean": 'write {} = true, of a text {} = "true"',
     "bool": 'write {} = true, of a text {} = "true"',
     "regex": "write matches(text, pattern)",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from zeebe_connectors.feel import slips, tokens, tree
+from zeebe_connectors.feel import tokens, tree
 from zeebe_connectors.feel.errors import FeelLimitError, FeelSyntaxError
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits
 from zeebe_connectors.feel.precision import like, written
@@ -105,6 +105,8 @@ class _Parser:
         return _Unexpected()
 
     def error(self) -> FeelSyntaxError:
+        from zeebe_connectors.feel import slips  # noqa: PLC0415 - only for a text that is not FEEL
+
         position = self.furthest
         at = tokens.token(self.text, position)
         found = "the end" if at.kind == END else f"'{at.text if len(at.text) <= 20 else at.text[:20] + '…'}'"

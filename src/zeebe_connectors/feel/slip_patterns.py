@@ -8,13 +8,9 @@ from zeebe_connectors.feel import other_syntax as other
 
 NO_TEMPLATE = "FEEL is no template: write the variable's name alone, as name, and join texts with '+'"
 NO_BRACES = "what follows 'then' and 'else' is a value without braces: if a then b else c"
-NO_CAST = "a number is read with number(text), a text is made with string(value)"
 FILTERED_LOOP = "a loop takes what a filter leaves: for x in items[item > 1] return x"
-DIGITS = "a number is written with digits and a decimal point only, as 1000"
 SPREAD = "lists are joined with concatenate(a, b), contexts with context merge(a, b)"
-SUBLIST = "a part of a list is taken with sublist(list, start, length)"
 IN_BRACES = 'an entry is taken with a dot: a.b. One is changed with context put(a, "b", value)'
-NOT_NULL = "compare with '!=': a != null"
 NO_NEGATED = "write not(a > b), or the comparison that is meant: a <= b"
 ITEM = "an item is taken in brackets and counted from 1: items[1]"
 
@@ -34,16 +30,16 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"[(,=]\s*", r"/(?![/*])", other.TEXT),
         (r"\b(?:date|interval|timestamp)\s+", r"'", 'a date is written @"2024-12-31", a duration @"P1D"'),
         # Casts, numbers and comments
-        (r"\((?:int|integer|long|float|double|string|boolean|number)\)\s*", r"[\w(\"]", NO_CAST),
-        (r"\b(?:try_)?cast\s*\(\s*[^\s()]+\s+", r"as\b", NO_CAST),
-        (r"\d", r"[lf]\b", DIGITS),
+        (r"\((?:int|integer|long|float|double|string|boolean|number)\)\s*", r"[\w(\"]", other.NO_CAST),
+        (r"\b(?:try_)?cast\s*\(\s*[^\s()]+\s+", r"as\b", other.NO_CAST),
+        (r"\d", r"[lf]\b", other.DIGITS),
         (r"\bextract\s*\(\s*\w+\s+", r"from\b", "a part of a date is its entry: date.year"),
         (r"/", r"\*", "a comment that begins with /* ends with */"),
         # Conditions
         (r"\b(?:if|iif|wenn)\s*\([^()]*", r";", other.CONDITION),
         (r"\b(?:switch|match)\s*\(.*\)\s*", r"\{", other.CONDITION),
         (r"\b(?:then|else)\s*\{[^{}:]*", r".", NO_BRACES),
-        (r".", r"exists\s*(?:$|[)\],]|(?:and|or|then)\b)", NOT_NULL),
+        (r".", r"exists\s*(?:$|[)\],]|(?:and|or|then)\b)", other.NOT_NULL),
         (r".", r"then\b", other.CONDITION),
         (r"<=|=<", r">", "two values are compared with <, <=, =, !=, >= or >"),
         (r".", r"![<>]", NO_NEGATED),
@@ -56,7 +52,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"^\s*select\s+", r"\w+", other.FILTER),
         # Lists and contexts
         (r"[\[{,]\s*\.?\.?", r"\.+(?![\d.])", SPREAD),
-        (r"\w\s*\[\s*-?\w+\s*", r",|\.\.", SUBLIST),
+        (r"\w\s*\[\s*-?\w+\s*", r",|\.\.", other.SUBLIST),
         (r"[^\W\d]|[\])]", r"\.\d", ITEM),
         (r"\.\s*", r"\?\[", other.FILTER),
         (r"\.\s*", r"!\[", other.ALL_ITEMS),

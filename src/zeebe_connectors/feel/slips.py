@@ -12,6 +12,8 @@ from zeebe_connectors.feel.methods import method
 from zeebe_connectors.feel.slip_patterns import PATTERNS
 from zeebe_connectors.feel.tokens import END, NAME, NUMBER, QUOTED, STRING
 
+_FAR = 500
+"""Characters before the place of an error in which a slip begins."""
 _METHOD = re.compile(r"([\w\"\])}])\s*\.\s*([^\W\d]\w*)\s*$")
 _KEYWORDS = frozenset(("if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or")) | {
     *("between", "function", "instance", "of", "null", "true", "false"),
@@ -82,6 +84,11 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     )
 
 
+def _near(pattern: re.Pattern[str] | str, before: str) -> re.Match[str] | None:
+    """What a pattern finds at the end of a text: some try each of their beginnings, of which there are few there."""
+    return re.compile(pattern).search(before, max(0, len(before) - _FAR))
+
+
 def _keyword_in_capitals(word: str, word_before: str) -> str | None:
     for each in (word, word_before):
         lower = each.lower()
@@ -96,9 +103,9 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
 
 def _method(text: str, position: int) -> str | None:
     """`"a".toUpperCase()` and `name.trim().toUpperCase()`: a method of what is no variable."""
-    called = _METHOD.search(text[:position])
     here = text[position : position + 1]
-    if not called or not (here == "{" or (here == "(" and not called[1].isalnum())):
+    called = _near(_METHOD, text[:position]) if here in {"{", "("} else None
+    if called is None or (here == "(" and called[1].isalnum()):
         return None
     return method(called[2], "value") or other.NO_METHODS
 
@@ -106,7 +113,7 @@ def _method(text: str, position: int) -> str | None:
 def _on_both_sides(text: str, position: int) -> str | None:
     before = text[:position]
     return next(
-        (advice for ends, begins, advice in PATTERNS if begins.match(text, position) and ends.search(before)), None
+        (advice for ends, begins, advice in PATTERNS if begins.match(text, position) and _near(ends, before)), None
     )
 
 
@@ -116,41 +123,41 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
     slips: tuple[tuple[object, str], ...] = (
         (after.startswith("=") and before.endswith("="), "FEEL compares with a single '=': a = b"),
         (after.startswith("/*"), "a comment that begins with /* ends with */"),
-        (_RANGE_WITHOUT_BRACKETS.search(before) and after.startswith(".."), "a range has brackets: x in [1..3]"),
+        (_near(_RANGE_WITHOUT_BRACKETS, before) and after.startswith(".."), "a range has brackets: x in [1..3]"),
         (before[-1:].isdigit() and after.startswith("..") and "[" not in before, "a range has brackets: [1..3]"),
-        (_IN_BRACKETS.search(before) and re.match(r"to\b", after), other.RANGE),
+        (_near(_IN_BRACKETS, before) and re.match(r"to\b", after), other.RANGE),
         (before.endswith("between") and after[:1] in {"[", "("}, "write: a between 1 and 3, or a in [1..3]"),
         (before.endswith("instance") and after[:2] != "of", "write: a instance of string"),
-        (re.search(r"\[\s*[?@]?$", before) and after[:1] in {"?", "@"}, other.FILTER),
-        (re.search(r"\[\s*[?@]\s*\(?@?\.?$", before), other.FILTER),
-        (re.search(r"\[\s*\*?$", before) and re.match(r"\*?\s*\]", after), other.ALL_ITEMS),
+        (_near(r"\[\s*[?@]?$", before) and after[:1] in {"?", "@"}, other.FILTER),
+        (_near(r"\[\s*[?@]\s*\(?@?\.?$", before), other.FILTER),
+        (_near(r"\[\s*\*?$", before) and re.match(r"\*?\s*\]", after), other.ALL_ITEMS),
         (
-            _SLICE.search(before) and after.startswith(":"),
-            "a part of a list is taken with sublist(list, start, length)",
+            _near(_SLICE, before) and after.startswith(":"),
+            other.SUBLIST,
         ),
         (before.endswith("@") and after[:1].isalpha(), "leave out the '@': it stands before dates and durations only"),
         (before.endswith('"') and after.startswith('"') and len(before) == position, 'write a quote in a text as \\"'),
         (before.endswith(".") and after.startswith('"'), "texts are joined with '+': a + b"),
         (re.match(r"\\\w+\s*->", after), other.FUNCTION),
-        (re.search(r"\bfunction$|\b(?:def|func|fn|fun)\b[^()]*(?:\([^()]*\))?$", before), other.FUNCTION),
+        (_near(r"\bfunction$|\b(?:def|func|fn|fun)\b[^()]*(?:\([^()]*\))?$", before), other.FUNCTION),
         (not before.rstrip("-<") and after[:2] in {"- ", "!-"}, other.COMMENT),
-        (re.search(r"\w$", before) and re.match(r"://|:\\|@\w", after), other.TEXT),
+        (_near(r"\w$", before) and re.match(r"://|:\\|@\w", after), other.TEXT),
         (not before and after[:1] == "/", other.TEXT),
         (re.match(r"!\s*in\b", after), "'not in' is written not(a in b)"),
-        (re.search(r"\b\d\d?\.\d\d?$", before) and re.match(r"\.\d{2,4}\b", after), 'a date is written @"2024-12-31"'),
-        (re.search(r"[$\u20ac\u00a3]\d+$", before) or re.match(r"[$\u20ac\u00a3]", after), other.NO_UNIT),
+        (_near(r"\b\d\d?\.\d\d?$", before) and re.match(r"\.\d{2,4}\b", after), 'a date is written @"2024-12-31"'),
+        (_near(r"[$\u20ac\u00a3]\d+$", before) or re.match(r"[$\u20ac\u00a3]", after), other.NO_UNIT),
         (
             re.search(r"\w->$|\w-$", text[: position + 1]) and re.match(r"-?>\w", after),
             "a path is written with dots: a.b",
         ),
-        (re.search(r"\w$", before) and after.startswith("::"), "a path is written with dots: a.b"),
-        (_BETWEEN.search(before) and after[:2] in {"or", "to"}, "write: a between 1 and 3"),
-        (_FUNCTION_HEAD.search(before) and after[:1] in {"=", ":"}, other.FUNCTION),
+        (_near(r"\w$", before) and after.startswith("::"), "a path is written with dots: a.b"),
+        (_near(_BETWEEN, before) and after[:2] in {"or", "to"}, "write: a between 1 and 3"),
+        (_near(_FUNCTION_HEAD, before) and after[:1] in {"=", ":"}, other.FUNCTION),
         (
-            _IN_CONTEXT.search(before) and after.startswith("=>"),
+            _near(_IN_CONTEXT, before) and after.startswith("=>"),
             other.ENTRY,
         ),
-        (_word_before(before).lower() == "is" and after[:3].lower() == "not", "compare with '!=': a != null"),
+        (_word_before(before).lower() == "is" and after[:3].lower() == "not", other.NOT_NULL),
         (before.lower().endswith("is") and re.match(r"null\b", after, re.IGNORECASE), "compare with '=': a = null"),
         (before.endswith("@") and after[:1].isdigit(), 'the date after @ is a text: @"2024-12-31"'),
         (_PERCENT.match(after) and before[-1:].isdigit(), "FEEL has no '%' of a number: write 0.1 for 10%"),
@@ -208,7 +215,7 @@ def _is(text: str, position: int) -> str | None:
         return None
     what, following = found["what"].lower(), found["next"].lower()
     if what == "not":
-        return "compare with '!=': a != null" if following in _NOTHING else "compare with '!=': a != b"
+        return other.NOT_NULL if following in _NOTHING else "compare with '!=': a != b"
     if builtins.overloads(f"is {what}"):
         return f"'is {what}' is a function: is {what}(a)"
     if what in {"greater", "less"}:
@@ -223,9 +230,9 @@ def _loop(text: str, position: int, before: str, word: str) -> str | None:
     """Loops and quantifiers of other languages: `for (i in items) i`, `[i for i in items]`, `some x in items: x`."""
     if word == "for" and before and before[-1] not in "([{,+-*/=":
         return other.LOOP
-    if _LOOP_HEAD.search(before):
+    if _near(_LOOP_HEAD, before):
         return other.LOOP
-    quantified = _LOOP_LIST.search(before)
+    quantified = _near(_LOOP_LIST, before)
     if quantified and text[position : position + 1] in {":", "{"}:
         return {"for": other.LOOP, "some": other.QUANTIFIER, "every": other.EVERY}[quantified[1]]
     word_before = _word_before(before)
@@ -239,7 +246,7 @@ def _temporal(text: str, position: int, before: str) -> str | None:
     if not before[-1:].isdigit():
         return None
     after = text[position:]
-    if _DAY.search(before) and _HOUR_AFTER_DAY.match(after):
+    if _near(_DAY, before) and _HOUR_AFTER_DAY.match(after):
         return 'a date with a time is written @"2024-12-31T17:00:00"'
     if _HOUR.match(after) and not before.rstrip("0123456789").rstrip().endswith(("{", ",", "?")):
         return 'a time is written @"17:00:00"'
@@ -275,7 +282,7 @@ def _number(text: str, position: int, before: str) -> str | None:
     if beside and re.match(r"\.\d", text[position:]):
         return 'a number has one decimal point; write a version or an address as a text: "1.5.2"'
     if beside and _SCIENTIFIC.match(text, position):
-        return "a number is written with digits and a decimal point only, as 1000"
+        return other.DIGITS
     if beside and re.match(r",\d", text[position:]) and not re.search(r"[(\[{]", before):
         return "a number is written with a decimal point: 1.5"
     if not beside and text[position : position + 1].isdigit() and not re.search(r"[(\[{]", before):
@@ -293,7 +300,7 @@ def _call(text: str, position: int, before: str, word: str) -> str | None:
     function = _function_at_the_end(before)
     if function and text[position : position + 1] not in {"", ")", ",", "]", "}"}:
         return f"a function is called with parentheses: {function}({_argument(text, position)})"
-    if word_before_text := _HOST_CALL.search(before):
+    if word_before_text := _near(_HOST_CALL, before):
         return f"a function is called with parentheses: {word_before_text[0]}({_argument(text, position)})"
     if longer := _function_here(text, position):
         return f"'{longer}' is a function: {longer}({', '.join(builtins.overloads(longer)[0].parameters)})"
@@ -318,7 +325,6 @@ def _function_here(text: str, position: int) -> str | None:
     words = re.findall(r"[A-Za-z]+", text[position : position + 60].partition("(")[0])
     names = [" ".join(words[:count]) for count in range(min(len(words), 5), 1, -1)]
     if words:
-        names.append(re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", words[0]))
         names += [each.name for each in builtins.all_builtins() if each.name.replace(" ", "") == words[0].lower()]
     return next((name for name in names if " " in name and builtins.overloads(name)), None)
 
@@ -386,14 +392,14 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
     wants_colon = "':'" in expected
     slips = (
         (
-            wants_colon and _FUNCTION_BODY.search(before),
+            wants_colon and _near(_FUNCTION_BODY, before),
             other.BODY,
         ),
         (here == "[" and before.endswith(" in"), "a loop counts without brackets: for i in 1..3 return i"),
         (wants_colon and here != ":", other.ENTRY),
         (here == ":" and "?" in before, other.CONDITION),
         (here == ":", "a context is written in braces: {key: value}"),
-        (here == "{" and re.search(r"\w$", before), other.JOINED),
+        (here == "{" and _near(r"\w$", before), other.JOINED),
         (
             here == "=" and before[-1:] != "=",
             other.CHAINED,
@@ -403,7 +409,7 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
         (here == "," and _IN.search(before), "several values to compare with stand in parentheses: a in (b, c)"),
         (here == "," and "a value" in " ".join(expected), "a value is missing before the comma"),
         (here == ",", "several values are written as a list: [a, b]"),
-        (here and _QUANTIFIER_WITHOUT_IN.search(before), other.EVERY if "every" in before else other.QUANTIFIER),
+        (here and _near(_QUANTIFIER_WITHOUT_IN, before), other.EVERY if "every" in before else other.QUANTIFIER),
         (before.endswith(","), "leave out the comma after the last one"),
         (here == "+" and not before, "a number has no '+' in front of it: leave it out"),
         (here and before[-1:] in {"+", "-", "*", "/"}, "an operator stands between two values: a + b"),
