@@ -155,8 +155,7 @@ class Queries:
         yield from self._engine.instances.values()
 
     def _process(self, key: int) -> ProcessInstance | None:
-        running = self._engine.instances.get(key)
-        return running or next((process for process in self._engine.finished if process.key == key), None)
+        return self._engine.instances.get(key) or self._engine.finished.get(key)
 
     def instances(self, *, running: bool | None = None, paths: bool = True) -> list[InstanceView]:
         """Return process instances by key: the running ones, and the last thousand that ended.
@@ -269,8 +268,8 @@ class Queries:
             for _, job in sorted(self._engine.jobs.by_key.items())
         ]
 
-    def incidents(self) -> list[IncidentView]:
-        """Return the open incidents, by key."""
+    def incidents(self, instance_key: int | None = None) -> list[IncidentView]:
+        """Return the open incidents, by key; of one process instance if its key is given."""
         return [
             IncidentView(
                 key=incident.key,
@@ -285,6 +284,7 @@ class Queries:
                 element_instance_key=incident.instance.key,
             )
             for _, incident in sorted(self._engine.incidents.by_key.items())
+            if instance_key is None or incident.instance.process.key == instance_key
         ]
 
     def incidents_below(self, key: int) -> list[IncidentView]:

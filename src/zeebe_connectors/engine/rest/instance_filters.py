@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,12 +21,9 @@ def instance_filters(queries: Queries) -> dict[str, Special]:
     """
 
     def has_variables(item: Item, filters: Mapping[str, Any]) -> bool:
-        found = [
-            (view.name, json.dumps(view.value, ensure_ascii=False, separators=(",", ":")))
-            for view in queries.variables(int(item["processInstanceKey"]))
-        ]
+        found = queries.variables(int(item["processInstanceKey"]))
         return all(
-            any(name == wanted["name"] and meets(value, wanted["value"]) for name, value in found)
+            any(view.name == wanted["name"] and meets(items.value_text(view), wanted["value"]) for view in found)
             for wanted in filters["variables"]
         )
 
@@ -39,16 +35,13 @@ def instance_filters(queries: Queries) -> dict[str, Special]:
         )
 
     def has_error(item: Item, filters: Mapping[str, Any]) -> bool:
-        return any(
-            str(view.process_instance_key) == item["processInstanceKey"]
-            and meets(view.message, filters["errorMessage"])
-            for view in queries.incidents()
-        )
+        found = queries.incidents(int(item["processInstanceKey"]))
+        return any(meets(view.message, filters["errorMessage"]) for view in found)
 
     return {
         "variables": Special(_check_variables, has_variables),
         "errorMessage": Special(check_filter, has_error),
-        **{name: Special(check_filter, has_element) for name in _OF_ELEMENTS},
+        **dict.fromkeys(_OF_ELEMENTS, Special(check_filter, has_element)),
     }
 
 

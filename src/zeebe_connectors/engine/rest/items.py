@@ -130,9 +130,14 @@ def variable_key(view: VariableView) -> int:
     return (view.scope_key & 0x3FFFFFFF) << 32 | zlib.crc32(view.name.encode())
 
 
+def value_text(view: VariableView) -> str:
+    """Show the value of a variable as JSON text."""
+    return json.dumps(view.value, ensure_ascii=False, separators=(",", ":"))
+
+
 def variable(view: VariableView, *, whole: bool) -> dict[str, Any]:
     """Show a variable; its value is JSON text, cut unless `whole`."""
-    value = json.dumps(view.value, ensure_ascii=False, separators=(",", ":"))
+    value = value_text(view)
     cut = not whole and len(value) > MAX_SHOWN
     return item({
         "variableKey": str(variable_key(view)),

@@ -20,7 +20,7 @@ from zeebe_connectors.engine.queries import (
 )
 from zeebe_connectors.engine.rest import items
 from zeebe_connectors.engine.rest.instance_filters import instance_filters
-from zeebe_connectors.engine.rest.problems import bad, body_of, key_in, missing, object_of
+from zeebe_connectors.engine.rest.problems import body_of, flag, key_in, missing, object_of
 from zeebe_connectors.engine.rest.searching import Item, Special, search
 
 V = TypeVar("V")
@@ -74,7 +74,8 @@ class Looking:
         body = await body_of(request)
         newest = {str(view.key) for view in self._queries.definitions(latest=True)}
         latest = Special(
-            _must_be_flag, lambda item, wanted: (item["processDefinitionKey"] in newest) is wanted["isLatestVersion"]
+            lambda place, wanted: flag(wanted, place),
+            lambda item, wanted: (item["processDefinitionKey"] in newest) is wanted["isLatestVersion"],
         )
         shown = [items.definition(view) for view in self._queries.definitions()]
         return web.json_response(
@@ -205,11 +206,6 @@ def _wanted_instance(body: Mapping[str, object]) -> int | None:
     filters = body.get("filter")
     key = filters.get("processInstanceKey") if isinstance(filters, dict) else None
     return int(key) if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 20 else None
-
-
-def _must_be_flag(place: str, wanted: object) -> None:
-    if not isinstance(wanted, bool):
-        raise bad(f"{place} must be true or false")
 
 
 def _routes(

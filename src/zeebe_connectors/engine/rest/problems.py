@@ -171,6 +171,17 @@ def text_in(given: Mapping[str, Any], name: str, absent: str = "") -> str:
     return absent if value is None else text(value, name)
 
 
+def flag(value: object, name: str) -> bool:
+    """Read a yes or no.
+
+    Raises:
+        Problem: It is something else.
+    """
+    if not isinstance(value, bool):
+        raise bad(f"{name} must be true or false")
+    return value
+
+
 def flag_in(given: Mapping[str, Any], name: str) -> bool:
     """Read a yes or no of a request; null or nothing is no.
 
@@ -178,9 +189,7 @@ def flag_in(given: Mapping[str, Any], name: str) -> bool:
         Problem: It is something else.
     """
     value = given.get(name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise bad(f"{name} must be true or false")
+    return value is not None and flag(value, name)
 
 
 def text(value: object, name: str) -> str:

@@ -35,7 +35,7 @@ class Special:
         meets: Whether an item meets it; it is called with the item, and with all filters that stand beside this one.
     """
 
-    check: Callable[[str, Any], None]
+    check: Callable[[str, Any], object]
     meets: Callable[[Item, Mapping[str, Any]], bool]
 
 
@@ -167,14 +167,13 @@ def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Speci
         if name == "$or":
             if not any(_matches(item, one, special) for one in wanted):
                 return False
-        elif name in special:
-            if not special[name].meets(item, filters):
-                return False
-        else:
+        elif name not in special:
             had = item.get(name)
             if not meets(_moment(name, had) if name in _DATES and had is not None else had, wanted):
                 return False
-    return True
+    # One may stand for several filters that have to be met together.
+    together = {id(special[name]): special[name] for name in filters if name in special}
+    return all(one.meets(item, filters) for one in together.values())
 
 
 def meets(had: Any, wanted: Any) -> bool:
