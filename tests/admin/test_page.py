@@ -32,6 +32,8 @@ from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.testing import FakeGateway
 
+TEMPLATES = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
+
 OPERATOR, MODELER, VIEWER = "operators-token-long", "modelers-token-long!", "viewers-token-long!!"
 CANARY = "CANARY-5eCr3t"
 MAX_BYTES = 60 * 1024
@@ -417,16 +419,14 @@ def test_no_asset_asks_another_host():
         assert not re.search(rb"(?:https?:)?//[a-z0-9-]+\.[a-z]", data.replace(b"http://www.w3.org/2000/svg", b"")), (
             name
         )
-    place = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
-    for file in place.glob("*.html"):
+    for file in TEMPLATES.glob("*.html"):
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"""(?:src|href|action|poster|data)=["']?(?:https?:)?//|url\(""", text), file.name
 
 
 def test_what_folds_stands_in_no_paragraph_and_a_boxs_words_stay_together():
     """Browsers end a paragraph at what folds; and parts of a label of boxes would be columns of their own."""
-    place = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
-    for file in place.glob("*.html"):
+    for file in TEMPLATES.glob("*.html"):
         text = file.read_text("utf-8")
         assert not re.search(r"<p\b[^>]*>(?:(?!</p>).)*\| clipped", text, re.DOTALL), file.name
         for label in re.findall(r'<label class="check[^>]*>(.*?)</label>', text, re.DOTALL):

@@ -66,8 +66,9 @@ def serve() -> None:
     """Forks for each line of JSON that comes in, and answers with the exit code."""
     main = importlib.import_module("zeebe_connectors.cli.main")
     commands = importlib.import_module("zeebe_connectors.cli.commands")
-    for name in ("runtime.supervisor", "runtime.gateway.zeebe", *(part[17:] for part in commands.PARTS.values())):
-        importlib.import_module(f"zeebe_connectors.{name}")
+    runtime = "zeebe_connectors.runtime"
+    for name in (f"{runtime}.supervisor", f"{runtime}.gateway.zeebe", *commands.PARTS.values()):
+        importlib.import_module(name)
     for declared in importlib.metadata.entry_points(group="zeebe_connectors"):
         declared.load()
     gc.freeze()

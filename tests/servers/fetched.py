@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def fetched(name: str, file: str, content: str, command: list[str]) -> Path:
             pytest.skip(f"{command[0]} cannot fetch the client: {(ended.stdout + ended.stderr).strip()[-300:]}")
         done.write_text(content)
     return folder
+
+
+def jars(name: str, pom: str) -> tuple[str, Path]:
+    """A Java, and the folder of the jars that a pom names, which Maven fetches; or the test is skipped."""
+    java, maven = shutil.which("java"), shutil.which("mvn")
+    if java is None or maven is None or shutil.which("javac") is None:
+        pytest.skip("needs Maven and a JDK")
+    command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+    return java, fetched(name, "pom.xml", pom, command) / "lib"

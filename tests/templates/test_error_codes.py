@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,13 +21,11 @@ OTHER_ROOMS = ("engine", "testing")
 @cache
 def sources() -> list[tuple[Path, ast.Module]]:
     """Each module with its syntax tree; parsed once for all tests."""
-    return list(_parsed())
-
-
-def _parsed() -> Iterator[tuple[Path, ast.Module]]:
-    for file in sorted(SOURCE.rglob("*.py")):
-        if file.relative_to(SOURCE).parts[0] not in OTHER_ROOMS and file.name != "error_codes.py":
-            yield file, ast.parse(file.read_text("utf-8"))
+    return [
+        (file, ast.parse(file.read_text("utf-8")))
+        for file in sorted(SOURCE.rglob("*.py"))
+        if file.relative_to(SOURCE).parts[0] not in OTHER_ROOMS and file.name != "error_codes.py"
+    ]
 
 
 def raised() -> dict[str, Path]:

@@ -373,8 +373,7 @@ def _read_all(candidates: list[_Candidate]) -> None:
             for model in candidate.models
             for element in model.walk()
             if element.called is not None and element.called.binding == "deployment"
-            if element.called.process_id.is_static
-            and ("process", name := element.called.process_id.value({})) not in seen
+            if element.called.process_id.is_static and ("process", name := element.called.process_id.text) not in seen
         ]
         if missing:
             raise _refused(candidate.name, missing)

@@ -146,7 +146,6 @@ class Walk:
         assert variables["sender"] == "ann@example.test"
         assert variables["subject"] == "Order: two chairs"
         assert variables["text"].strip() == "By Friday, if you can."
-        await self.page.locator("#h-test").scroll_into_view_if_needed()
         await self.page.evaluate("document.getElementById('h-test').scrollIntoView()")
         await self.picture("page-4-test")
         for state in ("done", "ignored", "quarantined"):

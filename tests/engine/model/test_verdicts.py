@@ -7,13 +7,12 @@ Where Java and Maven are, the slow test asks it again.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.engine.model.judged import DIAGRAMS
-from tests.servers.fetched import SHORT_LIVED, fetched
+from tests.servers.fetched import SHORT_LIVED, jars
 
 from zeebe_connectors.engine import InvalidResourceError, read_processes
 
@@ -80,15 +79,11 @@ def test_a_problem_names_its_element(name) -> None:
 @pytest.mark.timeout(400)
 def test_the_witness_still_says_so(tmp_path) -> None:
     """Needs a JDK and Maven, which obtains the library with its ordinary client."""
-    maven, java = shutil.which("mvn"), shutil.which("java")
-    if maven is None or java is None or shutil.which("javac") is None:
-        pytest.skip("needs Maven and a JDK")
-    command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
-    folder = fetched("witness-of-diagrams", "pom.xml", (HERE / "pom.xml").read_text(encoding="utf-8"), command)
+    java, lib = jars("witness-of-diagrams", (HERE / "pom.xml").read_text(encoding="utf-8"))
     for name, content in DIAGRAMS.items():
         (tmp_path / f"{name}.bpmn").write_bytes(content)
     said = subprocess.run(
-        [java, *SHORT_LIVED, "-cp", f"{folder}/lib/*", HERE / "Judge.java", *(f"{name}.bpmn" for name in DIAGRAMS)],
+        [java, *SHORT_LIVED, "-cp", f"{lib}/*", HERE / "Judge.java", *(f"{name}.bpmn" for name in DIAGRAMS)],
         cwd=tmp_path,
         check=True,
         capture_output=True,

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.servers.fetched import SHORT_LIVED, fetched
+from tests.servers.fetched import SHORT_LIVED, fetched, jars
 
 from zeebe_connectors.testing import EngineProcess
 
@@ -96,12 +96,8 @@ async def test_camundas_node_client(engine):
 
 async def test_camundas_java_client(engine):
     """Polling, streaming, incidents; once over gRPC and once over REST."""
-    java, maven = shutil.which("java"), shutil.which("mvn")
-    if java is None or maven is None:
-        pytest.skip("no Java with Maven")
-    command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
-    folder = await asyncio.to_thread(fetched, f"witness-java-{JAVA_CLIENT}", "pom.xml", POM, command)
-    said = await results(engine, java, *SHORT_LIVED, "-cp", f"{folder}/lib/*", HERE / "Witness.java", cwd=folder)
+    java, lib = await asyncio.to_thread(jars, f"witness-java-{JAVA_CLIENT}", POM)
+    said = await results(engine, java, *SHORT_LIVED, "-cp", f"{lib}/*", HERE / "Witness.java", cwd=lib.parent)
     assert [line.replace(" ", "") for line in said] == [
         f"{way}.{fact}"
         for way in ("grpc", "rest")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.engine.diagrams import multi, process, task
-from tests.servers.fetched import SHORT_LIVED, fetched
+from tests.servers.fetched import SHORT_LIVED, jars
 
 from zeebe_connectors.engine import Engine, Host
 from zeebe_connectors.engine.gateway import serve
@@ -21,9 +20,7 @@ HERE = Path(__file__).parent
 @pytest.mark.timeout(400)
 async def test_the_java_client(tmp_path) -> None:
     """Needs a JDK and Maven, which obtains the client with its ordinary means."""
-    maven, java = shutil.which("mvn"), shutil.which("java")
-    if maven is None or java is None or shutil.which("javac") is None:
-        pytest.skip("needs Maven and a JDK")
+    java, lib = await asyncio.to_thread(jars, "witness-java-client", (HERE / "pom.xml").read_text(encoding="utf-8"))
     (tmp_path / "p.bpmn").write_bytes(
         process("p", "start > m > end", task("m", loop=multi("=items", "item", "results", "=result")))
     )
@@ -31,10 +28,7 @@ async def test_the_java_client(tmp_path) -> None:
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300)
 
-    command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
-    pom = (HERE / "pom.xml").read_text(encoding="utf-8")
-    folder = await asyncio.to_thread(fetched, "witness-java-client", "pom.xml", pom, command)
-    program = (java, *SHORT_LIVED, "-cp", f"{folder}/lib/*", str(HERE / "Drive.java"))
+    program = (java, *SHORT_LIVED, "-cp", f"{lib}/*", str(HERE / "Drive.java"))
     async with Host(Engine()) as host, serve(host) as gateway:
         driven = await asyncio.to_thread(run, *program, gateway.address, "p.bpmn")
     assert driven.stdout.splitlines() == [
