@@ -40,7 +40,7 @@ class Role(IntEnum):
     VIEWER = 1
     """Look."""
     MODELER = 2
-    """May also test sources and import templates, which changes nothing."""
+    """May also test sources, try connectors, evaluate FEEL and import templates."""
     EDITOR = 3
     """May also create and change providers, except for their secured values."""
     OPERATOR = 4

@@ -219,7 +219,11 @@ SETTINGS = (
         "a folder in `ZEEBE_CONNECTORS_DATA`",
         "the local store's folder; replicas need a shared one",
     ),
-    Setting(("ZEEBE_CONNECTORS_DOCUMENTS_KEEP",), "for ever", "how long documents are kept, such as `P30D`"),
+    Setting(
+        ("ZEEBE_CONNECTORS_DOCUMENTS_KEEP",),
+        "180 days",
+        "how long documents are kept after they were last read, such as `P30D`; `PT0S` keeps all",
+    ),
     Setting(
         ("ZEEBE_CONNECTORS_DOCUMENTS_MAX_SIZE",),
         "4 GiB",

@@ -16,8 +16,9 @@ ERRORS = {
         "otherwise (reason `tls`), for example because the server asks for a client certificate."
     ),
     "RESPONSE_TOO_LARGE": (
-        "The response is larger than a variable (1.5 MiB, for JSON and text) or than the operator allows "
-        "(`CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE`, 50 MiB after decompression). Receive it as a document. An incident."
+        "The response is larger than a variable (1.5 MiB in the formats JSON and Text, else 8 MiB) or than the "
+        "operator allows (`CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE`, 50 MiB after decompression). Receive it as a "
+        "document. An incident."
     ),
     "RESPONSE_NOT_JSON": "The response format is JSON but something else came.",
     "OAUTH_TOKEN_ERROR": "The token endpoint issued no access token; the message says what it answered.",

@@ -1,10 +1,12 @@
 """Every page in a real browser: in each state, size and colour, by keys only, without scripts, and with no other host.
 
-The quick pass belongs to `make test`; the whole matrix is `make test-page`, which leaves its pictures in build/page.
+The quick pass belongs to `make test`; the whole matrix is `make test-page`, which leaves its pictures in build/page;
+with `PICTURES=1` those of the overview go to docs/pictures too.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from tests.modeler.tool import browser as chromium
 
 playwright = pytest.importorskip("playwright.async_api")
 PICTURES = Path(__file__).parents[3] / "build" / "page"
+OF_DOCS = Path(__file__).parents[3] / "docs" / "pictures"
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 _FILES = re.compile(r"\.(?:json|zip|svg)$|/original|^/(?:health|metrics|actuator|assets|sign)")
 STATES: dict[str, dict[str, Any]] = {
@@ -138,9 +141,10 @@ async def test_every_page_in_every_state_size_and_colour(tmp_path, state):
                 await look.page.emulate_media(color_scheme=scheme)
                 await check(look, address, width)
                 name = re.sub(r"[^a-z0-9]+", "-", address.casefold()).strip("-")[:60] or "overview"
-                await look.page.screenshot(
-                    path=folder / f"{name}-{size}-{scheme}.png", full_page=state in {"full", "empty"}
-                )
+                picture = folder / f"{name}-{size}-{scheme}.png"
+                await look.page.screenshot(path=picture, full_page=state in {"full", "empty"})
+                if os.environ.get("PICTURES") and (state, name, size) == ("full", "overview", "wide"):
+                    await look.page.screenshot(path=OF_DOCS / f"page-overview-{scheme}.png")
                 found = await look.page.evaluate(
                     "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules
                 )
