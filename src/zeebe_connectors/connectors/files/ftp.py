@@ -16,10 +16,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from zeebe_connectors import ConnectorError, InputError, PermanentError
+from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, nothing_to_read, resuming
 from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, says_empty, tls_failure
-from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, timestamp
+from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
+from zeebe_connectors.connectors.files.names import bytes_of, text_of
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
 
 _MAX_REPLY_LINES = 1000
@@ -116,13 +117,7 @@ class FtpSession:
             TransientError: `FILES_LOST` or `FILES_TIMEOUT`; the session is of no use then.
         """
         line = f"{verb} {argument}" if argument else verb
-        try:
-            data = line.encode(self._encoding, "surrogateescape")
-        except UnicodeEncodeError:
-            raise InputError(
-                f"path: has characters that the server's file names cannot have ({self._encoding}); choose another "
-                "encoding, or other names"
-            ) from None
+        data = bytes_of(line, self._encoding)
         self._writer.write(data.replace(b"\xff", b"\xff\xff") + b"\r\n")
         await self._patiently(self._writer.drain())
         return await self._reply()
@@ -154,7 +149,7 @@ class FtpSession:
         except UnicodeDecodeError:
             if self._guess:
                 self._encoding = "latin-1"
-            return data.decode(self._encoding, "surrogateescape")
+            return text_of(data, self._encoding)
 
     def _no_ftp(self, line: str) -> PermanentError:
         self._broken = True
@@ -364,7 +359,7 @@ class FtpSession:
                 try:
                     line = data.decode(self._encoding)
                 except UnicodeDecodeError:
-                    line = data.decode("latin-1" if self._guess else self._encoding, "surrogateescape")
+                    line = text_of(data, "latin-1" if self._guess else self._encoding)
                 yield line.rstrip("\r\n")
 
     async def _next_line(self, reader: asyncio.StreamReader) -> bytes:
@@ -374,6 +369,9 @@ class FtpSession:
             raise PermanentError(
                 "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
             ) from None
+
+    async def real(self, path: str) -> None:
+        """See `Session.real`; FTP has no such command."""
 
     async def stat(self, path: str) -> Entry | None:
         """See `Session.stat`."""
@@ -388,7 +386,7 @@ class FtpSession:
                 return self._nothing(reply, path)
         reply = await self.command("SIZE", self._argument(path))
         if reply.code == 213:
-            size = int(reply.text) if reply.text.isdecimal() else None
+            size = size_of(reply.text.strip())
             time = await self.command("MDTM", self._argument(path))
             return Entry(name, "file", size, timestamp(time.text) if time.code == 213 else None)
         entered = await self.command("CWD", self._argument(path))
@@ -410,8 +408,8 @@ class FtpSession:
         """See `Session.reading`."""
         size = None
         reply = await self.command("SIZE", self._argument(path))
-        if reply.code == 213 and reply.text.isdecimal():
-            size = int(reply.text)
+        if reply.code == 213:
+            size = size_of(reply.text.strip())
 
         async def pieces() -> AsyncGenerator[bytes, None]:
             received = 0

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from zeebe_connectors.connectors.files.session import Entry, Kind
+from zeebe_connectors.connectors.files.session import MAX_SIZE, Entry, Kind
 
 _NAMES: Final = {
     1: "jan janv ene gen", 2: "feb febr févr fevr fev fév", 3: "mar märz mrz mär mars mrt", 4: "apr avr abr",
@@ -55,8 +55,15 @@ def mlsd(line: str) -> Entry | None:
     entry_kind: Kind = "file" if kind == "file" else "folder" if kind == "dir" else "other"
     if kind.startswith(("os.unix=slink", "os.unix=symlink")):
         entry_kind = "link"
-    size = known.get("size", known.get("sizd", ""))
-    return Entry(name, entry_kind, int(size) if size.isdecimal() else None, timestamp(known.get("modify", "")))
+    return Entry(
+        name, entry_kind, size_of(known.get("size", known.get("sizd", ""))), timestamp(known.get("modify", ""))
+    )
+
+
+def size_of(text: str) -> int | None:
+    """A size in digits; None for what is none, or larger than any file."""
+    size = int(text) if text.isdecimal() and len(text) < 20 else MAX_SIZE
+    return size if size < MAX_SIZE else None
 
 
 def timestamp(text: str) -> datetime | None:
@@ -113,7 +120,7 @@ def _unix(match: re.Match[str], now: datetime) -> Entry | None:
             modified = _latest(number, day, hour, minute, int(match["year"] or 0), now)
     except (ValueError, OverflowError):
         modified = None
-    return Entry(name, kind, int(match["size"]) if kind == "file" else None, modified)
+    return Entry(name, kind, size_of(match["size"]) if kind == "file" else None, modified)
 
 
 def _latest(month: int, day: int, hour: int, minute: int, year: int, now: datetime) -> datetime:
@@ -146,7 +153,7 @@ def _dos(match: re.Match[str]) -> Entry | None:
         modified = None
     if match["dir"]:
         return Entry(name, "folder" if match["dir"].upper() in {"DIR", "JUNCTION"} else "link", None, modified)
-    return Entry(name, "file", int(re.sub("[,.]", "", match["size"])), modified)
+    return Entry(name, "file", size_of(re.sub("[,.]", "", match["size"])), modified)
 
 
 def _eplf(match: re.Match[str]) -> Entry | None:
@@ -159,4 +166,4 @@ def _eplf(match: re.Match[str]) -> Entry | None:
         with contextlib.suppress(ValueError, OverflowError, OSError):
             modified = datetime.fromtimestamp(int(moment), UTC)
     kind: Kind = "folder" if "/" in facts else "file" if "r" in facts else "other"
-    return Entry(match["name"], kind, int(size) if kind == "file" and size.isdecimal() else None, modified)
+    return Entry(match["name"], kind, size_of(size) if kind == "file" else None, modified)
