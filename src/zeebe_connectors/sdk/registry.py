@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from zeebe_connectors.sdk.connector import DefinitionError, Inbound, Outbound
+from zeebe_connectors.sdk.entry_points import declared
 
 GROUP = "zeebe_connectors"
 DOCUMENTATION = "https://github.com/zeebe-connectors/zeebe-connectors/blob/main/docs"
@@ -27,7 +28,7 @@ def documentation_of(connector: Outbound | Inbound) -> str:
         return connector.documentation
     if connector.is_own:
         return f"{DOCUMENTATION}/connectors/{connector.name}.md"
-    for point in entry_points(group=GROUP):
+    for point in declared(GROUP):
         if point.name == connector.name and point.module == connector.module and point.dist is not None:
             for link in point.dist.metadata.get_all("Project-URL") or ():
                 label, _, address = str(link).partition(",")
@@ -60,7 +61,7 @@ class Registry:
         """
         registry = cls()
         wanted = None if only is None else set(only)
-        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        for point in declared(GROUP):
             if wanted is None or point.name in wanted:
                 registry._load(point)
         return registry
@@ -68,7 +69,7 @@ class Registry:
     @staticmethod
     def names() -> list[str]:
         """Names of all installed connectors, without importing any."""
-        return sorted({point.name for point in entry_points(group=GROUP)})
+        return sorted({point.name for point in declared(GROUP)})
 
     def _load(self, point: EntryPoint) -> None:
         try:
