@@ -35,7 +35,7 @@ class HostKeyCheck:
         class Client(asyncssh.SSHClient):
             def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
                 check.seen = key.get_fingerprint()
-                return check._allowed is not None and (not check._allowed or check.seen in check._allowed)  # noqa: SLF001
+                return check._allowed is not None and (not check._allowed or check.seen in check._allowed)
 
         return Client
 
