@@ -6,7 +6,7 @@ that are given: those that the deployed diagram names, or the connector's model 
 """
 
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.providers import (
+from zeebe_connectors.config.secrets.lookup import (
     DirectorySecrets,
     EnvironmentSecrets,
     SecretProvider,

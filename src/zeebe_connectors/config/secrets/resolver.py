@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol, Self
 
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.providers import SecretProvider
+from zeebe_connectors.config.secrets.lookup import SecretProvider
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
