@@ -101,8 +101,6 @@ def _date(parts: tuple[tree.Node, ...]) -> tuple[str, ...] | None:
         if isinstance(part.value, Decimal) and part.value != part.value.to_integral_value():
             return None
         numbers.append(int(part.value))
-    if any(
-        all(number in allowed for number, allowed in zip(numbers, order, strict=True)) for order in _DATE_ORDERS
-    ):
+    if any(all(number in allowed for number, allowed in zip(numbers, order, strict=True)) for order in _DATE_ORDERS):
         return tuple(map(str, numbers))
     return None
