@@ -22,7 +22,7 @@ class ToleratingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial(_Responses, loop=asyncio.get_running_loop())
+        self._factory = functools.partial[ResponseHandler](_Responses, loop=asyncio.get_running_loop())
 
 
 class _Responses(ResponseHandler):
