@@ -22,7 +22,11 @@ class ToleratingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial[ResponseHandler](_Responses, loop=asyncio.get_running_loop())
+        self._factory = functools.partial(_new, asyncio.get_running_loop())
+
+
+def _new(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Responses(loop)
 
 
 class _Responses(ResponseHandler):
