@@ -12,9 +12,11 @@ from zeebe_connectors.connectors.email.results import SentMail
 from zeebe_connectors.connectors.email.smtp_form import SendEmail
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Message, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.compose import Message
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.header_fields import extra_headers, header_text
 from zeebe_connectors.mail.smtp.model import Login, Server
+from zeebe_connectors.mail.smtp.recipients import address, addresses
 from zeebe_connectors.mail.tokens import token_source
 
 _FIELD = "data.smtpAction"

@@ -12,10 +12,12 @@ from pydantic import Field
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
 from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.compose import Message, Part
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver, sign_in
 from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.header_fields import extra_headers, header_text
 from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
+from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
 from zeebe_connectors.mail.tokens import token_source
 from zeebe_connectors.sdk.fields import RequiredSecret
 

@@ -24,10 +24,12 @@ from zeebe_connectors import (
 from zeebe_connectors.connectors.smtp.connector import SUCCESS as SENT
 from zeebe_connectors.connectors.smtp.connector import RefusedRecipient, end_of_day, mark_headers
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Address, Message, address, addresses, header_text
+from zeebe_connectors.mail.smtp.compose import Message
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.header_fields import header_text
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
+from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
 
 GROUPS = (
     Group("server", "Mail server"),

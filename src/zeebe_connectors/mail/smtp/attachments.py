@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_text
+from zeebe_connectors.mail.smtp.compose import Part, content_type_of
+from zeebe_connectors.mail.smtp.header_fields import header_text
 from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
