@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import Iterable
 
-from zeebe_connectors.cli import log
+from zeebe_connectors.cli import log_setup
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Selection, Settings
@@ -45,7 +45,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     mask = Mask()
     mask.add(settings.admin_token.reveal())
-    log.configure(mask, form=settings.log_format, verbose=verbose)
+    log_setup.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():
         _log.info("%s", line[:1].upper() + line[1:])
     registry = Registry.installed(needed(Registry.names(), settings))

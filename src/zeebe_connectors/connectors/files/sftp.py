@@ -1,10 +1,9 @@
-"""Speak SFTP through asyncssh: host keys are checked always, one connection carries several jobs."""
+"""Speak SFTP through asyncssh; one connection carries several jobs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import stat as modes
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.connectors.files.host_keys import HostKeyCheck, allowed_fingerprints, known_hosts
 from zeebe_connectors.connectors.files.session import Entry, Kind, Server, lost, not_empty, not_found, timed_out
 from zeebe_connectors.net.connect import Resolver, connect_error, connected
 
@@ -22,7 +22,6 @@ PIECE = 1024 * 1024
 """Bytes asked for at once."""
 AT_ONCE = 8
 """Pieces that are on their way: what hides the network's delay, and what one transfer holds in memory."""
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _LEGACY = {
     "server_host_key_algs": "+ssh-rsa,ssh-dss",
     "kex_algs": "+diffie-hellman-group14-sha1,diffie-hellman-group1-sha1,diffie-hellman-group-exchange-sha1",
@@ -270,56 +269,6 @@ def _entry(name: str, attributes: asyncssh.SFTPAttrs) -> Entry:
     return Entry(name, kind, attributes.size if kind == "file" else None, time)
 
 
-class _HostKey:
-    """Decides about the server's key, and notes it for the message."""
-
-    def __init__(self, allowed: set[str] | None) -> None:
-        self.allowed = allowed
-        self.seen = ""
-
-    def client(self) -> Any:
-        """What asyncssh asks."""
-        import asyncssh  # noqa: PLC0415 - as above
-
-        judge = self
-
-        class Client(asyncssh.SSHClient):
-            def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-                judge.seen = key.get_fingerprint()
-                return judge.allowed is not None and (not judge.allowed or judge.seen in judge.allowed)
-
-        return Client
-
-
-def _allowed(server: Server, first: str) -> set[str] | None:
-    """Fingerprints that are accepted; empty for any (the first use), None where the known hosts decide."""
-    if server.host_key == "knownHosts":
-        return None
-    if server.host_key == "firstUse":
-        return {first} if first else set()
-    found = {text.rstrip("=") for text in _FINGERPRINT.findall(server.known)}
-    if not found:
-        raise InputError("fingerprint: must be like SHA256: and 43 characters, as `ssh-keygen -lf` shows it")
-    return found
-
-
-def _known_hosts(server: Server) -> Any:
-    import asyncssh  # noqa: PLC0415 - as above
-
-    if server.host_key != "knownHosts":
-        return ([], [], [])
-    if not server.known.strip():
-        raise InputError(
-            "knownHosts: is required to identify the server; paste the lines of `ssh-keyscan HOST` after checking "
-            "them, "
-            "or choose a fingerprint"
-        )
-    try:
-        return asyncssh.import_known_hosts(server.known.strip() + "\n")
-    except (ValueError, asyncssh.Error):
-        raise InputError("knownHosts: is not in the format of known_hosts; paste whole lines") from None
-
-
 def _keys(server: Server) -> list[Any] | None:
     import asyncssh  # noqa: PLC0415 - as above
 
@@ -349,15 +298,15 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     """
     import asyncssh  # noqa: PLC0415 - as above
 
-    judge = _HostKey(_allowed(server, first))
+    host_key = HostKeyCheck(allowed_fingerprints(server, first))
     options: dict[str, Any] = {
         "port": server.port,
         "username": server.login.username,
         "password": server.login.password.reveal() if server.login.password and not server.login.key else None,
         "client_keys": _keys(server),
-        "known_hosts": _known_hosts(server),
+        "known_hosts": known_hosts(server),
         "host_key_alias": server.host if server.port == 22 else f"[{server.host}]:{server.port}",
-        "client_factory": judge.client(),
+        "client_factory": host_key.client(),
         "config": None,
         "agent_path": None,
         "x509_trusted_certs": None,
@@ -378,11 +327,11 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     except (OSError, UnicodeError) as error:
         raise connect_error("FILES", server.host, server.port, error, patience=server.timeout) from None
     except (asyncssh.Error, ValueError) as error:
-        raise _not_connected(server, error, judge.seen) from None
+        raise _not_connected(server, error, host_key.seen) from None
     try:
-        if server.host_key == "firstUse" and (known := await remember(judge.seen)) != judge.seen:
+        if server.host_key == "firstUse" and (known := await remember(host_key.seen)) != host_key.seen:
             raise PermanentError(
-                "FILES_HOST_KEY", f"{server.where}: shows the key {judge.seen}, but the first time it was {known}"
+                "FILES_HOST_KEY", f"{server.where}: shows the key {host_key.seen}, but the first time it was {known}"
             )
         async with asyncio.timeout(server.timeout):
             client = await connection.start_sftp_client()

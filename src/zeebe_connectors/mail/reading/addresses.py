@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from zeebe_connectors.mail.reading.decoding import decode
+from zeebe_connectors.mail.reading.header_text import WORD, comment_ends, decode_words, without_comments
 from zeebe_connectors.mail.reading.headers import MAX_VALUE_BYTES
-from zeebe_connectors.mail.reading.text import WORD, comment_ends, decode, decode_words, without_comments
 
 _TOKEN = re.compile(
     rf"""

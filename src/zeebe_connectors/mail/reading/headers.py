@@ -6,15 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from zeebe_connectors.mail.reading.text import (
-    WORD,
-    clean,
-    comment_ends,
-    decode,
-    decode_words,
-    header_text,
-    without_comments,
-)
+from zeebe_connectors.mail.reading.decoding import clean, decode
+from zeebe_connectors.mail.reading.header_text import WORD, comment_ends, decode_words, header_text, without_comments
 
 _WITHOUT_SEMICOLON = re.compile(r"\s*+([^\s,=]*+)[\s,]++(?=[\w*-]++\s*+=)")
 # Possessive, with only spaces before a name: backtracking would take minutes on a header full of semicolons.

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from zeebe_connectors.mail.reading import rtf
 from zeebe_connectors.mail.reading.addresses import Address, addresses
 from zeebe_connectors.mail.reading.dates import date
+from zeebe_connectors.mail.reading.decoding import charset_in_html, decode
+from zeebe_connectors.mail.reading.header_text import header_text
 from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
-from zeebe_connectors.mail.reading.text import charset_in_html, decode, header_text
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
 from zeebe_connectors.sdk.names import file_name
 

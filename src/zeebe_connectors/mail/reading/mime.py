@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zeebe_connectors.mail.reading.charsets import codec_of, is_stateful
+from zeebe_connectors.mail.reading.decoding import unbase64
 from zeebe_connectors.mail.reading.headers import Parameters, parameters
-from zeebe_connectors.mail.reading.text import unbase64
 
 MAX_PARTS = 1000
 MAX_DEPTH = 40
