@@ -48,7 +48,7 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     log_setup.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():
         _log.info("%s", line[:1].upper() + line[1:])
-    registry = Registry.installed(needed(Registry.names(), settings))
+    registry = Registry.installed(needed(Registry.names(), settings), later=True)
     for missing in registry.unavailable.values():
         _log.warning("The connector %s does not run: %s", missing.name, missing.reason)
     stop = asyncio.Event()
