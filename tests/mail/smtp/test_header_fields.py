@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from zeebe_connectors import InputError
-from zeebe_connectors.mail.smtp.header_fields import encoded_words, extra_headers, header_text
+from zeebe_connectors.mail.smtp.header_fields import checked_text, encoded_words, extra_headers
 
 
 def test_encoded_words_are_short_and_whole():
@@ -21,7 +21,7 @@ def test_encoded_words_are_short_and_whole():
 def test_line_breaks_in_headers_are_refused(text):
     """Header injection."""
     with pytest.raises(InputError) as caught:
-        header_text(text, field="subject")
+        checked_text(text, field="subject")
     assert caught.value.code == "HEADER_INJECTION"
     for headers in ({"X-A": text}, {text: "a"}):
         with pytest.raises(InputError) as caught:

@@ -12,7 +12,6 @@ from lxml import etree
 from zeebe_connectors.connectors.soap.reply import json_of
 from zeebe_connectors.connectors.soap.schema import (
     INTEGERS,
-    MAX_INTEGER,
     NIL,
     NOT_DATA,
     TRUE,
@@ -25,6 +24,7 @@ from zeebe_connectors.connectors.soap.schema import (
     Type,
 )
 from zeebe_connectors.connectors.soap.writer import TEMPORAL
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 
 class Reader:
@@ -130,7 +130,7 @@ def scalar(base: str, text: str) -> Any:
             number = int(bare)
         except ValueError:
             return text
-        return number if abs(number) < MAX_INTEGER else text
+        return number if abs(number) < INT64_BOUND else text
     if base in {"decimal", "float", "double"}:
         try:
             exact = Decimal(bare)
@@ -138,7 +138,7 @@ def scalar(base: str, text: str) -> Any:
             return text
         if not exact.is_finite() or (base == "decimal" and len(exact.normalize().as_tuple().digits) > 15):
             return text
-        if base == "decimal" and abs(exact) < MAX_INTEGER and exact == exact.to_integral_value():
+        if base == "decimal" and abs(exact) < INT64_BOUND and exact == exact.to_integral_value():
             return int(exact)
         near = float(exact)
         return near if math.isfinite(near) else text  # JSON has no infinity

@@ -19,8 +19,6 @@ NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f
 """Prefixes of attributes that concern the message itself, not its content."""
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 
-MAX_INTEGER = 2**63
-"""Numbers with more digits stay text in JSON: FEEL and many readers keep no more."""
 
 INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "integer": (None, None),

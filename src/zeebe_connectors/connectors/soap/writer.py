@@ -19,7 +19,6 @@ from zeebe_connectors.connectors.soap.schema import (
     ENCODING,
     FALSE,
     INTEGERS,
-    MAX_INTEGER,
     NIL,
     TRUE,
     TYPE,
@@ -34,6 +33,7 @@ from zeebe_connectors.connectors.soap.schema import (
     can_be_empty,
 )
 from zeebe_connectors.connectors.soap.untrusted_xml import parse
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 _MAX_DIGITS = 400
 """Digits of the longest number that is written out; `1e999999999` would fill the memory."""
@@ -352,7 +352,7 @@ def expected(kind: Type) -> str:
         minimum, maximum = INTEGERS[kind.base]
         limits = (
             f" from {minimum} to {maximum}"
-            if minimum is not None and maximum is not None and abs(maximum) < MAX_INTEGER
+            if minimum is not None and maximum is not None and abs(maximum) < INT64_BOUND
             else ""
         )
         return f"a whole number{limits}"

@@ -23,7 +23,7 @@ OWN_FIELDS = frozenset({
 _LINE = 76
 
 
-def header_text(value: str, *, field: str) -> str:
+def checked_text(value: str, *, field: str) -> str:
     """Checks text that goes into a header.
 
     Raises:
@@ -53,7 +53,7 @@ def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str
     result: list[tuple[str, str]] = []
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name):
-            header_text(name, field=field)
+            checked_text(name, field=field)
             raise InputError(
                 f"{field}: a header's name consists of ASCII letters, digits and dashes, such as X-Order-Id"
             )
@@ -67,7 +67,7 @@ def extra_headers(headers: Mapping[str, Any], *, field: str, taken: Iterable[str
                 continue
             if isinstance(item, bool) or not isinstance(item, str | int | float):
                 raise InputError(f"{field}.{name}: must be text or a number, or a list of these")
-            result.append((name, header_text(str(item), field=f"{field}.{name}")))
+            result.append((name, checked_text(str(item), field=f"{field}.{name}")))
     return result
 
 
