@@ -18,7 +18,7 @@ from tests.admin.world import CANARY, World
 from zeebe_connectors import Context, Model, outbound
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.cli.log import _Masked
+from zeebe_connectors.cli.log_setup import _Masked
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings

@@ -18,7 +18,7 @@ from tests.admin.routes import pages
 from tests.admin.samples import samples
 from tests.admin.world import CANARY, TOKENS, World
 
-from zeebe_connectors.cli.log import OncePerSecond
+from zeebe_connectors.cli.log_setup import OncePerSecond
 
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 FORBIDDEN = (

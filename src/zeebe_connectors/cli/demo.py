@@ -16,7 +16,7 @@ from typing import Any, Self
 from aiohttp import web
 from rich.console import Console
 
-from zeebe_connectors.cli import log
+from zeebe_connectors.cli import log_setup
 from zeebe_connectors.cli.places import shipped
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
@@ -107,7 +107,7 @@ class PrintedJobs:
 async def show() -> int:
     """Runs the demo; returns 0 when everything happened as it should."""
     console = Console(highlight=False, soft_wrap=True)
-    log.configure(Mask([TOKEN, PASSWORD]))
+    log_setup.configure(Mask([TOKEN, PASSWORD]))
     logging.getLogger("zeebe_connectors").setLevel(logging.WARNING)
     try:
         async with AsyncExitStack() as stack:

@@ -19,7 +19,7 @@ from zeebe_connectors.engine.incidents import Incident
 from zeebe_connectors.engine.messages import Message
 from zeebe_connectors.engine.payloads import to_json
 from zeebe_connectors.engine.rows import dump_element, load_elements
-from zeebe_connectors.engine.timers import Schedule
+from zeebe_connectors.engine.schedules import Schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine

@@ -12,11 +12,11 @@ from typing import Any
 from zeebe_connectors import feel
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 from zeebe_connectors.sdk.text import sendable
 
 MAX_PAYLOAD = 1_572_864
 """Maximum bytes of JSON in a command; the official runtime's limit (1.5 MiB)."""
-_LONG = 2**63
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
 _JSON_LEAVES = frozenset({str, int, float, bool, type(None)})
 _WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -116,6 +116,6 @@ def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:
         elif isinstance(item, list | tuple):
             left += [(f"{path}[{number}]", each) for number, each in reversed(list(enumerate(item, 1)))]
         elif (isinstance(item, float) and not math.isfinite(item)) or (
-            isinstance(item, int) and not isinstance(item, bool) and not -_LONG <= item < _LONG
+            isinstance(item, int) and not isinstance(item, bool) and not -INT64_BOUND <= item < INT64_BOUND
         ):
             yield path, item

@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from zeebe_connectors.connectors.files.session import MAX_SIZE, Entry, Kind
+from zeebe_connectors.connectors.files.session import Entry, Kind
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 _NAMES: Final = {
     1: "jan janv ene gen sty led oca янв", 2: "feb febr févr fevr fev fév lut úno şub фев",
@@ -68,8 +69,8 @@ def mlsd(line: str) -> Entry | None:
 
 def size_of(text: str) -> int | None:
     """A size in digits; None for what is none, or larger than any file."""
-    size = int(text) if text.isdecimal() and len(text) < 20 else MAX_SIZE
-    return size if size < MAX_SIZE else None
+    size = int(text) if text.isdecimal() and len(text) < 20 else INT64_BOUND
+    return size if size < INT64_BOUND else None
 
 
 def timestamp(text: str) -> datetime | None:

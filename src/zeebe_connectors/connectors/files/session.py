@@ -12,8 +12,6 @@ from zeebe_connectors import PermanentError, Secret, TransientError
 
 PIECE = 256 * 1024
 """Bytes that go through the runtime at once."""
-MAX_SIZE = 2**63
-"""No file is that large, and no process variable holds it."""
 Kind = Literal["file", "folder", "link", "other"]
 
 ERRORS = {

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.files.names import bytes_of, text_of
 from zeebe_connectors.connectors.files.session import (
-    MAX_SIZE,
     Entry,
     Kind,
     Server,
@@ -23,6 +22,7 @@ from zeebe_connectors.connectors.files.session import (
     not_found,
     timed_out,
 )
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
     import asyncssh
@@ -311,7 +311,7 @@ def _entry(name: str, attributes: asyncssh.SFTPAttrs, line: bytes = b"") -> Entr
         with contextlib.suppress(ValueError, OverflowError, OSError):
             time = datetime.fromtimestamp(attributes.mtime, UTC)
     size = attributes.size if kind in {"file", "other"} else None
-    return Entry(name, kind, size if size is not None and size < MAX_SIZE else None, time)
+    return Entry(name, kind, size if size is not None and size < INT64_BOUND else None, time)
 
 
 def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
+from zeebe_connectors.connectors.files.host_keys import HostKeyCheck, allowed_fingerprints, known_hosts
 from zeebe_connectors.connectors.files.session import Server, lost
 from zeebe_connectors.connectors.files.sftp import SftpSession
 from zeebe_connectors.net.connect import Resolver, connect_error, connected
@@ -15,7 +15,6 @@ from zeebe_connectors.net.connect import Resolver, connect_error, connected
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
     import asyncssh
 
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _LEGACY = {
     "server_host_key_algs": "+ssh-rsa,ssh-dss",
     "kex_algs": "+diffie-hellman-group14-sha1,diffie-hellman-group1-sha1,diffie-hellman-group-exchange-sha1",
@@ -27,28 +26,31 @@ Remember = Callable[[str], Awaitable[str]]
 """Given the fingerprint that was seen, gives the one that was seen first."""
 
 
-class _Judge:
-    """Decides about the server's key, answers what the server wants to know, and notes both for the message."""
+class _Dialogue:
+    """Answers what the server wants to know before the session begins.
 
-    def __init__(self, allowed: set[str] | None, password: str | None) -> None:
-        self.allowed = allowed
-        self.seen = ""
+    Args:
+        host_key: Decides about the server's key.
+        password: What is typed where the server asks for it by itself; None to sign in by key.
+    """
+
+    def __init__(self, host_key: HostKeyCheck, password: str | None) -> None:
+        self.host_key = host_key
         self.wants_more = False
         self._password = password
 
     def client(self) -> Any:
-        """What asyncssh asks."""
+        """Returns the class of asyncssh's client that asks this dialogue."""
         import asyncssh  # noqa: PLC0415 - as above
 
-        judge = self
+        dialogue = self
 
         class Client(asyncssh.SSHClient):
             def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-                judge.seen = key.get_fingerprint()
-                return judge.allowed is not None and (not judge.allowed or judge.seen in judge.allowed)
+                return dialogue.host_key.accepts(key.get_fingerprint())
 
             def kbdint_auth_requested(self) -> str | None:
-                return None if judge._password is None or judge.wants_more else ""
+                return None if dialogue._password is None else ""
 
             def kbdint_challenge_received(
                 self,
@@ -57,7 +59,7 @@ class _Judge:
                 lang: str,  # noqa: ARG002
                 prompts: Sequence[tuple[str, bool]],
             ) -> list[str] | None:
-                return judge.answers(prompts)
+                return dialogue.answers(prompts)
 
         return Client
 
@@ -70,35 +72,6 @@ class _Judge:
             self.wants_more = True
             return None
         return [given]
-
-
-def _allowed(server: Server, first: str) -> set[str] | None:
-    """Fingerprints that are accepted; empty for any (the first use), None where the known hosts decide."""
-    if server.host_key == "knownHosts":
-        return None
-    if server.host_key == "firstUse":
-        return {first} if first else set()
-    found = {text.rstrip("=") for text in _FINGERPRINT.findall(server.known)}
-    if not found:
-        raise InputError("fingerprint: must be like SHA256: and 43 characters, as `ssh-keygen -lf` shows it")
-    return found
-
-
-def _known_hosts(server: Server) -> Any:
-    import asyncssh  # noqa: PLC0415 - as above
-
-    if server.host_key != "knownHosts":
-        return ([], [], [])
-    if not server.known.strip():
-        raise InputError(
-            "knownHosts: is required to identify the server; paste the lines of `ssh-keyscan HOST` after checking "
-            "them, "
-            "or choose a fingerprint"
-        )
-    try:
-        return asyncssh.import_known_hosts(server.known.strip() + "\n")
-    except (ValueError, asyncssh.Error):
-        raise InputError("knownHosts: is not in the format of known_hosts; paste whole lines") from None
 
 
 def _keys(server: Server) -> list[Any] | None:
@@ -131,15 +104,16 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     import asyncssh  # noqa: PLC0415 - as above
 
     password = server.login.password.reveal() if server.login.password and not server.login.key else None
-    judge = _Judge(_allowed(server, first), password)
+    host_key = HostKeyCheck(allowed_fingerprints(server, first))
+    dialogue = _Dialogue(host_key, password)
     options: dict[str, Any] = {
         "port": server.port,
         "username": server.login.username,
         "password": password,
         "client_keys": _keys(server),
-        "known_hosts": _known_hosts(server),
+        "known_hosts": known_hosts(server),
         "host_key_alias": server.host if server.port == 22 else f"[{server.host}]:{server.port}",
-        "client_factory": judge.client(),
+        "client_factory": dialogue.client(),
         "config": None,
         "agent_path": None,
         "x509_trusted_certs": None,
@@ -160,11 +134,11 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     except (OSError, UnicodeError) as error:
         raise connect_error("FILES", server.host, server.port, error, patience=server.timeout) from None
     except (asyncssh.Error, ValueError) as error:
-        raise _not_connected(server, error, judge) from None
+        raise _not_connected(server, error, dialogue) from None
     try:
-        if server.host_key == "firstUse" and (known := await remember(judge.seen)) != judge.seen:
+        if server.host_key == "firstUse" and (known := await remember(host_key.seen)) != host_key.seen:
             raise PermanentError(
-                "FILES_HOST_KEY", f"{server.where}: shows the key {judge.seen}, but the first time it was {known}"
+                "FILES_HOST_KEY", f"{server.where}: shows the key {host_key.seen}, but the first time it was {known}"
             )
         async with asyncio.timeout(server.timeout):
             client = await connection.start_sftp_client()
@@ -179,11 +153,11 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     return SftpSession(server, connection, client)
 
 
-def _not_connected(server: Server, error: Exception, judge: _Judge) -> ConnectorError:
+def _not_connected(server: Server, error: Exception, dialogue: _Dialogue) -> ConnectorError:
     """Why there is no SSH connection."""
     import asyncssh  # noqa: PLC0415 - as above
 
-    where, seen = server.where, judge.seen
+    where, seen = server.where, dialogue.host_key.seen
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         shown = f" It shows {seen}." if seen else ""
         return PermanentError(
@@ -197,7 +171,7 @@ def _not_connected(server: Server, error: Exception, judge: _Judge) -> Connector
         isinstance(error, asyncssh.ProtocolError) and "authentication failures" in error.reason
     ):
         wanted = (
-            "; it asks for more than a password, such as a code, which no task can give" if judge.wants_more else ""
+            "; it asks for more than a password, such as a code, which no task can give" if dialogue.wants_more else ""
         )
         return PermanentError(
             "FILES_AUTH_FAILED",

@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider
-from zeebe_connectors.config.providers.secured import at, refers, revealed, secret_name, secured_fields
+from zeebe_connectors.config.providers.secured import at, revealed, secured_fields
 from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
+from zeebe_connectors.config.secrets.placeholders import refers, secret_name
 from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy, Reach
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
