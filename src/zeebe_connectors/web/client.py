@@ -91,8 +91,9 @@ class HttpClient:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
 
         from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415
+        from zeebe_connectors.web.surplus import ToleratingConnector  # noqa: PLC0415
 
-        connector = aiohttp.TCPConnector(
+        connector = ToleratingConnector(
             limit=0,  # the runtime bounds how many jobs run at once
             keepalive_timeout=_KEEPALIVE,
             ssl=self._tls.context() if self._tls else True,

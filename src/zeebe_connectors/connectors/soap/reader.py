@@ -37,7 +37,7 @@ class Reader:
     def __init__(self, includes: Mapping[str, Any] | None = None) -> None:
         self._includes = includes or {}
 
-    def value(self, kind: Type, element: etree._Element) -> Any:
+    def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
         """An element's value."""
         if element.get(NIL) in TRUE:
             return None
@@ -62,6 +62,8 @@ class Reader:
             result["$content"] = self._scalar(kind.text, element.text or "")
             return result
         self._children(kind, element, result)
+        if kind.mixed and (content := _text_between(element)):
+            result["$content"] = content
         return result
 
     def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
@@ -93,6 +95,12 @@ class Reader:
         if self._includes and text in self._includes:
             return self._includes[text]
         return scalar(kind.base, text)
+
+
+def _text_between(element: etree._Element) -> str:
+    """The text of an element and between those in it, without mere indentation."""
+    texts = (element.text, *(child.tail for child in element))
+    return "".join(text for text in texts if text and text.strip())
 
 
 def _repeated(kind: Complex) -> set[str]:

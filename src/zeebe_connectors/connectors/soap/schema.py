@@ -74,6 +74,8 @@ class Complex:
     text: Simple | None = None
     attributes: list[Attribute] = field(default_factory=list)
     abstract: bool = False
+    mixed: bool = False
+    """Whether text may stand between its elements: `$content` as well."""
     derived: dict[str, Complex] = field(default_factory=dict)
     """Types that may stand in its place, by local name; itself included."""
     items: Simple | Complex | Anything | None = None
