@@ -131,7 +131,7 @@ class Postgres:
             os.kill(each, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def _run(self, command: str, *arguments: str) -> None:
-        log_file = self.directory / "log"
+        log_file = self.directory / "output"
         with log_file.open("w") as file:  # no pipe: the server inherits it and would keep it open
             done = subprocess.run(
                 [self._bin / command, *arguments],
