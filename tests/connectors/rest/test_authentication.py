@@ -129,6 +129,14 @@ async def test_digest_not_offered(rest, server):
     assert len(server.seen) == 1
 
 
+async def test_a_challenge_says_why(rest, server):
+    """Services that follow RFC 6750 explain themselves in the header alone."""
+    challenge = 'Bearer realm="x", error="invalid_token", error_description="The access token expired"'
+    server.answer("*", Reply(401, b"", [("WWW-Authenticate", challenge)], "Unauthorized"))
+    error = await rest.error(server.url("/"))
+    assert "(The access token expired)" in error.message
+
+
 @pytest.fixture(scope="module")
 def rsa_key():
     rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa", reason="cryptography is not installed")

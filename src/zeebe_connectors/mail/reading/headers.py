@@ -86,7 +86,9 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
             data += unquote_to_bytes(text.encode("latin-1"))
         else:
             data += text.encode("latin-1")
-    return decode(data, charset or None)
+    text = decode(data, charset or None)
+    # Some programs cut an encoded word into pieces as well.
+    return text if charset or any(encoded for _, encoded in parts.values()) else decode_words(text)
 
 
 def message_ids(raw: bytes) -> list[str]:
