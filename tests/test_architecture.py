@@ -138,9 +138,9 @@ def test_every_module_says_what_it_does() -> None:
     """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
         tree = tree_of(path)
-        said = ast.get_docstring(tree)
-        assert said, f"{path} has no docstring"
-        first = said.partition("\n\n")[0]
+        docstring = ast.get_docstring(tree)
+        assert docstring, f"{path} has no docstring"
+        first = docstring.partition("\n\n")[0]
         assert not re.search(r"\bgo(es)? (in|into)\b.*\bcomes? out\b", first), f"{path}: say what the module does"
 
 

@@ -210,7 +210,7 @@ SLIPS = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "advice"), SLIPS, ids=[text for text, *_ in SLIPS])
-def test_a_common_slip_is_told_the_feel_way(text: str, line: int, column: int, advice: str) -> None:
+def test_a_common_slip_is_answered_with_the_feel_way(text: str, line: int, column: int, advice: str) -> None:
     with pytest.raises(feel.FeelSyntaxError) as raised:
         feel.compile(text)
     error = raised.value

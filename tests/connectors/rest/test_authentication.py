@@ -356,17 +356,17 @@ async def test_refresh_token_that_ended(rest, server):
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("reply", "code"),
     [
         ("invalid_grant", "OAUTH_REFRESH_TOKEN_EXPIRED"),
         ("interaction_required", "OAUTH_INTERACTION_REQUIRED"),
         ("other", "OAUTH_TOKEN_ERROR"),
     ],
 )
-async def test_refresh_errors_in_a_good_answer(rest, server, said, code):
+async def test_refresh_errors_in_a_good_answer(rest, server, reply, code):
     """An error inside an answer below 400 has the contract's code."""
     scheme = refreshing(server, TokenIssuer())
-    server.answer("/token", Reply.json({"error": said}))
+    server.answer("/token", Reply.json({"error": reply}))
     assert (await rest.error(server.url("/x"), authentication=scheme)).code == code
 
 

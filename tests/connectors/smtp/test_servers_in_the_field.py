@@ -41,7 +41,7 @@ async def test_a_fresh_session_that_refuses_is_believed(smtp):
         assert server.sessions == 1
 
 
-async def test_login_sends_the_name_where_the_name_is_asked(smtp):
+async def test_login_sends_the_name_when_asked_for_it(smtp):
     """A server that ignores an initial response would get the password as the user name."""
     async with SmtpServer(users={"ann": "pw"}, mechanisms=["LOGIN"]) as server:
         await smtp(server, authentication={**LOGIN, "type": "login"})
@@ -209,7 +209,7 @@ async def test_an_offer_is_read_however_it_is_written(smtp, offer):
     assert "AUTH PLAIN AGFubgBwdw==" in scripted.lines
 
 
-async def test_a_word_that_nobody_asked_for_ends_a_kept_session(smtp):
+async def test_an_unexpected_reply_ends_an_idle_session(smtp):
     """Some servers announce the end of an idle session, and wait for the client to hang up."""
     scripted = Scripted(b"250 mail.test\r\n", after_mail=b"421 4.4.2 idle for too long\r\n")
     async with scripted as port:
