@@ -69,8 +69,8 @@ class Running:
     async def __call__(self, path: str, body: Any = None, *, headers: Any = None, **more: Any) -> tuple[int, Any]:
         method = "GET" if body is None and not more else "POST"
         options = more or ({} if body is None else {"json": body})
-        told = AUTHORIZED if headers is None else headers
-        async with self.session.request(method, path, headers=told, **options) as response:
+        shown = AUTHORIZED if headers is None else headers
+        async with self.session.request(method, path, headers=shown, **options) as response:
             text = await response.text()
             assert PASSWORD not in text
             assert response.headers["Cache-Control"] == "no-store"
@@ -114,9 +114,9 @@ async def service():
 async def test_without_a_token_there_is_no_api(start):
     running = await start(ZEEBE_CONNECTORS_ADMIN_TOKEN="")
     for path, body in (("/api/sources", None), ("/api/soap/inspect", {}), ("/api/x", {})):
-        status, told = await running(path, body)
-        assert (status, told["code"]) == (404, "API_DISABLED")
-        assert "ZEEBE_CONNECTORS_ADMIN_TOKEN" in told["message"]
+        status, shown = await running(path, body)
+        assert (status, shown["code"]) == (404, "API_DISABLED")
+        assert "ZEEBE_CONNECTORS_ADMIN_TOKEN" in shown["message"]
     async with running.session.get("/metrics") as response:
         assert response.status == 200
 
@@ -127,8 +127,8 @@ async def test_without_a_token_there_is_no_api(start):
 async def test_a_wrong_token_is_refused_before_anything_is_read(start, service, given):
     running = await start()
     headers = {} if given is None else {"Authorization": given}
-    status, told = await running("/api/soap/inspect", {"wsdl": service.url("/dotnet-asmx.wsdl")}, headers=headers)
-    assert (status, told["code"]) == (401, "UNAUTHORIZED")
+    status, shown = await running("/api/soap/inspect", {"wsdl": service.url("/dotnet-asmx.wsdl")}, headers=headers)
+    assert (status, shown["code"]) == (401, "UNAUTHORIZED")
     assert service.seen == []
 
 
@@ -155,8 +155,8 @@ def test_a_short_token_stops_the_start():
 )
 async def test_other_sites_pages_are_refused_even_with_the_token(start, headers, code):
     running = await start()
-    status, told = await running("/api/sources", headers={**AUTHORIZED, **headers})
-    assert (status, told["code"]) == (403, code)
+    status, shown = await running("/api/sources", headers={**AUTHORIZED, **headers})
+    assert (status, shown["code"]) == (403, code)
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "[::1]:8080", "10.1.2.3", "Connectors.Example:8080"])
@@ -182,7 +182,7 @@ async def test_its_own_names_are_served(start, host):
         ("/api/a/b/c", {"json": {}}, 404, "NOT_FOUND"),
     ],
 )
-async def test_wrong_calls_are_told(start, path, options, status, code):
+async def test_wrong_calls_are_reported(start, path, options, status, code):
     running = await start()
     answer = await running(path, **options)
     assert answer[0] == status
@@ -191,7 +191,7 @@ async def test_wrong_calls_are_told(start, path, options, status, code):
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100_000])
-async def test_a_body_that_is_no_json_is_told(start, text):
+async def test_a_body_that_is_no_json_is_reported(start, text):
     running = await start()
     headers = {**AUTHORIZED, "Content-Type": "application/json"}
     assert await running("/api/soap/inspect", data=text, headers=headers) == (
@@ -202,8 +202,8 @@ async def test_a_body_that_is_no_json_is_told(start, text):
 
 async def test_a_body_is_bounded(start):
     running = await start({"max_bytes": 10_000})
-    status, told = await running("/api/soap/inspect", {"text": "x" * 20_000})
-    assert (status, told["code"]) == (413, "TOO_LARGE")
+    status, shown = await running("/api/soap/inspect", {"text": "x" * 20_000})
+    assert (status, shown["code"]) == (413, "TOO_LARGE")
 
 
 async def test_a_body_that_does_not_come_ends(start):
@@ -260,12 +260,12 @@ async def test_a_wsdl_is_given_as_text(start):
     status, made = await running("/api/soap/import", {"text": text, "wsdlAddress": "https://example.com/?wsdl"})
     values = {item.get("id"): item.get("value") for item in made["templates"][0]["template"]["properties"]}
     assert values["body.wsdl"] == "https://example.com/?wsdl"
-    status, told = await running("/api/soap/import", {"text": text})
-    assert (status, "wsdlAddress" in told["message"]) == (400, True)
+    status, shown = await running("/api/soap/import", {"text": text})
+    assert (status, "wsdlAddress" in shown["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "code", "told"),
+    ("given", "status", "code", "shown"),
     [
         ({"wsdl": "{}/cut-off.wsdl"}, 422, "SOAP_WSDL_INVALID", "line 4"),
         ({"wsdl": "{}/external-entity.wsdl"}, 422, "SOAP_WSDL_INVALID", "DOCTYPE"),
@@ -279,26 +279,28 @@ async def test_a_wsdl_is_given_as_text(start):
         ({"text": "<x/>", "wsdlAddress": "a"}, 422, "SOAP_WSDL_INVALID", "neither WSDL nor schema"),
     ],
 )
-async def test_what_is_wrong_with_a_wsdl_is_told(start, service, given, status, code, told):
+async def test_what_is_wrong_with_a_wsdl_is_reported(start, service, given, status, code, shown):
     running = await start()
     given = {name: value.replace("{}", service.url("")) if name == "wsdl" else value for name, value in given.items()}
     answer = await running("/api/soap/import", given)
     assert answer[0] == status, answer
     assert answer[1]["code"] == code or code is None
-    assert told in answer[1]["message"]
+    assert shown in answer[1]["message"]
 
 
 async def test_text_imports_nothing_whose_place_is_not_known(start):
     running = await start()
-    status, told = await running("/api/soap/inspect", {"text": (WSDLS / "refused" / "missing-import.wsdl").read_text()})
-    assert (status, told["code"]) == (422, "SOAP_WSDL_INVALID")
-    assert "give its address as well" in told["message"]
+    status, shown = await running(
+        "/api/soap/inspect", {"text": (WSDLS / "refused" / "missing-import.wsdl").read_text()}
+    )
+    assert (status, shown["code"]) == (422, "SOAP_WSDL_INVALID")
+    assert "give its address as well" in shown["message"]
 
 
 async def test_the_operators_network_rules_hold(start, service):
     running = await start(CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ENABLED="true")
-    status, told = await running("/api/soap/inspect", {"wsdl": service.url("/dotnet-asmx.wsdl")})
-    assert (status, told["code"]) == (400, "HOST_FORBIDDEN")
+    status, shown = await running("/api/soap/inspect", {"wsdl": service.url("/dotnet-asmx.wsdl")})
+    assert (status, shown["code"]) == (400, "HOST_FORBIDDEN")
     assert service.seen == []
 
 
@@ -333,12 +335,12 @@ async def test_calls_end_and_few_run_at_once(start, service):
     assert (await running("/api/soap/inspect", {"wsdl": service.url("/delphi.wsdl")}))[0] == 200  # all is loaded now
     first = [asyncio.create_task(running("/api/soap/inspect", given)) for _ in range(2)]
     await held.wait()
-    status, told = await running("/api/soap/inspect", given)
-    assert (status, told["code"]) == (429, "BUSY")
+    status, shown = await running("/api/soap/inspect", given)
+    assert (status, shown["code"]) == (429, "BUSY")
     assert (await running("/api/sources"))[0] == 200
-    for status, told in await asyncio.gather(*first):
+    for status, shown in await asyncio.gather(*first):
         assert status in {502, 504}
-        assert told["code"] in {"SOAP_WSDL_UNREACHABLE", "TIMEOUT"}
+        assert shown["code"] in {"SOAP_WSDL_UNREACHABLE", "TIMEOUT"}
     assert (await running("/api/soap/inspect", {"text": (WSDLS / "delphi.wsdl").read_text()}))[0] == 200
 
 
@@ -400,7 +402,7 @@ async def test_an_imap_source_is_tested_without_touching_it(mailboxes):
             if [row["processed"] for row in found["rows"]] == [True]:
                 break
             await asyncio.sleep(0.05)
-    told = len(running.runtime.gateway.commands)
+    shown = len(running.runtime.gateway.commands)
     await running.runtime.sources.watches["orders"].stop(5)
     imap.deliver(message("order 2"), date=now)
     imap.deliver(message("order of old"), date="01-Jan-2020 00:00:00 +0000")
@@ -412,7 +414,7 @@ async def test_an_imap_source_is_tested_without_touching_it(mailboxes):
     assert found["rows"][0]["verdict"] == "publishes 'order' with key 'ann@example.test'"
     assert found["more"] is False
     assert [set(mail.flags) for mail in imap.folders["INBOX"].messages] == flags
-    assert len(running.runtime.gateway.commands) == told
+    assert len(running.runtime.gateway.commands) == shown
 
 
 async def test_a_pop3_source_is_tested_without_touching_it(mailboxes):
@@ -436,12 +438,12 @@ async def test_a_pop3_source_is_tested_without_touching_it(mailboxes):
     assert pop3.commands[-1] == "QUIT"
 
 
-async def test_a_source_that_cannot_be_reached_is_told_without_its_password(mailboxes):
+async def test_a_source_that_cannot_be_reached_is_reported_without_its_password(mailboxes):
     running, imap, _ = mailboxes
     await running.runtime.sources.watches["orders"].stop(5)
     imap.users = {"alice@example.test": "changed"}
-    status, told = await running("/api/sources/orders/test", {})
-    assert (status, told["code"]) == (422, "IMAP_AUTH_FAILED")
+    status, shown = await running("/api/sources/orders/test", {})
+    assert (status, shown["code"]) == (422, "IMAP_AUTH_FAILED")
 
 
 async def test_a_test_is_bounded(mailboxes, monkeypatch):
@@ -456,7 +458,7 @@ async def test_a_test_is_bounded(mailboxes, monkeypatch):
     assert ([row["title"] for row in found["rows"]], found["more"]) == (["order 3", "order 2"], True)
 
 
-async def test_a_ledger_that_cannot_be_used_is_told(start, tmp_path):
+async def test_a_ledger_that_cannot_be_used_is_reported(start, tmp_path):
     (tmp_path / "file").write_text("no directory")
     async with ImapServer() as imap, Pop3Server() as pop3:
         imap.users = {"alice@example.test": PASSWORD}
@@ -467,9 +469,9 @@ async def test_a_ledger_that_cannot_be_used_is_told(start, tmp_path):
         async with asyncio.timeout(10):
             while "orders" not in running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.02)
-        status, told = await running("/api/sources/orders/test", {"hours": 1})
-    assert (status, told["code"]) == (502, "LEDGER_UNUSABLE")
-    assert "ZEEBE_CONNECTORS_DATA" in told["message"]
+        status, shown = await running("/api/sources/orders/test", {"hours": 1})
+    assert (status, shown["code"]) == (502, "LEDGER_UNUSABLE")
+    assert "ZEEBE_CONNECTORS_DATA" in shown["message"]
 
 
 async def test_where_secrets_went_is_counted(mailboxes):

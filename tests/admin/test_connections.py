@@ -15,7 +15,7 @@ from zeebe_connectors.admin.connections import Connections
 from zeebe_connectors.admin.exposition import Exposition
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.cli.log import OncePerSecond
+from zeebe_connectors.cli.log_setup import OncePerSecond
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.supervisor import Runtime

@@ -18,7 +18,7 @@ from tests.admin.world import CANARY, World
 from zeebe_connectors import Context, Model, outbound
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.cli.log import _Masked
+from zeebe_connectors.cli.log_setup import _Masked
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
@@ -75,13 +75,13 @@ async def test_what_is_counted_and_the_dashboard_that_shows_it(tmp_path):
     assert value("camunda_connector_inbound_last_activated", type="test:box:1") > 1e12
 
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    asked: set[str] = set()
+    seen: set[str] = set()
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             expression = target["expr"]
             names = set(re.findall(r"\b(?:camunda_connector|zeebe_connectors)_\w+", expression))
             assert names
-            asked |= names
+            seen |= names
             labels = set(re.findall(r"[{,]\s*(\w+)\s*=", expression)) | {
                 name.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for name in group.split(",")
             }
@@ -91,7 +91,7 @@ async def test_what_is_counted_and_the_dashboard_that_shows_it(tmp_path):
                 known = set().union(*(has for has, _ in found[name])) | _ADDED
                 assert not found[name] or labels <= known, f"{panel['title']}: {name} has no label {labels - known}"
     ours = {name for name in found if name.startswith("zeebe_connectors") and not name.endswith(("_created", "_info"))}
-    assert len(asked & ours) > 15
+    assert len(seen & ours) > 15
 
 
 def _failed(code: str) -> Any:

@@ -132,7 +132,7 @@ async def test_without_a_token_setting_there_is_no_page(start):
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs?outcome=incident", "/nowhere", "/jobs/7"])
-async def test_who_is_not_signed_in_is_asked_to(start, path):
+async def test_who_is_not_signed_in_is_sent_to_the_form(start, path):
     running = await start()
     response, text = await running.get(path)
     assert response.status == 303
@@ -370,7 +370,7 @@ async def test_a_job_that_is_not_in_memory_says_where_to_look(start, key):
         assert got.status == 404
 
 
-async def test_the_engine_away_is_the_first_thing_said(start):
+async def test_an_engine_that_is_away_is_shown_first(start):
     running = await start()
     await running.sign_in()
     await asyncio.sleep(0.1)

@@ -18,7 +18,7 @@ from tests.admin.routes import pages
 from tests.admin.samples import samples
 from tests.admin.world import CANARY, TOKENS, World
 
-from zeebe_connectors.cli.log import OncePerSecond
+from zeebe_connectors.cli.log_setup import OncePerSecond
 
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 FORBIDDEN = (
@@ -39,14 +39,14 @@ async def world(tmp_path):
 
 async def test_no_secret_is_on_any_page_in_any_answer_or_in_the_log(world, caplog):
     caplog.set_level("DEBUG")
-    asked: dict[str, set[int]] = {}
+    requested: dict[str, set[int]] = {}
 
-    def look(where: str, status: int, headers: Any, body: bytes) -> str:
+    def keep(where: str, status: int, headers: Any, body: bytes) -> str:
         text = body.decode(errors="replace")
         for secret in FORBIDDEN:
             assert secret not in text, (where, secret)
             assert secret not in str(headers), (where, secret)
-        asked.setdefault(where, set()).add(status)
+        requested.setdefault(where, set()).add(status)
         assert status != 500, (where, text)
         return text
 
@@ -54,7 +54,7 @@ async def test_no_secret_is_on_any_page_in_any_answer_or_in_the_log(world, caplo
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(world.url, cookie_jar=jar) as session:
             async with session.post("/signin", data={"token": token, "to": "/"}) as answer:
-                page = look("/", answer.status, answer.headers, await answer.read())
+                page = keep("/", answer.status, answer.headers, await answer.read())
             form_token = _FORM_TOKEN.search(page)
             for method, path, form in pages(world):
                 if path == "/signout":
@@ -62,15 +62,15 @@ async def test_no_secret_is_on_any_page_in_any_answer_or_in_the_log(world, caplo
                 data = {**form, "form_token": form_token[1] if form_token else ""} if method == "POST" else None
                 url = yarl.URL(world.url + path, encoded=True)
                 async with session.request(method, url, data=data, allow_redirects=False) as answer:
-                    look(f"{method} {path}", answer.status, answer.headers, await answer.read())
+                    keep(f"{method} {path}", answer.status, answer.headers, await answer.read())
             for sample in samples(world):
                 headers = world.headers(role) | ({"If-Match": '"1"'} if sample.version else {})
                 url = yarl.URL(f"{world.url}/api{sample.path}", encoded=True)
                 async with session.request(sample.method, url, json=sample.body, headers=headers) as answer:
-                    look(f"{sample.method} /api{sample.path}", answer.status, answer.headers, await answer.read())
+                    keep(f"{sample.method} /api{sample.path}", answer.status, answer.headers, await answer.read())
     for secret in FORBIDDEN:
         assert secret not in caplog.text
-    seen = {where for where, statuses in asked.items() if statuses & {200, 303}}
+    seen = {where for where, statuses in requested.items() if statuses & {200, 303}}
     looked_at = {f"{method} {path}" for method, path, _ in pages(world) if method == "GET"}
     unseen = {where for where in looked_at - seen if "nowhere" not in where and "/assets" not in where}
     down = {"GET /health", "GET /health/ready", "GET /actuator/health", "GET /actuator/health/readiness"}
@@ -175,10 +175,10 @@ async def test_five_hundred_wrong_tokens_are_slowed_and_hold_nobody_up(world, ca
         guesses = asyncio.gather(*(guess(number) for number in range(500)))
         longest = 0.0
         while not guesses.done():
-            asked = time.monotonic()
+            requested = time.monotonic()
             async with friend.get("/api/openapi.json", headers=world.headers("viewer")) as answer:
                 assert answer.status == 200
-            longest = max(longest, time.monotonic() - asked)
+            longest = max(longest, time.monotonic() - requested)
             await asyncio.sleep(0.05)
         await guesses
     assert set(statuses) <= {401, 403, 429}

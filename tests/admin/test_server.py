@@ -56,9 +56,9 @@ async def running(tmp_path):
 async def answered(gateway: Any, count: int) -> list[Any]:
     async with asyncio.timeout(10):
         while True:
-            told = [c for c in gateway.commands if c.name in {"complete", "fail", "throw"}]
-            if len(told) >= count:
-                return told
+            answers = [c for c in gateway.commands if c.name in {"complete", "fail", "throw"}]
+            if len(answers) >= count:
+                return answers
             await asyncio.sleep(0.01)
 
 
@@ -68,10 +68,10 @@ async def test_health_and_metrics_follow_the_jobs(running: Any) -> None:
     headers = {"elementTemplateId": "tpl", "elementTemplateVersion": "3", "resultVariable": "r"}
     gateway.put("test:order:1", {}, headers)
     gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}"}, headers, retries=1)
-    told = await answered(gateway, 2)
-    assert {command.name for command in told} == {"complete", "fail"}
-    assert "refused ***" in repr(told)
-    assert CANARY not in repr(told)
+    answers = await answered(gateway, 2)
+    assert {command.name for command in answers} == {"complete", "fail"}
+    assert "refused ***" in repr(answers)
+    assert CANARY not in repr(answers)
     async with session.get("/health") as response:
         health = await response.json()
         assert (response.status, health["status"]) == (200, "UP")
@@ -241,11 +241,11 @@ def test_labels_are_bounded() -> None:
 
 async def test_the_worker_asks_for_the_models_variables_only() -> None:
     """Large variables that nobody reads stay in the engine."""
-    asked: list[Activation] = []
+    polls: list[Activation] = []
 
     class Listening(FakeGateway):
         async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Any:
-            asked.append(activation)
+            polls.append(activation)
             return await super().activate(activation, max_jobs=max_jobs, wait=wait)
 
     environment = Environment(("test", {}))
@@ -253,7 +253,7 @@ async def test_the_worker_asks_for_the_models_variables_only() -> None:
     runtime.start()
     await asyncio.sleep(0.05)
     await runtime.drain()
-    assert list(asked[0].variables) == ["token", "fail"]
+    assert list(polls[0].variables) == ["token", "fail"]
 
 
 async def test_two_connectors_must_not_take_the_same_jobs() -> None:

@@ -192,9 +192,9 @@ class World:
     def _is_settled(self) -> bool:
         watches = self.runtime.sources.watches.values() if self.runtime.sources is not None else ()
         up = sum(watch.status in {"UP", "DOWN"} for watch in watches)
-        heard = all(state.last_contact for state in self.runtime.liveness().values())
-        told = not self._jobs or any(job.key > self._jobs for job in self.runtime.record.jobs("incident"))
-        return heard and told and up >= min(self._sources, 50)
+        contacted = all(state.last_contact for state in self.runtime.liveness().values())
+        reported = not self._jobs or any(job.key > self._jobs for job in self.runtime.record.jobs("incident"))
+        return contacted and reported and up >= min(self._sources, 50)
 
     def headers(self, role: str = "operator") -> dict[str, str]:
         """Those of a call of the API."""

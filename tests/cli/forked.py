@@ -37,8 +37,8 @@ class Commands:
             streams[0].write_text(given or "", encoding="utf-8")
             order = {"arguments": arguments, "folder": str(folder), "environment": environment, "seconds": seconds}
             code = self._answer({**order, "streams": [str(stream) for stream in streams]})
-            said = [stream.read_text(encoding="utf-8") for stream in streams[1:]]
-        return subprocess.CompletedProcess(arguments, code, *said)
+            texts = [stream.read_text(encoding="utf-8") for stream in streams[1:]]
+        return subprocess.CompletedProcess(arguments, code, *texts)
 
     def _answer(self, order: dict[str, object]) -> int:
         if self._server is None:

@@ -52,7 +52,7 @@ async def test_all_kinds_go_together_and_are_listed(files, capsys, tmp_path):
     assert DeployedHere(tmp_path / "diagrams").find(42, "order", 3) == files[0].read_bytes()
 
 
-async def test_several_tenants_have_to_be_told_apart(files, capsys):
+async def test_several_tenants_need_a_choice(files, capsys):
     """Nothing is deployed to one by chance."""
     environment = Environment(("environment", {"CAMUNDA_CLIENT_WORKER_DEFAULTS_TENANT_IDS": "a, b"}))
     assert await deploy_files(files, Settings.read(environment)) == 1
@@ -85,11 +85,11 @@ async def test_a_folder_is_what_can_be_deployed_in_it(files, gateway, tmp_path, 
     assert len(resources(gateway)) == 1
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "no file of this size"), (3, "fewer files at once")])
-async def test_what_is_too_large_says_what_to_do(files, gateway, capsys, count, said):
+@pytest.mark.parametrize(("count", "message"), [(1, "no file of this size"), (3, "fewer files at once")])
+async def test_what_is_too_large_says_what_to_do(files, gateway, capsys, count, message):
     gateway.refuse("deploy", "RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000000")
     assert not await deploy_together(gateway, files[:count])
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 async def test_a_file_that_is_not_there_is_named_and_nothing_is_sent(files, gateway, capsys):

@@ -114,9 +114,9 @@ def test_two_engines_in_the_background(tmp_path):
         assert "2 local engines run" in shown
         assert [address for address in (one, two) if address in shown] == [one, two]
         for words in (("stop",), ("resolve", "1")):
-            code, asked = engine(*words)
+            code, called = engine(*words)
             assert code == 1
-            assert f"--engine ADDRESS, one of {one}, {two}" in asked
+            assert f"--engine ADDRESS, one of {one}, {two}" in called
         assert "not found" in engine("resolve", "1", "--engine", two)[1]
         assert f"These do: {one}, {two}" in engine("stop", "--engine", "127.0.0.1:1")[1]
         assert engine("stop", "--engine", one) == (0, "Stopped the engine.\n")

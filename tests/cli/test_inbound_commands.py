@@ -169,7 +169,7 @@ async def test_a_pop3_mailbox_is_tested_without_touching_it(tmp_path, monkeypatc
     assert "no source for imap: none is configured" in await asyncio.to_thread(run, imap_command.app, "test", code=1)
 
 
-async def test_a_mail_that_cannot_be_decrypted_is_told(tmp_path, monkeypatch):
+async def test_a_mail_that_cannot_be_decrypted_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_MAIL", "secret")
     stored = Path(__file__).parent.parent / "mail" / "reading" / "smime" / "stored"
@@ -185,7 +185,7 @@ async def test_a_mail_that_cannot_be_decrypted_is_told(tmp_path, monkeypatch):
     assert "would go to quarantine: the mail cannot be decrypted" in row["verdict"]
 
 
-def test_a_source_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):
+def test_a_source_that_is_not_there_is_reported_with_those_that_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sources.toml").write_text(SOURCES.format(port=1))
     monkeypatch.setenv("ZEEBE_CONNECTORS_SOURCES", "sources.toml")

@@ -62,17 +62,17 @@ def test_lists_for_programs():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["gone.wsdl"], "neither an address nor an existing file"),
         ([WSDL, "--operation", "Cancel"], "there is no operation Cancel, only PlaceOrder"),
         ([FOLDER / "refused" / "cut-off.wsdl"], "cut-off.wsdl: cannot be read as XML"),
     ],
 )
-def test_says_what_is_wrong(arguments, told):
+def test_says_what_is_wrong(arguments, message):
     result = cli("import", *arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
 
 
 async def test_a_written_template_runs(tmp_path):
@@ -134,7 +134,7 @@ def test_inputs_are_fixed_preset_or_come_from_the_process(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--fixed", "express=maybe"], "presets.express: must be true or false"),
         (["--fixed", 'order={"Quantity": "x"}'], "presets.order.Quantity: must be a whole number"),
@@ -144,10 +144,10 @@ def test_inputs_are_fixed_preset_or_come_from_the_process(tmp_path):
         (["--variable", "express="], "name the process variable"),
     ],
 )
-def test_presets_that_do_not_fit_are_told(tmp_path, arguments, told):
+def test_presets_that_do_not_fit_are_reported(tmp_path, arguments, message):
     result = cli("import", WSDL, "--out", tmp_path, *arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
 
 
 def test_headers_of_an_operation(tmp_path):

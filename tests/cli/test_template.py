@@ -30,7 +30,7 @@ def test_write_makes_one_file_each(tmp_path):
     assert made == {file.name: file.read_text(encoding="utf-8") for file in COMMITTED.glob("*.json")}
 
 
-def test_write_can_be_told_which(tmp_path):
+def test_write_takes_names(tmp_path):
     assert call("write", str(tmp_path), "rest", "smtp").exit_code == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["rest.json", "smtp.json"]
 
@@ -72,7 +72,7 @@ def test_diagram_is_filled_with_examples():
         (("diagram", "imap"), "draw its event in the Modeler"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments, message):
+def test_what_cannot_be_done_is_refused_with_a_reason(arguments, message):
     result = call(*arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.replace("│", " ").split())

@@ -67,7 +67,7 @@ def test_forms_of_the_address(text, address, secure):
     assert (settings.address, settings.secure) == (address, secure)
 
 
-def test_plaintext_may_be_said_apart():
+def test_plaintext_may_be_set_by_itself():
     """The older clients have a switch for it."""
     assert not read(ZEEBE_ADDRESS="zeebe:443", ZEEBE_INSECURE_CONNECTION="true").secure
     assert read(ZEEBE_ADDRESS="zeebe:26500", ZEEBE_CLIENT_SECURITY_PLAINTEXT="false").secure
@@ -104,7 +104,7 @@ def test_basic_authentication_follows_from_a_user():
     assert (settings.auth, settings.username, settings.password) == ("basic", "demo", SECRET)
 
 
-def test_no_authentication_if_so_said():
+def test_no_authentication_if_set_so():
     """A method of 'none' wins over credentials that are lying about."""
     settings = read(CAMUNDA_CLIENT_AUTH_METHOD="none", **OAUTH)
     assert (settings.auth, settings.client_secret) == ("none", "")
@@ -192,7 +192,7 @@ def test_half_of_mutual_tls_is_a_mistake(tmp_path):
         read(CAMUNDA_CLIENT_CERTIFICATE_PATH=str(file))
 
 
-def test_a_file_in_another_format_is_told_with_the_way_to_convert_it(tmp_path):
+def test_a_file_in_another_format_is_reported_with_the_way_to_convert_it(tmp_path):
     """Left to itself, gRPC would only say that the handshake failed."""
     file = tmp_path / "ca.der"
     file.write_bytes(b"\x30\x82\x01\x0a")

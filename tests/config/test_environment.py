@@ -47,7 +47,7 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", "many", "must be a number"),
         ("CAMUNDA_CLIENT_WORKER_DEFAULTS_MAX_JOBS_ACTIVE", "0", "at least 1"),
@@ -65,9 +65,9 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
         ("ZEEBE_CONNECTORS_LOG_FORMAT", "xml", "'text' or 'json'"),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str, told: str) -> None:
+def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
     """With the reason and what it may be."""
-    with pytest.raises(SettingsError, match=told) as raised:
+    with pytest.raises(SettingsError, match=message) as raised:
         Settings.read(Environment(("environment", {name: value})))
     assert name in str(raised.value)
 

@@ -24,7 +24,7 @@ def test_deployed_processes_are_looked_for_only_when_the_operator_says_so():
     assert read(CAMUNDA_CONNECTOR_POLLING_ENABLED="true", **address).polling is True
 
 
-def test_looking_without_an_address_is_told_with_its_remedy():
+def test_looking_without_an_address_is_reported_with_its_remedy():
     with pytest.raises(SettingsError, match="CAMUNDA_CLIENT_REST_ADDRESS"):
         read(CAMUNDA_CONNECTOR_POLLING_ENABLED="true")
 
@@ -39,7 +39,7 @@ def test_a_messages_time_to_live_has_the_official_default_and_name():
     ["s3cret", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h", "postgresql://u:s3cret@/d", "postgresql://u:s3cret@h:x/d",
      "postgresql://u:s3/cret@h/d"],
 )  # fmt: skip
-def test_a_ledger_that_is_no_database_is_told_without_the_password(url):
+def test_a_ledger_that_is_no_database_is_reported_without_the_password(url):
     with pytest.raises(SettingsError, match=r"ZEEBE_CONNECTORS_LEDGER \(test\): must be like postgresql://") as error:
         read(ZEEBE_CONNECTORS_LEDGER=url)
     assert "s3" not in str(error.value)
@@ -55,7 +55,7 @@ def test_without_a_database_the_ledger_is_a_file():
     assert store.file == Path("data/ledger.sqlite")
 
 
-def test_what_a_database_needs_beside_is_told(monkeypatch):
+def test_what_a_database_needs_beside_is_reported(monkeypatch):
     monkeypatch.setattr(factory, "find_spec", lambda name: None if name == "psycopg" else object())
     with pytest.raises(SettingsError, match=r"zeebe-connectors\[postgresql\]"):
         store_of(Secret("postgresql://u:p@h/d"), Path("data"))

@@ -276,8 +276,8 @@ def is_clean(text: str) -> bool:
 
 def echo(seen: Any) -> Reply:
     """A service that repeats in its refusal all that it was sent."""
-    told = "\n".join(f"{name}: {value}" for name, value in seen.headers)
-    body = {"you sent": f"{seen.target}\n{told}\n{seen.body.decode('utf-8', 'replace')}"}
+    shown = "\n".join(f"{name}: {value}" for name, value in seen.headers)
+    body = {"you sent": f"{seen.target}\n{shown}\n{seen.body.decode('utf-8', 'replace')}"}
     return Reply(418, json.dumps(body).encode(), [("X-Echo", seen.target)], "Teapot")
 
 
@@ -317,10 +317,10 @@ async def test_the_canary_shows_up_nowhere(tmp_path, caplog, name, fate):
             pages = [await (await session.get(page)).text() for page in ("/metrics", "/health")]
         await admin.aclose()
         await runtime.drain()
-    told = [repr(command) for command in gateway.commands if command.name != "activate"]
-    assert len(told) >= len(wanted)
-    assert not any("SECRET_NOT_FOUND" in line for line in told), "it was used, so that it could have shown up"
-    assert [line for line in told if not is_clean(line)] == []
+    shown = [repr(command) for command in gateway.commands if command.name != "activate"]
+    assert len(shown) >= len(wanted)
+    assert not any("SECRET_NOT_FOUND" in line for line in shown), "it was used, so that it could have shown up"
+    assert [line for line in shown if not is_clean(line)] == []
     assert [page for page in pages if not is_clean(page)] == []
     assert is_clean(caplog.text)
     for record in caplog.records:

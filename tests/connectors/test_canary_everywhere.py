@@ -139,8 +139,8 @@ class Asked:
 
 def echo(seen: Any) -> Reply:
     """Repeats in its refusal all that it was sent."""
-    told = "\n".join(f"{name}: {value}" for name, value in seen.headers)
-    body = {"error": "x", "error_description": f"{seen.target}\n{told}\n{seen.body.decode('utf-8', 'replace')}"}
+    sent = "\n".join(f"{name}: {value}" for name, value in seen.headers)
+    body = {"error": "x", "error_description": f"{seen.target}\n{sent}\n{seen.body.decode('utf-8', 'replace')}"}
     return Reply(418, json.dumps(body).encode(), [("Content-Type", "application/json"), ("X-Echo", seen.target)], "Pot")
 
 
@@ -219,15 +219,15 @@ async def test_no_source_shows_it(tmp_path, name):
             given = form(way[0].model, way, http)
             source = Source("s", [Element("p", "e", "start", connector.type, given)])
             used = services(asked, tmp_path, DeployedHere(), Mask())
-            said = ""
+            error_text = ""
             try:
                 async with asyncio.timeout(6):
                     await preview(source, connector, used, hours=1, mask=mask)
             except ConnectorError as error:
-                said = mask.text(f"{error} {mask.value(error.variables or {})}")
+                error_text = mask.text(f"{error} {mask.value(error.variables or {})}")
             except TimeoutError:
                 pass
             await used.aclose()
-            if asked.times != 1 or not is_clean(said):
-                wrong.append(f"{shown(way)}: {asked.times}: {said}")
+            if asked.times != 1 or not is_clean(error_text):
+                wrong.append(f"{shown(way)}: {asked.times}: {error_text}")
     assert wrong == []

@@ -21,7 +21,7 @@ def body(number: int) -> dict[str, Any]:
     return json.loads(re.findall(r"-d '(\{.*?\})'\n", PAGE, re.DOTALL)[number])
 
 
-def told() -> list[str]:
+def outputs() -> list[str]:
     """The lines that the page says `dev` prints, without keys."""
     blocks = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
     return [re.sub(r"\d{16}", "KEY", line) for block in blocks for line in block.splitlines()]
@@ -30,8 +30,8 @@ def told() -> list[str]:
 def test_the_process_of_the_tutorial_runs_breaks_and_is_mended(zeebe_engine: Engine, zeebe_mail: MailServer) -> None:
     """With the page's own variables; the lines are those of the page."""
     zeebe_mail.clear()  # it serves the whole session
-    said: list[str] = []
-    zeebe_engine.core.observe(Steps(said.append))
+    lines: list[str] = []
+    zeebe_engine.core.observe(Steps(lines.append))
     text = DIAGRAM.replace('"3025"', f'"{zeebe_mail.smtp_port}"')
     assert text != DIAGRAM
     zeebe_engine.use("smtp").deploy(tutorial=text)
@@ -40,8 +40,8 @@ def test_the_process_of_the_tutorial_runs_breaks_and_is_mended(zeebe_engine: Eng
     zeebe_engine.start(first["processDefinitionId"], first["variables"]).assert_completed()
     (variables,) = re.findall(r'\(`"variables": (\{.*?\})`\)', PAGE)
     broken = zeebe_engine.start(first["processDefinitionId"], json.loads(variables))
-    assert [re.sub(r"\d{16}", "KEY", line) for line in said] == told()
-    told_last = said[-1]
+    assert [re.sub(r"\d{16}", "KEY", line) for line in lines] == outputs()
+    told_last = lines[-1]
     (mail,) = zeebe_mail.messages(first["variables"]["customer"])
     assert mail["Subject"] == "Your order 4711"
 

@@ -76,8 +76,8 @@ async def order(rest):
 
 
 async def job_of(rest):
-    asked = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 5, "requestTimeout": 5_000}
-    (job,) = (await rest("POST", "jobs/activation", asked))["jobs"]
+    command = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 5, "requestTimeout": 5_000}
+    (job,) = (await rest("POST", "jobs/activation", command))["jobs"]
     return job
 
 
@@ -117,19 +117,19 @@ async def test_a_process_runs_to_its_end_over_rest(rest):
 
 async def test_with_a_result(rest):
     await rest.deploy(short=f'{HEAD}<process id="p" isExecutable="true"><startEvent id="s"/></process></definitions>')
-    asked = {
+    command = {
         "processDefinitionId": "p",
         "awaitCompletion": True,
         "variables": {"a": 1, "b": 2},
         "fetchVariables": ["b"],
     }
-    assert (await rest("POST", "process-instances", asked))["variables"] == {"b": 2}
+    assert (await rest("POST", "process-instances", command))["variables"] == {"b": 2}
 
 
 async def test_a_result_that_does_not_come_in_time(rest):
     await rest.deploy(order=ORDER)
-    asked = {"processDefinitionId": "order", "awaitCompletion": True, "requestTimeout": 50}
-    assert (await rest("POST", "process-instances", asked, status=504))["title"] == "GATEWAY_TIMEOUT"
+    command = {"processDefinitionId": "order", "awaitCompletion": True, "requestTimeout": 50}
+    assert (await rest("POST", "process-instances", command, status=504))["title"] == "GATEWAY_TIMEOUT"
 
 
 async def test_a_failed_job_makes_an_incident_that_is_resolved(rest, order):
@@ -172,9 +172,9 @@ async def test_a_long_value_is_cut_unless_it_is_wanted_whole(rest, order):
 
 async def test_signals_and_messages(rest, order):
     assert (await rest("POST", "signals/broadcast", {"signalName": "all", "variables": {}}))["signalKey"]
-    asked = {"name": "shipped", "correlationKey": "A", "messageId": "1", "timeToLive": 60_000}
-    assert (await rest("POST", "messages/publication", asked))["messageKey"]
-    await rest("POST", "messages/publication", asked, status=409)
+    command = {"name": "shipped", "correlationKey": "A", "messageId": "1", "timeToLive": 60_000}
+    assert (await rest("POST", "messages/publication", command))["messageKey"]
+    await rest("POST", "messages/publication", command, status=409)
     nobody = await rest("POST", "messages/correlation", {"name": "unknown", "correlationKey": "A"}, status=404)
     assert "unknown" in nobody["detail"]
 
@@ -389,12 +389,12 @@ async def test_documents_outlive_the_engine_that_has_a_state(tmp_path):
 
 async def test_a_poll_waits_for_a_job_and_ends_when_there_is_none(rest):
     await rest.deploy(order=ORDER)
-    asked = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 1}
+    command = {"type": "pay", "worker": "w", "timeout": 60_000, "maxJobsToActivate": 1}
     began = time.monotonic()
-    assert (await rest("POST", "jobs/activation", {**asked, "requestTimeout": 200}))["jobs"] == []
+    assert (await rest("POST", "jobs/activation", {**command, "requestTimeout": 200}))["jobs"] == []
     assert time.monotonic() - began > 0.15
-    assert (await rest("POST", "jobs/activation", {**asked, "requestTimeout": -1}))["jobs"] == []
-    waiting = asyncio.create_task(rest("POST", "jobs/activation", {**asked, "requestTimeout": 20_000}))
+    assert (await rest("POST", "jobs/activation", {**command, "requestTimeout": -1}))["jobs"] == []
+    waiting = asyncio.create_task(rest("POST", "jobs/activation", {**command, "requestTimeout": 20_000}))
     await asyncio.sleep(0.1)
     await rest("POST", "process-instances", {"processDefinitionId": "order"})
     assert len((await waiting)["jobs"]) == 1
@@ -499,8 +499,8 @@ async def test_numbers_that_are_too_large(rest, order):
         ("POST", f"process-instances/{2**63}/cancellation", None),
     ):
         assert "bits" in (await rest(method, path, body, status=400))["detail"]
-    asked = {"type": "pay", "worker": "w", "timeout": 2**62, "maxJobsToActivate": 1}
-    assert len((await rest("POST", "jobs/activation", asked))["jobs"]) == 1
+    command = {"type": "pay", "worker": "w", "timeout": 2**62, "maxJobsToActivate": 1}
+    assert len((await rest("POST", "jobs/activation", command))["jobs"]) == 1
     assert [one["deadline"] for one in await rest.find("jobs")] == ["9999-12-31T23:59:59.999Z"]
 
 

@@ -12,6 +12,7 @@ VARIABLES = {
     "order": {"length": 3},
     "n": 5,
     "dashed": {"my-key": 1},
+    "zero": 0,
 }
 # expression -> a part of the advice
 NULLS = [
@@ -58,6 +59,12 @@ NULLS = [
     ("$name", "without '$'"),
     ("`Dear ${name}`", "join texts in double quotes"),
     ("P1D", 'duration("P1D")'),
+    ("items[zero]", "counted from 1"),
+    ("Yes", "write true"),
+    ("secrets.TOKEN", '"{{secrets.NAME}}"'),
+    ("execution.name", "name alone"),
+    ("$.order.id", "a path begins with the name"),
+    ('formatDate(n, "dd.MM.yyyy")', "FEEL formats no dates"),
     ('date("2024-02-30")', "no such day"),
     ('time("12:00:00+19:00")', "a time is written"),
     ('time("12:00:00.1234567891")', "a time is written"),
@@ -152,6 +159,46 @@ def test_what_has_a_value_gets_no_advice(text: str) -> None:
     value, warnings = feel.compile(text).run(VARIABLES)
     assert value is not None
     assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "part"),
+    [
+        ("2024-12-31", 1981, '@"2024-12-31"'),
+        ("n < 2024-1-5", True, '@"2024-12-31"'),
+        ("{due: 31-12-2024}", {"due": -2005}, '@"2024-12-31"'),
+        ("2024/12/31 > 5", True, '@"2024-12-31"'),
+        ("round down(01/02/2024, 0)", 0, '@"2024-12-31"'),
+        ("[12/31/2024 < 1]", [True], '@"2024-12-31"'),
+        ('name = "x" or "y"', True, "a in (1, 2)"),
+        ('name = "y" and "z"', False, "a > 1 and a < 2"),
+        ("name instance of String", False, "instance of string"),
+        ("n instance of integer", False, "instance of number"),
+        ("n instance of Money", False, "types are"),
+    ],
+)
+def test_a_value_that_hardly_anybody_means_is_doubted(text: str, value: object, part: str) -> None:
+    """The value is the cluster's all the same."""
+    found, warnings = feel.compile(text).run(VARIABLES)
+    assert found == value
+    assert [warning.kind for warning in warnings] == ["ADVICE"]
+    assert part in warnings[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2024 - 12 - 40", 1972),
+        ("100 / 20 / 5", 1),
+        ("1000 - 10 - 5", 985),
+        ("n - 12 - 31", -38),
+        ('"on 2024-12-31 or so"', "on 2024-12-31 or so"),
+        ("n instance of number or false", True),
+        ("(n > 1) and (true)", True),
+    ],
+)
+def test_what_only_resembles_a_slip_is_not_doubted(text: str, value: object) -> None:
+    assert feel.compile(text).run(VARIABLES) == (value, [])
 
 
 @pytest.mark.parametrize("key", ["\u2018a\u2019", "\u201ca\u201d", "'a'"])

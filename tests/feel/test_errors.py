@@ -45,6 +45,12 @@ SLIPS = [
     ("\u00aba\u00bb", 1, 1, "straight double quotes"),
     ("1_000", 1, 2, "no separators"),
     ("10%", 1, 3, "0.1 for 10%"),
+    ("10 EUR", 1, 4, "without a unit"),
+    ("10k", 1, 3, "without a unit"),
+    ("1h30m", 1, 2, '@"PT5H" for hours'),
+    ("n as string", 1, 3, "string(value)"),
+    ("true()", 1, 5, "are values"),
+    ("if n = 1 2 else 3", 1, 10, "'then' is missing"),
     ('If error.code = "404" then bpmnError("x") else null', 1, 4, "keywords are lower case: if, then, else"),
     ("IF a THEN b ELSE c", 1, 4, "keywords are lower case: if, then, else"),
     ("if a Then b else c", 1, 6, "keywords are lower case: if, then, else"),
@@ -204,7 +210,7 @@ SLIPS = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "advice"), SLIPS, ids=[text for text, *_ in SLIPS])
-def test_a_common_slip_is_told_the_feel_way(text: str, line: int, column: int, advice: str) -> None:
+def test_a_common_slip_is_answered_with_the_feel_way(text: str, line: int, column: int, advice: str) -> None:
     with pytest.raises(feel.FeelSyntaxError) as raised:
         feel.compile(text)
     error = raised.value

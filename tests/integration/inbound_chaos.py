@@ -2,7 +2,7 @@
 
 `python -m tests.integration.inbound_chaos` runs every setting at full size, prints a table of the counts and ends with
 1 when any mail started no process, or more than one. `--setting`, `--server`, `--runtimes` and `--ledger` choose;
-`--outage 600` instead takes the mail server away for so many seconds and prints when health told of it and when mails
+`--outage 600` instead takes the mail server away for so many seconds and prints when health showed it and when mails
 went on.
 """
 

@@ -15,7 +15,7 @@ import pytest
 COMMAND = str(Path(sys.executable).parent / "zeebe-connectors")
 
 
-def told(*arguments: str, folder: Path, zeebe: Any) -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str, folder: Path, zeebe: Any) -> subprocess.CompletedProcess[str]:
     where = {"ZEEBE_ADDRESS": zeebe.grpc_address, "ZEEBE_INSECURE_CONNECTION": "true"}
     return subprocess.run(
         [COMMAND, *arguments],
@@ -35,14 +35,14 @@ def test_files_are_deployed_together(tmp_path: Path, zeebe: Any) -> None:
     text = good.read_text(encoding="utf-8").replace("example-rest", f"together-{uuid.uuid4().hex[:8]}")
     (tmp_path / "bad.bpmn").write_text("<no/>")
     (tmp_path / "good.bpmn").write_text(text, encoding="utf-8")
-    done = told("deploy", "bad.bpmn", "good.bpmn", folder=tmp_path, zeebe=zeebe)
+    done = run_command("deploy", "bad.bpmn", "good.bpmn", folder=tmp_path, zeebe=zeebe)
     assert done.returncode == 1
     assert "not deployed" in done.stdout
     assert "'bad.bpmn'" in done.stdout
     assert "version" not in done.stdout
     (tmp_path / "order.form").write_text('{"id": "order", "components": []}')
-    done = told("deploy", "good.bpmn", "order.form", folder=tmp_path, zeebe=zeebe)
+    done = run_command("deploy", "good.bpmn", "order.form", folder=tmp_path, zeebe=zeebe)
     assert done.returncode == 0
     assert re.search(r"^good\.bpmn: together-\w+, version 1$", done.stdout, re.MULTILINE)
     assert "order.form: form order, version 1" in done.stdout
-    assert "partitions healthy" in told("check", "--connect", folder=tmp_path, zeebe=zeebe).stdout
+    assert "partitions healthy" in run_command("check", "--connect", folder=tmp_path, zeebe=zeebe).stdout

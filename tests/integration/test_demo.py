@@ -20,14 +20,14 @@ async def test_the_demo_ends_well_and_tells_what_happened() -> None:
         output, _ = await process.communicate()
     text = output.decode()
     assert process.returncode == 0, text
-    for told in (
+    for line in (
         "GET /orders/4711 -> 200",
         "GET /orders/4712 -> 404",
         "Importance",
         "ORDER_NOT_FOUND",
         "'Re: Two loaves' with order.csv",
     ):
-        assert told in text
+        assert line in text
     assert "NO " not in text
     assert "demo-token" not in text
     assert "demo-password" not in text

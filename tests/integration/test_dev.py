@@ -102,7 +102,7 @@ async def test_a_changed_diagram_is_deployed_again_and_a_signal_ends_it_all(tmp_
     assert all(is_free(port) for port in asdict(MailPorts.usual()).values())
 
 
-async def test_each_step_is_told_in_a_line_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+async def test_each_step_prints_a_line_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     """What an element changed, what went wrong, and what to do about it."""
     (tmp_path / "steps.bpmn").write_text(STEPS, encoding="utf-8")
     async with asyncio.timeout(60):

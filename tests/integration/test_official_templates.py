@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.modeler, pytest.mark.timeout(900)]
 
 REST = "io.camunda.connectors.HttpJson"
 INFOSYS = "com.infosys.camundaconnectors.email.smtp.v1"
-CATCH = '=if error.code = "404" then ignoreError({code: error.code, told: error.variables.response.body.why}) else null'
+CATCH = (
+    '=if error.code = "404" then ignoreError({code: error.code, reason: error.variables.response.body.why}) else null'
+)
 
 
 def templates() -> dict[str, dict]:
@@ -192,7 +194,7 @@ async def test_a_filled_template_runs(wanted, filled, servers):
         offered = any("authentication." in name for name in wanted["values"])
         assert proof in ({"Basic YW5uOnMzY3JldA==", "Bearer s3cret"} if offered else {None})
     elif kind == "error":
-        assert (ended["code"], ended["told"]) == ("404", "no such order")
+        assert (ended["code"], ended["reason"]) == ("404", "no such order")
         assert "answer" not in ended
     else:
         assert ended["mailSent"] == ended["mail"]["response"] == "Mail sent successfully"

@@ -153,11 +153,11 @@ async def test_idle_tells_of_a_new_mail_and_of_nothing(server):
 async def test_a_mail_that_came_between_the_search_and_idle_ends_idle_at_once(server):
     """The word of it came with another command's answer, and the server does not repeat it."""
 
-    async def told(session, tag, arguments):
+    async def recorded(session, tag, arguments):
         session.send("* 1 EXISTS")
         session.send(f"{tag} OK done")
 
-    server.answers["NOOP"] = told
+    server.answers["NOOP"] = recorded
     session = await connect(server)
     assert await session.search("ALL") == []
     await session.noop()
@@ -200,7 +200,7 @@ async def test_a_large_message_that_comes_slowly_is_progress_and_no_timeout(serv
     await session.logout()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels have no such option")
 async def test_the_kernel_finds_out_within_two_minutes_that_the_way_to_the_server_is_gone(server):
     session = await connect(server)
     sock = session._protocol.transport.get_extra_info("socket")
@@ -213,7 +213,7 @@ async def test_the_kernel_finds_out_within_two_minutes_that_the_way_to_the_serve
     await session.logout()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other kernels cannot be told")
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels have no such option")
 async def test_an_answer_in_pieces_is_acknowledged_at_once(server):
     """Without TCP_NODELAY a server sends a piece when the last is acknowledged, for which a kernel takes 40 ms."""
 
@@ -250,13 +250,13 @@ async def test_a_server_without_initial_response_gets_the_token_when_it_asks(ser
     await session.logout()
 
 
-async def test_a_greeting_that_says_goodbye_is_told_at_once(server):
+async def test_a_greeting_that_says_goodbye_is_reported_at_once(server):
     server.greeting = "* BYE too many connections"
     with pytest.raises(TransientError, match="too many connections"):
         await connect(server)
 
 
-async def test_a_server_that_never_greets_is_told(server, impatient):
+async def test_a_server_that_never_greets_is_reported(server, impatient):
     server.greeting = ""
     with pytest.raises(TransientError) as caught:
         await connect(server)
@@ -323,7 +323,7 @@ async def test_a_folder_is_found_with_any_separator(server, separator, real, wri
     await session.logout()
 
 
-async def test_a_folder_that_is_not_there_is_told_with_those_that_are(server):
+async def test_a_folder_that_is_not_there_is_reported_with_those_that_are(server):
     session = await connect(server)
     with pytest.raises(PermanentError, match="INBOX"):
         await session.select("Nowhere")
@@ -386,7 +386,7 @@ async def test_a_server_that_breaks_the_protocol_ends_the_session(server):
         await session.noop()
 
 
-async def test_a_port_where_nobody_listens_is_told(server):
+async def test_a_port_where_nobody_listens_is_reported(server):
     await server.stop()
     with pytest.raises(TransientError) as caught:
         await connect(server)
@@ -436,7 +436,7 @@ async def test_starttls_and_implicit_tls_carry_a_session(certificate):
             await session.logout()
 
 
-async def test_a_certificate_that_is_not_trusted_is_told(certificate):
+async def test_a_certificate_that_is_not_trusted_is_reported(certificate):
     async with ImapServer(tls=certificate[0], implicit=True) as server:
         with pytest.raises(PermanentError, match="not trusted"):
             await ImapSession.connect("localhost", server.port, "tls")
@@ -476,7 +476,7 @@ async def test_a_login_before_starttls_is_refused(certificate):
         assert not any("STARTTLS" in command for command in server.commands)
 
 
-async def test_nothing_that_was_said_before_starttls_counts(certificate):
+async def test_nothing_from_before_starttls_counts(certificate):
     """Capabilities are those of the encrypted session, also where the server does not say them again."""
 
     async def quiet(session, tag, arguments):
@@ -544,7 +544,7 @@ async def test_the_server_sorts_where_it_can(server):
 
 
 @pytest.mark.parametrize(
-    ("separator", "asked", "made"),
+    ("separator", "folder", "made"),
     [
         ("/", "Archive.2026", "Archive/2026"),
         ("/", "INBOX.Done", "INBOX/Done"),
@@ -552,12 +552,12 @@ async def test_the_server_sorts_where_it_can(server):
         (".", "Archive/2026", "Archive.2026"),
     ],
 )
-async def test_a_new_folder_lies_where_its_name_says(server, separator, asked, made):
+async def test_a_new_folder_lies_where_its_name_says(server, separator, folder, made):
     """A dot stands for the separator only where the part before it is a folder: other names hold dots."""
     server.separator = separator
     server.folders["Archive"] = Folder()
     session = await connect(server)
-    assert await session.create_folder(asked) == made
+    assert await session.create_folder(folder) == made
     assert made in server.folders
     await session.logout()
 
@@ -579,7 +579,7 @@ async def test_addresses_are_those_that_the_operator_allows(server):
             assert server.connections == connections
 
 
-async def test_what_is_no_host_name_is_told():
+async def test_what_is_no_host_name_is_reported():
     with pytest.raises(PermanentError) as caught:
         await ImapSession.connect("a..b", 993, "none")
     assert caught.value.code == "IMAP_NAME_NOT_RESOLVED"

@@ -20,7 +20,7 @@ class Scripted:
     """A server that says what it was told to say to a command, and otherwise what one needs to read a mail.
 
     Args:
-        answers: By command: its answers, in which `TAG` stands for the command's tag; the last is said again and again.
+        answers: By command: its answers, in which `TAG` stands for the command's tag; the last is repeated.
         greeting: The first line.
         capabilities: What it offers.
         line_end: How its lines end.
@@ -45,7 +45,7 @@ class Scripted:
         self.lines: list[str] = []
         self.tasks: set[asyncio.Task[None] | None] = set()
 
-    def said(self, text: str) -> bytes:
+    def banner(self, text: str) -> bytes:
         return (text.replace("\n", self.line_end) + self.line_end).encode()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +57,7 @@ class Scripted:
             await writer.wait_closed()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(self.said(self.greeting))
+        writer.write(self.banner(self.greeting))
         tag = ""
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             words = line.split(" ")
@@ -68,7 +68,7 @@ class Scripted:
                 tag = words[0]
             self.lines.append(line.removeprefix(f"{tag} "))
             known = self.answers.get(command) or self.usual.get(command, ["TAG OK x"])
-            writer.write(self.said((known.pop(0) if len(known) > 1 else known[0]).replace("TAG", tag)))
+            writer.write(self.banner((known.pop(0) if len(known) > 1 else known[0]).replace("TAG", tag)))
 
     async def __aenter__(self) -> ImapSession:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -106,8 +106,8 @@ async def test_a_server_that_does_not_write_as_the_standard_says_is_read(server)
 
 async def test_a_tag_in_lower_case_is_the_same_tag():
     class Lower(Scripted):
-        def said(self, text):
-            return super().said("\n".join(line if line.startswith("*") else line[:5].lower() + line[5:]
+        def banner(self, text):
+            return super().banner("\n".join(line if line.startswith("*") else line[:5].lower() + line[5:]
                                           for line in text.split("\n")))  # fmt: skip
 
     async with Lower() as session:
@@ -179,19 +179,19 @@ async def test_idle_that_the_server_ends_by_itself_is_over(answer):
 class FirstLine(TaskServer):
     """Says this and then waits."""
 
-    def __init__(self, said: bytes) -> None:
+    def __init__(self, banner: bytes) -> None:
         super().__init__()
-        self.said = said
+        self.banner = banner
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with self.listed(), suppress(ConnectionError, asyncio.CancelledError):
-            writer.write(self.said)
+            writer.write(self.banner)
             await reader.read()
         writer.close()
 
 
 @pytest.mark.parametrize(
-    ("said", "spoken"),
+    ("banner", "protocol"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP"),
         (b"220 mail.example.com ESMTP Postfix\r\n", "speaks SMTP,"),
@@ -205,13 +205,13 @@ class FirstLine(TaskServer):
         (bytes.fromhex("160303007a0200007603"), "choose TLS as security"),
     ],
 )
-async def test_a_port_of_another_protocol_is_called_so(said, spoken):
+async def test_a_port_of_another_protocol_is_called_so(banner, protocol):
     """Whichever of the two somebody wanted there."""
     wanted = {"IMAP": ImapSession, "POP3": Pop3Session}
-    async with FirstLine(said) as server:
+    async with FirstLine(banner) as server:
         for name, session in wanted.items():
-            if not spoken.startswith(f"speaks {name},"):
-                with pytest.raises(TransientError, match=spoken):
+            if not protocol.startswith(f"speaks {name},"):
+                with pytest.raises(TransientError, match=protocol):
                     await session.connect("127.0.0.1", server.port, "none")
 
 

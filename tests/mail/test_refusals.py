@@ -33,6 +33,16 @@ from zeebe_connectors.mail.refusals import is_temporary
         "Please retry",
         "[INUSE] in use",
         "Connexion temporairement impossible",
+        "Connection is closed. 10",
+        "Connection dropped by IMAP server.",
+        "unable to process request at this time",
+        "Login rate exceeded",
+        "Could not get exclusive lock on mailbox",
+        "Load too high",
+        "Could not open mail store",
+        "error 4.3.2 system not accepting",
+        "mailbox is open on another device",
+        "Mailbox has been moved, reconnect",
     ],
 )
 def test_what_ends_by_itself_is_for_now(text: str) -> None:

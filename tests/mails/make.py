@@ -627,6 +627,12 @@ named(
     "Grü%C3.pdf",
 )
 named(
+    "name-rfc2231-pieces-of-an-encoded-word",
+    "Content-Type: application/pdf\nContent-Disposition: attachment;\n"
+    ' filename*0="=?utf-8?Q?Gr=C3=BC"; filename*1="=C3=9Fe=2Epdf?="',
+    "Grüße.pdf",
+)
+named(
     "name-rfc2231-out-of-order",
     "Content-Type: application/pdf\nContent-Disposition: attachment; filename*1=b.pdf; filename*0=a",
     "ab.pdf",
@@ -1036,6 +1042,66 @@ mail(
     subject="s",
     headers=[dict(zip(("key", "value"), line.split(": "), strict=True)) for line in TOP.splitlines()],
     errors=1,
+)
+
+
+mail(
+    "uuencoded-inside-text",
+    TOP
+    + """
+Please find attached
+begin 644 my cat.txt
+#0V%T
+`
+end
+regards
+begin 600 of his letters
+and no end
+""",
+    plainTextBody="Please find attached\r\nregards\r\nbegin 600 of his letters\r\nand no end\r\n",
+    attachments=[["my cat.txt", "text/plain", "Cat"]],
+)
+mail(
+    "uuencoded-inside-text-without-blanks",
+    TOP + '\nbegin 644 a.bin\n#   !\n\nend\nbegin 755 b.bin\n$    "P\n`\nend\nlast',
+    plainTextBody="last",
+    attachments=[["a.bin", "application/octet-stream", "\0\0\1"], ["b.bin", "application/octet-stream", "\0\0\0\x0b"]],
+)
+mail(
+    "uuencoded-text-that-is-none",
+    TOP + "\nbegin 644 is what he said\nand then he came to an\nend\n",
+    plainTextBody="begin 644 is what he said\r\nand then he came to an\r\nend\r\n",
+    attachments=[],
+)
+for number, (kind, html) in enumerate({"html": "<b>x</b>", "text/htm": "<b>x</b>", "plain/text": None}.items(), 1):
+    mail(
+        f"content-type-slip-{number}",
+        TOP + f"Content-Type: {kind}\n\n{html or 'x'}",
+        plainTextBody=None if html else "x",
+        htmlBody=html,
+        text="x",
+        attachments=[],
+    )
+mail(
+    "content-type-multipart-alone",
+    TOP + "Content-Type: multipart; boundary=b\n\n--b\n\nplain\n--b\nContent-Type: text/csv; name=a.csv\n\n1\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["a.csv", "text/csv", "1"]],
+)
+mail(
+    "receipt-for-reading",
+    TOP
+    + "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n\nIt was read.\n--b\n"
+    "Content-Type: message/disposition-notification\n\nDisposition: manual-action/MDN-sent-manually; displayed\n"
+    "--b--\n",
+    plainTextBody="It was read.",
+    attachments=[
+        [
+            "disposition-notification.txt",
+            "message/disposition-notification",
+            "Disposition: manual-action/MDN-sent-manually; displayed",
+        ]
+    ],
 )
 
 

@@ -58,7 +58,7 @@ async def test_what_is_open_already_is_there_at_once() -> None:
     assert view.opened("a") is not cache.opened("a")
 
 
-async def test_a_failure_to_open_is_told_to_all_and_not_kept() -> None:
+async def test_a_failure_to_open_reaches_all_and_is_not_kept() -> None:
     """The next call tries anew."""
     cache = ClientCache()
 

@@ -88,7 +88,7 @@ async def fine(given: Greeting, context: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "options", "told"),
+    ("function", "options", "message"),
     [
         (not_async, {}, "async def"),
         (one_argument, {}, "two arguments"),
@@ -100,10 +100,10 @@ async def fine(given: Greeting, context: Context) -> None:
         (fine, {"groups": [Group("a", "A"), Group("a", "B")]}, "same id"),
     ],
 )
-def test_an_authors_mistake_is_told_with_its_remedy(function: Any, options: dict[str, Any], told: str) -> None:
+def test_an_authors_mistake_is_reported_with_its_remedy(function: Any, options: dict[str, Any], message: str) -> None:
     """At import, not at the first job."""
     given = {"name": "greet", "title": "Greet", "type": "test:greet:1", **options}
-    with pytest.raises(DefinitionError, match=told):
+    with pytest.raises(DefinitionError, match=message):
         outbound(given.pop("name"), **given)(function)
 
 
@@ -140,7 +140,7 @@ def test_two_connectors_cannot_claim_one_type() -> None:
         Registry([greet, twin])
 
 
-def test_a_missing_library_is_told_with_the_extra_that_brings_it(tmp_path, monkeypatch) -> None:
+def test_a_missing_library_is_reported_with_the_extra_that_brings_it(tmp_path, monkeypatch) -> None:
     """A third party's connector is one file and one line; without its library it is listed, the others work."""
     package = tmp_path / "acme_connector.py"
     package.write_text("import a_library_that_is_not_there\n")

@@ -63,7 +63,7 @@ def test_an_authentication_without_any_value_counts_as_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "fragments"),
     [
         ({}, ["url: is required"]),
         ({"url": ""}, ["url: must not be empty"]),
@@ -76,11 +76,11 @@ def test_an_authentication_without_any_value_counts_as_left_out() -> None:
         ({"follow": "perhaps", "readTimeout": "soon"}, ["url", "follow", "readTimeout"]),
     ],
 )
-def test_a_wrong_input_is_told_by_field_reason_and_remedy(given: dict[str, Any], told: list[str]) -> None:
+def test_a_wrong_input_is_reported_by_field_reason_and_remedy(given: dict[str, Any], fragments: list[str]) -> None:
     """Every wrong field has its line, under the name that the modeler knows."""
     with pytest.raises(InputError) as raised:
         read_input(Order, given)
-    for text in told:
+    for text in fragments:
         assert text in str(raised.value)
 
 
@@ -111,7 +111,7 @@ def test_secrets_compare_by_value_and_never_equal_text() -> None:
     assert Secret("a") != "a"
 
 
-def test_values_of_secret_fields_are_told_to_whoever_masks() -> None:
+def test_values_of_secret_fields_reach_whoever_masks() -> None:
     """Also those that the modeler typed without a placeholder."""
     seen: list[str] = []
     given = {"url": "x", "authentication": {"type": "basic", "username": "u", "password": "typed"}}
@@ -182,7 +182,7 @@ class Letter(Model):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "fragments"),
     [
         ({"to": []}, "Invalid input: to: must not be empty; fill it in"),
         ({"to": [""]}, "Invalid input: to: must not be empty; fill it in"),
@@ -191,7 +191,7 @@ class Letter(Model):
         ({"to": {"a": 1}}, "Invalid input: to: must be text"),
     ],
 )
-def test_members_of_a_union_with_bounds_are_not_named_as_the_library_names_them(given: Any, told: str) -> None:
+def test_members_of_a_union_with_bounds_are_not_named_as_the_library_names_them(given: Any, fragments: str) -> None:
     with pytest.raises(InputError) as failure:
         read_input(Letter, given)
-    assert failure.value.message == told
+    assert failure.value.message == fragments

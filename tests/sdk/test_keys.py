@@ -27,7 +27,7 @@ def test_all_formats_give_the_same():
     assert found[1].chain == (pair.certificate, authority.certificate)
 
 
-def test_what_is_wrong_is_told():
+def test_what_is_wrong_is_reported():
     """Each mistake has its own message, and none has the password in it."""
     pair, other = Pair("client"), Pair("other")
     cases = [
@@ -58,8 +58,8 @@ def test_what_is_wrong_is_told():
         (lambda: from_keystore(b"\xce\xce\xce\xce", "x", None, None, where="a", code="BAD_KEY"), "JCEKS"),
         (lambda: from_keystore(b"", "x", None, None, where="a", code="BAD_KEY"), "neither"),
     ]
-    for attempt, told in cases:
-        with pytest.raises(InputError, match=told) as caught:
+    for attempt, expected in cases:
+        with pytest.raises(InputError, match=expected) as caught:
             attempt()
         assert "hunter2" not in str(caught.value)
         assert caught.value.code == "BAD_KEY"

@@ -47,5 +47,5 @@ class ClusterServer(HttpServer):
         return Reply(200, found, [("Content-Type", "text/xml")])
 
     @property
-    def asked(self) -> list[str]:
+    def requests(self) -> list[str]:
         return [seen.path for seen in self.seen]

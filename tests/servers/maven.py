@@ -45,7 +45,7 @@ class Artifact:
         version: Exact version; no ranges.
         extension: `jar` or `tar.gz`.
         sha256: Hexadecimal SHA-256 that the file must have; a file with another one is never used.
-        size: Bytes, for what is told before a download.
+        size: Bytes, which are shown before a download.
         licence: Name of the licence, shown to the user before the first download.
     """
 

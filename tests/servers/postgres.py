@@ -131,8 +131,8 @@ class Postgres:
             os.kill(each, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def _run(self, command: str, *arguments: str) -> None:
-        said = self.directory / "said"
-        with said.open("w") as file:  # no pipe: the server inherits it and would keep it open
+        log_file = self.directory / "output"
+        with log_file.open("w") as file:  # no pipe: the server inherits it and would keep it open
             done = subprocess.run(
                 [self._bin / command, *arguments],
                 cwd=self.directory,
@@ -144,7 +144,7 @@ class Postgres:
                 **self._who,
             )
         if done.returncode:
-            raise RuntimeError(f"{command}: {said.read_text()}")
+            raise RuntimeError(f"{command}: {log_file.read_text()}")
 
     def database(self) -> str:
         """Makes a database that is empty; gives its URL."""

@@ -236,8 +236,8 @@ class AssertionIssuer:
             header, claims = claims_of(token, self.public_key, audience=audience, algorithm=self.algorithm)
             self._check(claims)
         except AssertionRefusedError as error:
-            said = {"error": "invalid_client" if kind else "invalid_grant", "error_description": str(error)}
-            return Reply.json(said, 401 if kind else 400)
+            error_body = {"error": "invalid_client" if kind else "invalid_grant", "error_description": str(error)}
+            return Reply.json(error_body, 401 if kind else 400)
         self.headers.append(header)
         self.claims.append(claims)
         return Reply.json({"access_token": f"for-{claims.get('sub', claims['iss'])}", "expires_in": 3600})

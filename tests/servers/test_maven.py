@@ -37,13 +37,13 @@ class Repository:
 def served(repository):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked = self.headers.get("Range")
-            repository.seen.append((self.path, asked))
+            wanted = self.headers.get("Range")
+            repository.seen.append((self.path, wanted))
             content = repository.files.get(self.path)
             if content is None:
                 self.send_error(404)
                 return
-            begin = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and repository.ranges else 0
+            begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and repository.ranges else 0
             if begin and begin >= len(content):
                 self.send_error(416)
                 return
@@ -90,7 +90,7 @@ def test_obtained_once(repository, cache):
     assert not list(cache.rglob("*.part"))
 
 
-def test_user_is_told_what_is_downloaded(repository):
+def test_the_user_sees_what_is_downloaded(repository):
     """Coordinates, size and licence are shown before the download, and nothing when there is none."""
     output = io.StringIO()
     console = Console(file=output, width=200)
@@ -161,7 +161,7 @@ def test_offline_names_what_is_missing_and_the_ways_out(monkeypatch):
         assert part in text
 
 
-def test_missing_file_is_told_by_status(repository):
+def test_a_missing_file_is_reported_by_its_status(repository):
     """An artefact that the repository does not have is told as such."""
     with pytest.raises(ArtifactUnavailableError, match="the repository answered 404"):
         obtain(replace(JAR, version="2.0"))

@@ -144,7 +144,7 @@ class Grouped(Model):
         (Grouped, (Group("other", "Other"), Group("empty", "Empty")), "no field is in the group 'empty'"),
     ],
 )
-def test_an_author_is_told_what_is_wrong_with_a_form(model, groups, message):
+def test_an_author_learns_what_is_wrong_with_a_form(model, groups, message):
     with pytest.raises(DefinitionError, match=re.escape(message)):
         form_of(described(model, groups))
 

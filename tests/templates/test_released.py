@@ -95,7 +95,8 @@ def test_both_commands_refuse_a_changed_template(monkeypatch, tmp_path, capsys):
     assert command.main(["--root", str(tmp_path), "--check"]) == 0
     before = (tmp_path / "element-templates/rest.json").read_text()
     installed = Registry.installed()
-    installed.outbound["rest"] = dataclasses.replace(installed.outbound["rest"], result_expression="={other: 1}")
+    changed = dataclasses.replace(installed.outbound["rest"], result_expression="={other: 1}")
+    installed.outbound.add("rest", changed)
     monkeypatch.setattr(command.Registry, "installed", lambda: installed)
     capsys.readouterr()
     for options in ([], ["--check"], ["--release"]):

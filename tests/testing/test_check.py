@@ -49,8 +49,14 @@ class Placed(Model):
 
 def made(call: Any, **options: Any) -> Outbound:
     """A connector with everything right but what the options and the function say."""
-    told = {"title": "Orders", "type": "com.example:orders:1", "errors": ERRORS, "icon": str(REST_ICON), **options}
-    return outbound("orders", **told)(call)
+    options_given = {
+        "title": "Orders",
+        "type": "com.example:orders:1",
+        "errors": ERRORS,
+        "icon": str(REST_ICON),
+        **options,
+    }
+    return outbound("orders", **options_given)(call)
 
 
 async def good(order: Order, context: Context) -> Placed:
@@ -83,20 +89,20 @@ async def raises_anything(order: Order, context: Context) -> Placed:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (leaks_in_log, "canary: a secret's value appears in the log"),
         (pretends, "dead port: it does not fail where nothing answers"),
         (raises_anything, "dead port: the error has no code"),
     ],
 )
-async def test_how_a_connector_fails_is_looked_at(call, said):
+async def test_how_a_connector_fails_is_looked_at(call, message):
     found = await check(made(call))
-    assert any(line.startswith(said) for line in found), found
+    assert any(line.startswith(message) for line in found), found
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"type": "orders"}, "type: 'orders' has no name space"),
         ({"type": "io.camunda:orders:1"}, "type: 'io.camunda:orders:1' is in the name space of another project"),
@@ -114,9 +120,9 @@ async def test_how_a_connector_fails_is_looked_at(call, said):
         ),
     ],
 )
-async def test_how_a_connector_is_described_is_looked_at(options, said):
+async def test_how_a_connector_is_described_is_looked_at(options, message):
     found = await check(made(good, **options))
-    assert any(line.startswith(said) for line in found), found
+    assert any(line.startswith(message) for line in found), found
 
 
 class Wrong(Model):
@@ -136,14 +142,14 @@ async def test_every_input_is_looked_at():
 
     call.__annotations__ = {"given": Wrong, "context": Context, "return": Placed}
     found = await check(made(call))
-    for said in (
+    for message in (
         'host: says where something is sent; give it Hint(secrets="whole")',
         "password: holds a credential; make it a Secret",
         "silent: has no description",
         "limit: its example is not valid",
         "limit: its default is not valid",
     ):
-        assert any(line.startswith(said) for line in found), found
+        assert any(line.startswith(message) for line in found), found
 
 
 @pytest.mark.parametrize("connector", [*REGISTRY.outbound.values(), *REGISTRY.inbound.values()], ids=lambda c: c.name)

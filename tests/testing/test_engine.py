@@ -151,12 +151,12 @@ def test_a_failed_assertion_tells_the_story(engine, check, words):
     order = engine.start("order", {"orderId": "A-7", "total": 3})
     with pytest.raises(AssertionError) as caught:
         check(order)
-    told = str(caught.value)
-    assert words in told
-    assert f"order {order.key}, version 1, active:" in told
-    assert "  ordered  completed\n" in told
-    assert "waits for a worker of type 'payment', 2 tries left" in told
-    assert '  orderId = "A-7"' in told
+    text = str(caught.value)
+    assert words in text
+    assert f"order {order.key}, version 1, active:" in text
+    assert "  ordered  completed\n" in text
+    assert "waits for a worker of type 'payment', 2 tries left" in text
+    assert '  orderId = "A-7"' in text
 
 
 def test_the_story_tells_messages_and_incidents(engine):
@@ -168,7 +168,7 @@ def test_the_story_tells_messages_and_incidents(engine):
     assert "incident at shipped: EXTRACT_VALUE_ERROR" in repr(other)
 
 
-def test_a_job_that_is_not_there_is_told_with_those_that_are(engine):
+def test_a_job_that_is_not_there_is_reported_with_those_that_are(engine):
     engine.start("order", {"orderId": "A-7", "total": 3})
     with pytest.raises(AssertionError, match=r"No job 'ship' is waiting, only: pay \(type payment\)"):
         engine.job("ship")

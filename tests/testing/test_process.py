@@ -80,7 +80,7 @@ def test_free_ports_differ_and_can_be_listened_on():
         assert not is_free(ports[0])
 
 
-def test_own_memory_is_told():
+def test_own_memory_is_measured():
     """A Python process takes some megabytes."""
     assert 5e6 < resident_memory(os.getpid()) < 5e9
 

@@ -1,18 +1,16 @@
-"""Decide who may call the operator's port: roles by token, known host names, no other sites, slow guessing."""
+"""Decide who may call the operator's port: roles by token, and slow guessing."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 from collections.abc import Mapping
 from enum import IntEnum
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING, Settings
+from zeebe_connectors.config.settings import Settings
 
 MAX_GUESSING = 4
 """Maximum calls with a wrong token that wait at the same time."""
@@ -61,7 +59,6 @@ class Access:
     """
 
     def __init__(self, settings: Settings, *, wrong_token_seconds: float = WRONG_TOKEN_SECONDS) -> None:
-        self._hosts = settings.admin_hosts
         given = {
             Role.VIEWER: settings.viewer_token,
             Role.MODELER: settings.modeler_token,
@@ -100,42 +97,6 @@ class Access:
         finally:
             self._guessing -= 1
 
-    def check_host(self, request: web.Request) -> None:
-        """Refuses a request under a foreign host name that points here (DNS rebinding).
-
-        Raises:
-            Refused: The host name is not ours.
-        """
-        name = _parts(f"//{request.headers.get('Host', '')}")[0]
-        if not _is_address(name) and name not in {"localhost", *self._hosts}:
-            raise Refused(
-                403,
-                "HOST_UNKNOWN",
-                "The API is called by an address, as localhost, or by a name in ZEEBE_CONNECTORS_ADMIN_HOSTS",
-            )
-
-    def check_origin(self, request: web.Request) -> None:
-        """Refuses a request that another site's page made a browser send.
-
-        Raises:
-            Refused: It came from another site, or the host name is not ours.
-        """
-        self.check_host(request)
-        host = request.headers.get("Host", "")
-        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-        foreign = origin is not None and _parts(origin)[1] != host.casefold()
-        if foreign or site not in {"none", "same-origin"}:
-            raise Refused(403, "CROSS_SITE", "The API is not called by other sites' pages")
-
-
-def api_disabled() -> Refused:
-    """Returns the refusal of all calls when the operator has not set a token."""
-    return Refused(
-        404,
-        "API_DISABLED",
-        f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use it",
-    )
-
 
 def log_refusal(request: web.Request, refused: Refused) -> None:
     """Logs a refusal with a separate text for each code, of which the log prints one a second.
@@ -146,20 +107,3 @@ def log_refusal(request: web.Request, refused: Refused) -> None:
     """
     line = f"Refused, {refused.code}: %s %s from %s"
     _log.warning(line, request.method, request.rel_url.raw_path[:200], request.remote)
-
-
-def _parts(url: str) -> tuple[str, str]:
-    """Host name, and host name with port, of a URL; empty if it is not a URL."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", ""
-    return (parts.hostname or "").casefold(), parts.netloc.casefold()
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

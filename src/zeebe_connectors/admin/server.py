@@ -1,4 +1,4 @@
-"""The operator's HTTP server: liveness, readiness and metrics, under the official addresses and short ones; the API.
+"""Serve health and metrics, under the official addresses and short ones, and the operator's API and page.
 
 Readiness (`/health` too) says whether jobs are done; liveness only whether a restart would help.
 """
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from zeebe_connectors.admin.access import Access, api_disabled
+from zeebe_connectors.admin.access import Access
 from zeebe_connectors.admin.connections import HEADER_SECONDS, MAX_CONNECTIONS, Connections
 from zeebe_connectors.admin.metrics import PrometheusMetrics
+from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.supervisor import Runtime
 
 if TYPE_CHECKING:
@@ -61,15 +62,14 @@ class AdminServer:
         app.router.add_get("/health/startup", self._startup)
         for path in ("/metrics", "/actuator/prometheus"):
             app.router.add_get(path, self._prometheus)
-        self._api = api or (_api(runtime) if runtime.settings.admin_token else None)
+        self._api = (api or _api(runtime)) if runtime.settings.admin_token else None
         self._access = self._api.access if self._api is not None else Access(runtime.settings)
         if self._api is None:
             for path in ("/api", "/api/{rest:.*}"):
                 app.router.add_route("*", path, _no_api)
         else:
             app.add_subapp("/api", self._api.app)
-            if runtime.settings.admin_token:
-                self._add_page(self._api, app.router)
+            self._add_page(self._api, app.router)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_CLOSING, keepalive_timeout=HEADER_SECONDS, lingering_time=_LINGERING
         )
@@ -143,9 +143,13 @@ def _api(runtime: Runtime) -> Api:
 
 async def _no_api(_: web.Request) -> web.Response:
     """Says how the operator's API is switched on."""
-    reason = api_disabled()
+    reason = {
+        "code": "API_DISABLED",
+        "message": f"The operator's API is off. Set {ADMIN_TOKEN_SETTING} to a secret of at least 16 characters to use "
+        "it",
+    }
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return web.json_response({"code": reason.code, "message": reason.message}, status=reason.status, headers=headers)
+    return web.json_response(reason, status=404, headers=headers)
 
 
 def _probe(*, up: bool) -> web.Response:

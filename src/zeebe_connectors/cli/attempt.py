@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from zeebe_connectors.cli import log
+from zeebe_connectors.cli import log_setup
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import Settings
@@ -35,7 +35,7 @@ async def attempt(
         test: Whether only connection and login are tried, which changes nothing.
     """
     mask = Mask()
-    log.configure(mask)
+    log_setup.configure(mask)
     whole = isinstance(given.get("variables"), dict)
     variables = given["variables"] if whole else given
     headers = dict(given.get("headers") or {}) if whole else {}

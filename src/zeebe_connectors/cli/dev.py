@@ -17,7 +17,7 @@ from rich.console import Console
 
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.cli import log
+from zeebe_connectors.cli import log_setup
 from zeebe_connectors.cli.deploy import deploy_together
 from zeebe_connectors.cli.engines import announced
 from zeebe_connectors.cli.stack import GRPC_PORT, REST_PORT, mail_directory, mail_process
@@ -40,7 +40,7 @@ async def develop(folder: Path, environment: Environment) -> int:
     """Runs until SIGTERM or Ctrl+C, even during start-up; returns the exit code."""
     console = Console(highlight=False, soft_wrap=True, stderr=True)
     mask = Mask()
-    log.configure(mask)
+    log_setup.configure(mask)
     task = cast("asyncio.Task[int]", asyncio.current_task())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +24,8 @@ def start(config: Path | None = None, *, verbose: bool = False) -> None:
         SettingsError: A setting is wrong.
     """
     gc.disable()  # until all is imported: nearly all that is made meanwhile stays
+    # No package may listen in on inputs, which hold secrets; and no time goes into looking for one that wants to.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from zeebe_connectors.cli.loop import run as run_on_loop
     from zeebe_connectors.cli.run import run_forever
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from zeebe_connectors.config.cluster import NAMES
 from zeebe_connectors.config.declared import SETTINGS
 from zeebe_connectors.config.environment import Environment, squeezed
-from zeebe_connectors.config.secrets.providers import DEFAULT_PREFIX, PREFIX_SETTING
+from zeebe_connectors.config.secrets.lookup import DEFAULT_PREFIX, PREFIX_SETTING
 from zeebe_connectors.config.secrets.uses import TABLE
 
 SET = "set"

@@ -18,7 +18,7 @@ from zeebe_connectors.engine.incidents import StepFailedError
 from zeebe_connectors.engine.model import EventKind, InvalidResourceError, Problem, Process, read_processes
 from zeebe_connectors.engine.model.xml import XmlError, parse
 from zeebe_connectors.engine.rejections import Rejection, invalid
-from zeebe_connectors.engine.timers import Schedule
+from zeebe_connectors.engine.schedules import Schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine

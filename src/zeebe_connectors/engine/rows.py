@@ -9,7 +9,7 @@ from zeebe_connectors.engine.flow.instances import ElementInstance, ProcessInsta
 from zeebe_connectors.engine.flow.subscriptions import Subscription, attach
 from zeebe_connectors.engine.jobs import Job, JobState
 from zeebe_connectors.engine.model import EventKind
-from zeebe_connectors.engine.timers import Schedule
+from zeebe_connectors.engine.schedules import Schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine

@@ -38,6 +38,10 @@ _VARIABLES = {
     "today": "write today()",
     "empty": 'write is empty(list), for a text text = ""',
     "yes": "write true",
+    "Yes": "write true",
+    "No": "write false",
+    "on": "write true",
+    "off": "write false",
     "no": "write false",
     "last": "the last item is [-1]",
     "CURRENT_TIMESTAMP": "write now()",
@@ -51,7 +55,7 @@ _WELL_FORMED = {
     "date and time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-8]):\d\d)?"),
     "time": re.compile(r"\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-8]):\d\d)?"),
 }
-_FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
+FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
 _CURRENCIES = "$\u20ac\u00a3"
 _QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e"
 _OF_ERROR_EXPRESSIONS = {
@@ -110,7 +114,7 @@ def _of_filter(node: tree.Filter) -> str | None:
             of = _short(node.of)
             return f'an entry is taken with a dot or its name: {of}.{key}, get value({of}, "{key}")'
         case tree.Literal(value=value) | tree.Negation(tree.Literal(value=value)) if value == 0 and value is not False:
-            return _FROM_ONE
+            return FROM_ONE
     return None
 
 

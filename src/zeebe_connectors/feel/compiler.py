@@ -178,6 +178,8 @@ class _Compiler:
             if index_first:
                 position = _index(scope, condition)
                 if position is not None:
+                    if position == 0:
+                        scope.run.warn(ADVICE, advice.FROM_ONE)
                     return operations.at(items, position)
             return _select(scope, items, condition, scopes, steps)
 

@@ -8,7 +8,7 @@ from decimal import DecimalException
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from zeebe_connectors.feel import advice, operations, parser, remedies, tree
+from zeebe_connectors.feel import advice, doubts, operations, parser, remedies, tree
 from zeebe_connectors.feel.compiler import Code, compile_tree
 from zeebe_connectors.feel.errors import (
     ADVICE,
@@ -39,11 +39,12 @@ class Result(NamedTuple):
 class Program:
     """A parsed and compiled text. It keeps no state of evaluations, so any number of threads may run it."""
 
-    __slots__ = ("code", "text", "tree")
+    __slots__ = ("code", "doubts", "text", "tree")
 
     def __init__(self, text: str, node: tree.Node) -> None:
         self.text = text
         self.tree = node
+        self.doubts = doubts.doubts(text, node)
         self.code: Code = compile_tree(node)
 
 
@@ -161,6 +162,8 @@ def _run(
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)
     try:
         value = code.code(Scope(context, None, run))
+        for sentence in code.doubts:
+            run.warn(ADVICE, sentence)
         if value is None or run.warnings:
             for sentence in _sentences(code, run, context):
                 run.warn(ADVICE, sentence)

@@ -77,6 +77,7 @@ _METHODS = {
     "equals": "write {} = other",
     "equalsignorecase": "write lower case({}) = lower case(other)",
     "tofixed": "write decimal({}, 2)",
+    "strftime": "FEEL formats no dates: string({}) is 2024-12-31, the parts are {}.year, {}.month and {}.day",
     "format": "write string({}), and join texts with '+'",
     "todate": "write date({})",
     "isnan": "write {} = null",
@@ -182,6 +183,7 @@ _LIBRARIES = {
     "duration.ofdays": 'write duration("P1D")',
     "duration.ofhours": 'write duration("PT1H")',
 }
+_NO_FORMAT = "FEEL formats no dates: string({}) is 2024-12-31, the parts are {}.year, {}.month and {}.day"
 _FUNCTIONS = {
     "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
     "round": "write round half up({}, 0)",
@@ -243,6 +245,11 @@ _FUNCTIONS = {
     "day": "write {}.day",
     "weekday": "write day of week({})",
     "dayofweek": "write day of week({})",
+    "formatdate": _NO_FORMAT,
+    "dateformat": _NO_FORMAT,
+    "todatestring": _NO_FORMAT,
+    "strftime": _NO_FORMAT,
+    "formatnumber": "write string(decimal({}, 2))",
     "print": "an expression is its own result: leave out print()",
     "guid": "write uuid()",
 }

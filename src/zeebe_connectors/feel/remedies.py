@@ -33,6 +33,19 @@ _DATE = re.compile(r"-?\d{4,9}-\d\d-\d\d")
 _OF_NULL = 'a text is joined only with texts; what may be null gets one by get or else(value, "")'
 _PARTS = frozenset(DATE_PARTS + TIME_PARTS)
 
+_NAME_ALONE = "write the variable's name alone, as name"
+_OF_OTHER_LANGUAGES = {
+    "this": _NAME_ALONE,
+    "self": _NAME_ALONE,
+    "execution": _NAME_ALONE,
+    "variables": _NAME_ALONE,
+    "vars": _NAME_ALONE,
+    "process": _NAME_ALONE,
+    "secrets": 'a secret is written inside quotes: "{{secrets.NAME}}"',
+    "$": "a path begins with the name of a variable, as order.id",
+}
+"""Names that other places have for what holds the variables."""
+
 # A function and the kind of its first argument -> the function for such a value.
 _FOR_OTHER_VALUES = {
     ("contains", "a list"): "for a list, write list contains(list, item)",
@@ -71,7 +84,8 @@ def _remedy(warning: EvaluationWarning, names: Collection[str]) -> str | None:
     if kind in {INVOCATION, NO_FUNCTION}:
         return _of_call(kind, message)
     if kind == NO_VARIABLE:
-        return _in_other_capitals(message, names)
+        name = message.rpartition(" '")[2].rstrip("'")
+        return _OF_OTHER_LANGUAGES.get(name) or _in_other_capitals(message, names)
     if kind == NO_ENTRY:
         return _in_other_capitals(message, _available(message))
     return _of_property(message) if kind == NO_PROPERTY else None

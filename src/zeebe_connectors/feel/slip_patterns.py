@@ -33,6 +33,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"\((?:int|integer|long|float|double|string|boolean|number)\)\s*", r"[\w(\"]", other.NO_CAST),
         (r"\b(?:try_)?cast\s*\(\s*[^\s()]+\s+", r"as\b", other.NO_CAST),
         (r"\d", r"[lf]\b", other.DIGITS),
+        (r"\w\s+", r"as\s+(?:int|integer|number|string|text|date|boolean|decimal|double)\b", other.NO_CAST),
+        (r"\b(?:true|false|null)", r"\(", "true, false and null are values, no functions: leave out the parentheses"),
         (r"\bextract\s*\(\s*\w+\s+", r"from\b", "a part of a date is its entry: date.year"),
         (r"/", r"\*", "a comment that begins with /* ends with */"),
         # Conditions

@@ -20,6 +20,8 @@ _KEYWORDS = frozenset(("if", "then", "else", "for", "in", "return", "some", "eve
 }
 _FUNCTION_BODY = re.compile(r"function\s*\([^()]*\)\s*\{[^{}:]*$")
 _PARAMETERS_AND_ARROW = re.compile(r"[\w\s,]*\)\s*[-=]>")
+_AMOUNT = re.compile(r"(?:EUR|USD|GBP|CHF|km|kg|cm|mm|GB|MB|KB|kB|[kK]|pcs|percent|Prozent)\b")
+_SEVERAL_UNITS = re.compile(r"(?:\d*[dhms]\d*)+\b", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"(?:[eE]\d*|x[0-9A-Fa-f]+)\b")
 _IN = re.compile(r"\bin\b")
 _QUANTIFIER_WITHOUT_IN = re.compile(r"\b(?:some|every)(?: \w+)?$")
@@ -145,6 +147,7 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
         (not before and after[:1] == "/", other.TEXT),
         (re.match(r"!\s*in\b", after), "'not in' is written not(a in b)"),
         (_near(r"\b\d\d?\.\d\d?$", before) and re.match(r"\.\d{2,4}\b", after), 'a date is written @"2024-12-31"'),
+        (before[-1:].isdigit() and _AMOUNT.match(after), other.NO_UNIT),
         (_near(r"[$\u20ac\u00a3]\d+$", before) or re.match(r"[$\u20ac\u00a3]", after), other.NO_UNIT),
         (
             re.search(r"\w->$|\w-$", text[: position + 1]) and re.match(r"-?>\w", after),
@@ -250,7 +253,7 @@ def _temporal(text: str, position: int, before: str) -> str | None:
         return 'a date with a time is written @"2024-12-31T17:00:00"'
     if _HOUR.match(after) and not before.rstrip("0123456789").rstrip().endswith(("{", ",", "?")):
         return 'a time is written @"17:00:00"'
-    if _UNIT.match(after):
+    if _UNIT.match(after) or (len(before) == position and _SEVERAL_UNITS.match(after)):
         return 'a duration is written @"P5D" for days, @"PT5H" for hours, @"PT5M" for minutes'
     return None
 
@@ -268,6 +271,8 @@ def _words(word: str, word_before: str, expected: Sequence[str]) -> str | None:
         return None
     if word in {"to", "end"} and "an operator" not in " ".join(expected) and "'return'" not in expected:
         return None
+    if list(expected) == ["'then'"]:
+        return "'then' is missing. A condition is written: if a then b else c"
     for each in (word, word_before):
         known = other.WORDS.get(each) or (other.WORDS.get(each.lower()) if each.isupper() else None)
         if known:

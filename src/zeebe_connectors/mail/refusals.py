@@ -39,6 +39,10 @@ _FOR_NOW = _any(
     r"too many (?!arg|param|words)|maximum number of|no more (connections|sessions)",
     r"(connection|rate|session) limit|throttl",
     r"timed? ?out|over ?load|autologout|session (has )?expired",
+    r"\brate (limit )?(was |is |has been )?exceeded|slow down|load (is )?too high|high load",
+    r"connection (was |is |has been )?(refused|closed|dropped|lost|reset)|\breconnect\b",
+    r"at (this time|the moment)|right now|on another device|exclusive lock|(^|[\s(])4\.\d\.\d+\b",
+    r"(mail ?store|message store|storage) (is )?(closed|down)|open (the )?(mail|message) ?store",
 )
 
 

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.sdk.budget import one_writer
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 from zeebe_connectors.sdk.text import sendable
 
 MAX_PAYLOAD = 1_572_864
 """Maximum bytes of JSON in a command; the official runtime's limit (1.5 MiB)."""
-_LONG = 2**63
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
 _JSON_LEAVES = frozenset({str, int, float, bool, type(None)})
 _WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_write = one_writer(_WRITER)
 
 
 def plain(value: Any) -> Any:
@@ -76,7 +78,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     if not variables:
         return "{}"
     try:
-        text = _WRITER.encode(variables)
+        text = _write(variables)
     except ValueError:
         raise _unsendable_number(variables, what) from None
     if _LONG_NUMBER.search(text):
@@ -116,6 +118,6 @@ def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:
         elif isinstance(item, list | tuple):
             left += [(f"{path}[{number}]", each) for number, each in reversed(list(enumerate(item, 1)))]
         elif (isinstance(item, float) and not math.isfinite(item)) or (
-            isinstance(item, int) and not isinstance(item, bool) and not -_LONG <= item < _LONG
+            isinstance(item, int) and not isinstance(item, bool) and not -INT64_BOUND <= item < INT64_BOUND
         ):
             yield path, item

@@ -20,11 +20,11 @@ from zeebe_connectors.runtime.ledger import LedgerError, StoredLedger, StoredMem
 from zeebe_connectors.runtime.ledger.cluster import ClusterMemory
 from zeebe_connectors.runtime.loop_lag import LoopLag
 from zeebe_connectors.runtime.outage import Outage
-from zeebe_connectors.runtime.outbound.jobs import JobHandler
+from zeebe_connectors.runtime.outbound.deferred_handler import DeferredHandler
 from zeebe_connectors.runtime.outbound.worker import Liveness, Metrics, Worker
 from zeebe_connectors.runtime.record import JobRecord
 from zeebe_connectors.runtime.services import services_of
-from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.sdk.outline import Outline
 from zeebe_connectors.sdk.registry import Registry
 
 if TYPE_CHECKING:
@@ -82,10 +82,11 @@ class Runtime:
         """Failed jobs that survive a restart, if the operator wants them."""
         self._loading: asyncio.Task[None] | None = None
         self.workers = [
-            self._worker(connector, kind, metrics)
-            for connector in registry.outbound.values()
-            for kind in (self._type(connector), *connector.also)
-            if settings.outbound.runs(connector.name, kind)
+            self._worker(outline, kind, metrics)
+            for outline in registry.outlines.values()
+            if outline.direction == "outbound"
+            for kind in (self._type(outline), *outline.also)
+            if settings.outbound.runs(outline.name, kind)
         ]
         _refuse_twins(self.workers)
         self._started = 0.0
@@ -101,7 +102,10 @@ class Runtime:
         from zeebe_connectors.runtime.inbound.elements import read_sources  # noqa: PLC0415
         from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources  # noqa: PLC0415
 
-        inbound = {n: c for n, c in self.registry.inbound.items() if settings.inbound.runs(n, c.type)}
+        known = self.registry.outlines
+        inbound = {
+            n: self.registry.inbound[n] for n in self.registry.inbound if settings.inbound.runs(n, known[n].type)
+        }
         shared = InboundServices(
             services=self.services,
             registry=Registry(inbound.values()),
@@ -114,22 +118,22 @@ class Runtime:
         deployed = deployed_processes(settings.cluster, self.services.own) if settings.polling else None
         return Sources(shared, elements=elements, folder=settings.diagrams, deployed=deployed)
 
-    def _type(self, connector: Outbound) -> str:
+    def _type(self, connector: Outline) -> str:
         return self.settings.types.get(normalized(connector.name), connector.type)
 
-    def _worker(self, connector: Outbound, kind: str, metrics: Metrics | None) -> Worker:
+    def _worker(self, connector: Outline, kind: str, metrics: Metrics | None) -> Worker:
         worker = self.settings.worker
         activation = Activation(
             type=kind,
             worker=f"{connector.name}@{socket.gethostname()}",
             timeout=self.settings.timeouts.get(normalized(connector.name), worker.timeout),
-            variables=connector.variables,
+            variables=list(connector.variables),
             tenants=self.settings.cluster.tenants,
         )
         return Worker(
             self.gateway,
             activation,
-            JobHandler(connector, self.services, slots=worker.slots),
+            DeferredHandler(connector, self.registry, self.services, slots=worker.slots),
             slots=worker.slots,
             stream=worker.stream,
             metrics=self.record.metrics(connector.name, metrics),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -60,6 +61,8 @@ class Description:
     """The protocols of the providers that it takes; empty when it takes none."""
     documentation: str = field(default="", kw_only=True)
     """Where it is documented on the web; when empty, the link `Documentation` of its package's metadata counts."""
+    libraries: Sequence[str] = field(default=(), kw_only=True)
+    """The modules of other packages without which it is not available."""
 
     @property
     def is_own(self) -> bool:
@@ -170,6 +173,7 @@ def outbound(
     test_inputs: Mapping[str, Any] | None = None,
     failure: Callable[[str], Mapping[str, Any]] | None = None,
     documentation: str = "",
+    libraries: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Context], Awaitable[Any]]], Outbound]:
     """Describes an async function `(input, context) -> output` as an outbound connector.
 
@@ -195,10 +199,13 @@ def outbound(
         failure: Makes of an error's message what the result variable takes when the task fails, where diagrams read
             there that it did; sent with the failure, with a BPMN error and with `ignoreError`.
         documentation: Address of its documentation, for the Modeler; its package's link `Documentation` when left out.
+        libraries: Modules that it imports when it works, such as `("zeep",)`; one that is missing shows at the start.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
+        ModuleNotFoundError: One of the libraries is missing.
     """
+    _require(libraries)
 
     def describe(function: Callable[[Any, Context], Awaitable[Any]]) -> Outbound:
         where = f"@outbound({name!r})"
@@ -234,6 +241,7 @@ def outbound(
             test_inputs=dict(test_inputs or {}),
             failure=failure,
             documentation=documentation,
+            libraries=tuple(libraries),
         )
 
     return describe
@@ -257,6 +265,7 @@ def inbound(
     result_expression: str = "",
     event_fields: Sequence[str] = (),
     documentation: str = "",
+    libraries: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, Any], AsyncIterator[Event]]], Inbound]:
     """Describes an async generator `(input, context) -> events` as an inbound connector.
 
@@ -279,10 +288,13 @@ def inbound(
         result_expression: What the templates' result expression starts with, such as `={subject: response.subject}`.
         event_fields: The names under which expressions see what an event has.
         documentation: Address of its documentation, as for `outbound`.
+        libraries: Modules that it needs, as for `outbound`.
 
     Raises:
         DefinitionError: Something is wrong with the description; the message says what to change.
+        ModuleNotFoundError: One of the libraries is missing.
     """
+    _require(libraries)
 
     def describe(function: Callable[[Any, Any], AsyncIterator[Event]]) -> Inbound:
         where = f"@inbound({name!r})"
@@ -319,9 +331,16 @@ def inbound(
             result_expression=result_expression,
             event_fields=tuple(event_fields),
             documentation=documentation,
+            libraries=tuple(libraries),
         )
 
     return describe
+
+
+def _require(libraries: Sequence[str]) -> None:
+    for library in libraries:
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
 
 
 def _template_id(function: Callable[..., Any], name: str, kind: str, direction: str = "") -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zeebe_connectors.config.declared import settings_page
 from zeebe_connectors.sdk.connector import Description, Inbound, Outbound
+from zeebe_connectors.sdk.outline import outlines_text
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.element_template import template_text, templates_of
 from zeebe_connectors.templates.error_codes import errors_page
@@ -19,6 +20,7 @@ EXAMPLES = Path("bpmn-examples")
 README = Path("README.md")
 SETTINGS = Path("docs/settings.md")
 ERRORS = Path("docs/errors.md")
+OUTLINES = Path("src/zeebe_connectors/connectors/outlines.json")
 BEGIN, END = "<!-- connectors -->", "<!-- /connectors -->"
 
 
@@ -56,6 +58,7 @@ def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dic
         files[PAGES / f"{connector.name}.md"] = page_of(connector, example=f"../../{example}" if there else None)
     files[SETTINGS] = settings_page()
     files[ERRORS] = errors_page(listed)
+    files[OUTLINES] = outlines_text(listed)
     files[PAGES / "README.md"] = f"# Connectors\n\n{table_of(listed, pages='')}\n"
     readme = root / README
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""

@@ -91,8 +91,9 @@ class HttpClient:
         import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
 
         from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415
+        from zeebe_connectors.web.surplus import ToleratingConnector  # noqa: PLC0415
 
-        connector = aiohttp.TCPConnector(
+        connector = ToleratingConnector(
             limit=0,  # the runtime bounds how many jobs run at once
             keepalive_timeout=_KEEPALIVE,
             ssl=self._tls.context() if self._tls else True,
@@ -136,7 +137,7 @@ class HttpClient:
         custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        if self.rules.proxies:
+        if self.rules.proxies.by_scheme:
             request, options = await self._proxied(request, target)
         url = target.url
         if target.has_user:
@@ -193,7 +194,7 @@ class HttpClient:
 
     async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
         """The request and what the library must know to send it through the target's proxy, where it has one."""
-        proxy = self.rules.proxy_for(target.scheme, target.host)
+        proxy = self.rules.proxies.proxy_for(target.scheme, target.host)
         if proxy is None:
             return request, {}
         await self.rules.check_proxied(target.host)

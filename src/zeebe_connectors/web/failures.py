@@ -33,10 +33,7 @@ _PARSER_WORDS = {
     "Invalid header token": "a header's name holds a character that is not allowed, such as a blank before the colon",
     "in Content-Length": "its Content-Length is not a number",
     "in chunk size": "it announced a chunk without its size",
-    "Bad status line": (
-        "it does not begin with a status line, or goes on after its end (a Content-Length too small, a body of a 204); "
-        "is another protocol spoken at this port?"
-    ),
+    "Bad status line": "it does not begin with a status line; is another protocol spoken at this port?",
 }
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTDOWN}
 

@@ -25,7 +25,7 @@ from zeebe_connectors.sdk.fields import Hint, Model, When
 from zeebe_connectors.sdk.names import name_of_disposition
 from zeebe_connectors.web.charset import as_utf8, codec, decoded
 from zeebe_connectors.web.message import HttpResponse
-from zeebe_connectors.web.words import words_of
+from zeebe_connectors.web.words import challenge_words, words_of
 
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
@@ -266,6 +266,8 @@ def status_error(
     message = f"{phrase}: {what + ' ' if what else ''}{request_line} answered {response.status}"
     variables: dict[str, Any] = {"response": _detail(response)}
     reason = detail or ("" if what else words_of(variables["response"]["body"]))
+    if not reason and response.status in {401, 403}:
+        reason = challenge_words(response.header("www-authenticate") or "")
     if reason and reason != phrase:
         message += f" ({reason})"
     if method and response.status in {401, 403}:

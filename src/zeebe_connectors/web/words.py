@@ -13,22 +13,27 @@ _MAX_PAGE = 20_000
 _MAX_DEPTH = 5
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _NOT_TEXT = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-# Where services put a sentence for people, the fullest first: RFC 9457, OAuth, and common frameworks.
-_KEYS = (
-    *("detail", "error_description", "message", "errorMessage", "error_message", "errorMessages", "msg"),
-    *(
-        "errorSummary",
-        "userMessage",
-        "statusMessage",
-        "description",
-        "faultstring",
-        "reason",
-        "value",
-        "error",
-        "errors",
-        "fault",
-        "title",
-    ),
+# Where services put a sentence for people, the fullest first: RFC 9457, OAuth, and common frameworks. Capitals and
+# separators do not matter: `error_message` is `ErrorMessage`.
+_SENTENCES = (
+    *("detail", "errordescription", "message", "errormessage", "errormessages", "msg", "errmsg", "messages"),
+    *("errorsummary", "usermessage", "statusmessage", "exceptionmessage", "developermessage", "description"),
+    *("faultstring", "faultmessage", "reason", "value", "text", "hint", "errordetails", "errordetail", "details"),
+    *("info", "cause"),
+)
+_ERRORS = (
+    *("error", "errors", "odataerror", "violations", "validationerrors", "fielderrors", "validationmessages"),
+    *("nonfielderrors", "modelstate", "invalidparams", "innererror", "err", "exception", "fault", "faultinfo"),
+)
+_AROUND = ("response", "result", "meta", "status", "data")
+"""What an error may be wrapped in; a text of such a name is none."""
+_LAST = ("title", "errorcode", "code")
+_PLACES = ("field", "property", "propertypath", "propertyname", "param", "name")
+"""Entries of an error that name what it is about."""
+_SEPARATORS = str.maketrans("", "", "_-. ")
+_MAX_ERRORS = 3
+_WWW_AUTHENTICATE = re.compile(
+    r"\b(error_description|error)\s*=\s*(?:\"((?:\\.|[^\"\\]){1,1000}+)\"|([^\s,\"]{1,200}+))"
 )
 
 
@@ -57,13 +62,59 @@ def short(text: str) -> str:
     return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
 
 
+def challenge_words(header: str) -> str:
+    """Returns what a `WWW-Authenticate` header says of the refusal (RFC 6750), empty if it says nothing."""
+    found = {name: re.sub(r"\\(.)", r"\1", quoted) or bare for name, quoted, bare in _WWW_AUTHENTICATE.findall(header)}
+    return short(found.get("error_description") or found.get("error") or "")
+
+
 def _text_in(value: Any, depth: int) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list) and value and depth:
-        return _text_in(value[0], depth - 1)
+        return _with_place(value[0], _text_in(value[0], depth - 1))
     if not isinstance(value, dict) or not depth:
         return ""
-    known = {name.lower(): item for name, item in value.items() if isinstance(name, str)}
-    found = (_text_in(known[key.lower()], depth - 1) for key in _KEYS if key.lower() in known)
-    return next((words for words in found if words), "")
+    known = {name.lower().translate(_SEPARATORS): item for name, item in value.items() if isinstance(name, str)}
+    return (
+        next(
+            (known[name].strip() for name in _SENTENCES if isinstance(known.get(name), str) and known[name].strip()), ""
+        )
+        or _first_text(known, _SENTENCES, depth)
+        or next((words for name in _ERRORS if (words := _errors_in(known.get(name), depth))), "")
+        or next((words for name in _AROUND if (words := _wrapped(known.get(name), depth))), "")
+        or _first_text(known, _LAST, depth)
+        or (_by_field(value, strict=True) if depth == _MAX_DEPTH else "")
+    )
+
+
+def _first_text(known: dict[str, Any], names: tuple[str, ...], depth: int) -> str:
+    return next((words for name in names if (words := _text_in(known.get(name), depth - 1))), "")
+
+
+def _errors_in(value: Any, depth: int) -> str:
+    return _text_in(value, depth - 1) or (_by_field(value, strict=False) if isinstance(value, dict) else "")
+
+
+def _wrapped(value: Any, depth: int) -> str:
+    return _text_in(value, depth - 1) if isinstance(value, (dict, list)) else ""
+
+
+def _by_field(errors: dict[Any, Any], *, strict: bool) -> str:
+    """The errors of a form, texts by the field's name: `{"email": ["is missing"]}`; strictly, if several words."""
+    found = []
+    for name, value in errors.items():
+        texts = value if isinstance(value, list) else [value]
+        if not texts or not all(isinstance(text, str) and (" " in text.strip() or not strict) for text in texts):
+            return ""
+        found.append(f"{name}: {texts[0].strip()}")
+    return "; ".join(found[:_MAX_ERRORS])
+
+
+def _with_place(value: Any, words: str) -> str:
+    """What an error says, after the name of the field that it is about."""
+    if not words or not isinstance(value, dict):
+        return words
+    known = {name.lower().translate(_SEPARATORS): item for name, item in value.items() if isinstance(name, str)}
+    place = next((known[name] for name in _PLACES if isinstance(known.get(name), str) and known[name].strip()), "")
+    return f"{place}: {words}" if place and place not in words else words

@@ -28,7 +28,7 @@ def cookie_of(running: Started, role: str) -> str:
     return next(one.value for one in jar if one.key == "zc")
 
 
-async def asked(running: Started, path: str, *, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+async def answer_of(running: Started, path: str, *, method: str = "GET", **headers: str) -> tuple[int, str, str]:
     """Status, head and body of one request that is sent as it stands, with whatever a client would mend."""
     reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
     lines = {"Host": f"127.0.0.1:{running.server.port}", "Connection": "close", **headers}
@@ -43,7 +43,7 @@ async def asked(running: Started, path: str, *, method: str = "GET", **headers: 
 async def test_a_cookie_ends_with_the_token_that_it_came_from(start):
     running = await start()
     cookie = cookie_of(running, "viewer")
-    assert (await asked(running, "/jobs", Cookie=f"zc={cookie}"))[0] == 200
+    assert (await answer_of(running, "/jobs", Cookie=f"zc={cookie}"))[0] == 200
     others = running.server._page
     for tokens in (
         {Role.OPERATOR: TOKENS["operator"].encode()},  # the token was removed
@@ -51,15 +51,15 @@ async def test_a_cookie_ends_with_the_token_that_it_came_from(start):
         {Role.OPERATOR: TOKENS["viewer"].encode(), Role.VIEWER: NEW_TOKEN.encode()},  # given to another role
     ):
         others.sessions = Sessions(tokens)
-        status, head, _ = await asked(running, "/jobs", Cookie=f"zc={cookie}")
+        status, head, _ = await answer_of(running, "/jobs", Cookie=f"zc={cookie}")
         assert (status, "/signin?to=%2Fjobs" in head) == (303, True)
 
 
 async def test_a_cookie_opens_no_call_of_the_api_and_a_token_no_page(start):
     running = await start()
     cookie = cookie_of(running, "operator")
-    assert (await asked(running, "/api/overview", Cookie=f"zc={cookie}"))[0] == 401
-    assert (await asked(running, "/jobs", Authorization=f"Bearer {TOKENS['operator']}"))[0] == 303
+    assert (await answer_of(running, "/api/overview", Cookie=f"zc={cookie}"))[0] == 401
+    assert (await answer_of(running, "/jobs", Authorization=f"Bearer {TOKENS['operator']}"))[0] == 303
 
 
 async def test_several_cookies_give_nobody_more_than_the_one_that_counts(start):
@@ -68,11 +68,11 @@ async def test_several_cookies_give_nobody_more_than_the_one_that_counts(start):
     word, _, rest = operator.partition(".")
     assert word == "operator"
     for cookies in (f"zc=x; zc={viewer}", f"zc={viewer}.x; zc={viewer}", f"__Host-zc={operator}; zc={viewer}"):
-        status, _, body = await asked(running, "/", Cookie=cookies)
+        status, _, body = await answer_of(running, "/", Cookie=cookies)
         assert status == 200
         assert "Signed in as viewer" in body
     for cookies in (f"zc=viewer.{rest}", f"zc={viewer}; zc=x", "zc=", 'zc="', "zc", ";;;", "zc=" + "\xff" * 50):
-        assert (await asked(running, "/", Cookie=cookies))[0] in {303, 400}
+        assert (await answer_of(running, "/", Cookie=cookies))[0] in {303, 400}
 
 
 async def test_signing_out_ends_the_cookie_here_whoever_has_a_copy_and_its_streams(start):
@@ -90,8 +90,8 @@ async def test_signing_out_ends_the_cookie_here_whoever_has_a_copy_and_its_strea
             await asyncio.wait_for(stream.content.read(), 5)
             assert stream.content.at_eof()
             assert live.streams == 1
-    assert (await asked(running, "/", Cookie=f"zc={cookie}"))[0] == 303
-    assert (await asked(running, "/live?of=/", Cookie=f"zc={cookie}"))[0] == 401
+    assert (await answer_of(running, "/", Cookie=f"zc={cookie}"))[0] == 303
+    assert (await answer_of(running, "/live?of=/", Cookie=f"zc={cookie}"))[0] == 401
 
 
 async def test_a_stream_ends_with_the_session(start):
@@ -149,10 +149,12 @@ async def test_a_proxys_headers_name_no_host_and_no_site(start):
         {"Host": "[::1"},
     ):
         for path in ("/jobs", "/live?of=/", "/signin"):
-            assert (await asked(running, path, Cookie=cookie, **evil, **headers))[0] in {400, 403}, (path, headers)
+            assert (await answer_of(running, path, Cookie=cookie, **evil, **headers))[0] in {400, 403}, (path, headers)
         token = f"Bearer {TOKENS['operator']}"
-        assert (await asked(running, "/api/overview", Authorization=token, **evil, **headers))[0] in {400, 403}, headers
-    status, head, _ = await asked(running, "/", **evil)
+        assert (await answer_of(running, "/api/overview", Authorization=token, **evil, **headers))[0] in {400, 403}, (
+            headers
+        )
+    status, head, _ = await answer_of(running, "/", **evil)
     assert (status, "evil" in head) == (303, False)
 
 
@@ -180,13 +182,13 @@ async def test_a_proxys_headers_name_no_host_and_no_site(start):
 )
 async def test_tricks_with_paths_lead_nowhere(start, path):
     running = await start()
-    status, head, body = await asked(running, path)
+    status, head, body = await answer_of(running, path)
     assert status in {303, 400, 401, 403, 404, 414}, head
     location = next((line for line in head.splitlines() if line.startswith("Location")), "Location: /")
     assert location.startswith("Location: /"), head
     assert not location.startswith("Location: //"), head
     assert "root:" not in body
-    status, head, body = await asked(running, path, Cookie=f"zc={cookie_of(running, 'operator')}")
+    status, head, body = await answer_of(running, path, Cookie=f"zc={cookie_of(running, 'operator')}")
     assert status in {200, 400, 401, 403, 404, 414}, head
     assert "root:" not in body
     assert "[project]" not in body
@@ -215,26 +217,26 @@ async def test_other_methods_do_nothing_and_head_is_a_look_without_a_body(start)
     running = await start()
     cookie = f"zc={cookie_of(running, 'viewer')}"
     for path in ("/", "/jobs", "/sources", "/events", "/connectors", "/providers", "/runtime", "/signin"):
-        status, head, body = await asked(running, path, method="HEAD", Cookie=cookie)
+        status, head, body = await answer_of(running, path, method="HEAD", Cookie=cookie)
         assert (status, body) == (200 if path != "/signin" else 303, ""), path
         assert "default-src 'none'" in head
-    status, head, _ = await asked(running, "/jobs", method="HEAD")
+    status, head, _ = await answer_of(running, "/jobs", method="HEAD")
     assert (status, "/signin?to=%2Fjobs" in head) == (303, True)
-    assert (await asked(running, "/live?of=/", method="HEAD", Cookie=cookie))[0] == 404
+    assert (await answer_of(running, "/live?of=/", method="HEAD", Cookie=cookie))[0] == 404
     assert running.server._api.live.streams == 0
     for method in ("OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "FOO"):
-        status, head, _ = await asked(
+        status, head, _ = await answer_of(
             running, "/events/forget", method=method, Cookie=cookie, Origin="https://evil.example"
         )
         assert status in {400, 403, 404, 405}, head
         assert "Access-Control" not in head
     token = f"Bearer {TOKENS['viewer']}"
     for method in ("OPTIONS", "HEAD", "PATCH"):
-        status, head, _ = await asked(running, "/api/jobs", method=method, Authorization=token)
+        status, head, _ = await answer_of(running, "/api/jobs", method=method, Authorization=token)
         assert status == 405
         assert "Access-Control" not in head
     overriding = {"X_HTTP_Method_Override": "POST", "Authorization": token}
-    assert (await asked(running, "/api/events/forget", **overriding))[0] in {404, 405}
+    assert (await answer_of(running, "/api/events/forget", **overriding))[0] in {404, 405}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ async def test_operators_say_that_incidents_are_dealt_with_and_only_those_that_t
     assert "Nothing needs attention" in await running.viewer.get("/")
 
 
-async def test_an_outage_that_ended_is_said_for_an_hour(start, tmp_path):
+async def test_an_outage_that_ended_is_shown_for_an_hour(start, tmp_path):
     running = await begin(start, tmp_path)
     now = time.time()
     running.runtime.cluster_outage.last = PastOutage(now - 90, now - 30, "no route to host")
@@ -106,9 +106,9 @@ async def test_one_event_says_why_it_is_where_it_is_and_what_can_be_done(start, 
     text = await running.operator.post("/events/forget", {"event": value}, status=200)
     assert "Two &lt;chairs&gt;" in text
     assert "Forget 1 event" in text
-    asked = await running.operator.post("/events/retry", {"event": value, "from": "event"})
-    assert asked == f"{address}?asked=yes"
-    assert "To be tried again" in await running.operator.get(asked)
+    retried = await running.operator.post("/events/retry", {"event": value, "from": "event"})
+    assert retried == f"{address}?asked=yes"
+    assert "To be tried again" in await running.operator.get(retried)
     detail = await running.viewer.call("GET", address)
     assert (detail["state"], detail["originalSize"], detail["keptUntil"]) == ("retry", 34_000, None)
     await ledger.record("orders #1", event, "done", key=4711)
@@ -136,7 +136,7 @@ async def test_events_are_searched_and_a_title_that_is_hidden_is_not(start, tmp_
     assert "id%2F1" in await running.viewer.get("/events?q=id/1")
 
 
-async def test_a_provider_that_fails_is_switched_off_or_gets_too_much_is_said(start, tmp_path):
+async def test_a_provider_that_fails_is_off_or_overloaded_is_shown(start, tmp_path):
     file = tmp_path / "providers.yaml"
     one = "protocol: http, environments: {test: {url: 'http://127.0.0.1:9/'}}"
     file.write_text(f"providers:\n  erp: {{{one}, rules: {{maxPerSecond: 1}}}}\n  old: {{{one}, active: false}}\n")

@@ -126,7 +126,7 @@ async def test_one_without_template_and_with_a_very_long_name_is_shown(start):
     assert await page.viewer.get("/connectors/long/template.json", status=404)
 
 
-async def test_what_is_not_there_is_said(start):
+async def test_what_is_missing_is_named(start):
     page = await start(("rest",))
     for part in (*EVERY_PAGE, "/template.json", "/icon.svg"):
         await page.viewer.get(f"/connectors/nobody{part}", status=404)

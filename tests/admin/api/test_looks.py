@@ -44,7 +44,7 @@ async def test_a_theme_is_chosen_and_kept_and_follows_the_system_by_default(star
     await running.viewer.post("/theme", {"theme": "light"}, status=403, form_token="another")
 
 
-async def test_who_may_only_look_is_told_and_gets_no_button(start):
+async def test_a_viewer_sees_the_role_that_is_needed_and_no_button(start):
     running = await start()
     for place in ("/", "/jobs", "/sources", "/events", "/connectors", "/providers", "/feel", "/runtime"):
         text = await running.viewer.get(place)

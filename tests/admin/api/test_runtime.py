@@ -51,7 +51,7 @@ async def test_health_settings_and_packages(start, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["error", "silence"])
-async def test_an_engine_and_a_ledger_that_do_not_answer_are_said_to(start, monkeypatch, how):
+async def test_an_engine_and_a_ledger_that_do_not_answer_are_named(start, monkeypatch, how):
     running = await start()
     monkeypatch.setattr(shown_runtime, "ASK_SECONDS", 0.05)
 

@@ -66,11 +66,11 @@ async def test_its_last_events_are_listed_by_title_and_the_ledger_is_asked_seldo
     one = await running.viewer.call("GET", SOURCE)
     assert [event["title"] for event in one["last"]][:2] == ["News", "Order <03>"]
     assert len(one["last"]) == 10
-    asked = []
+    queries = []
     before = ledger.entries
 
     async def entries(**given):
-        asked.append(given)
+        queries.append(given)
         return await before(**given)
 
     monkeypatch.setattr(ledger, "entries", entries)
@@ -79,7 +79,7 @@ async def test_its_last_events_are_listed_by_title_and_the_ledger_is_asked_seldo
     for words in ("Order &lt;11&gt;", "Handed over", "Passed over", 'href="/events/box%231/id%2F3"'):
         assert words in text
     assert "Order &lt;00&gt;" not in text
-    assert [given for given in asked if given.get("source") == "box#1"] == []
+    assert [given for given in queries if given.get("source") == "box#1"] == []
 
 
 async def test_titles_are_left_out_where_no_data_is_shown_and_a_source_is_shown_without_the_ledger(
@@ -118,7 +118,7 @@ async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, m
 
 
 @pytest.mark.parametrize("holder", ["far-away|space|7|x", ""])
-async def test_who_holds_a_source_that_stands_by_is_said(start, tmp_path, monkeypatch, holder):
+async def test_who_holds_a_source_that_stands_by_is_shown(start, tmp_path, monkeypatch, holder):
     running = await watched(start, tmp_path)
     watch = next(iter(running.runtime.sources.watches.values()))
     monkeypatch.setattr(watch, "status", "STANDBY")

@@ -102,10 +102,10 @@ async def test_what_changes_something_asks_once_more(start, server):
     server.answer("/order", Reply.json({}))
     page = await start(("rest",))
     given: dict[str, Any] = {"inputs": {"url": server.url("/order?secret=1"), "method": "POST"}}
-    asked = await page.modeler.call("POST", "/connectors/rest/try", given, status=409)
-    assert asked["code"] == "CONFIRM"
-    assert "127.0.0.1" in asked["message"]
-    assert "secret=1" not in asked["message"]
+    again = await page.modeler.call("POST", "/connectors/rest/try", given, status=409)
+    assert again["code"] == "CONFIRM"
+    assert "127.0.0.1" in again["message"]
+    assert "secret=1" not in again["message"]
     assert not server.seen
     assert (await page.modeler.call("POST", "/connectors/rest/try", {**given, "confirmed": True}))["outcome"]
     assert len(server.seen) == 1

@@ -84,7 +84,7 @@ async def test_inputs_are_settled_and_what_does_not_fit_is_named(start, service)
     assert 'value="My own name"' in empty
 
 
-async def test_what_cannot_be_read_is_said_and_the_form_kept(start, service):
+async def test_what_cannot_be_read_is_named_and_the_form_keeps_its_inputs(start, service):
     page = await start(("soap",))
     await page.modeler.get("/import/soap")
     service.answer("/gone.wsdl", Reply(404, b"nothing"))

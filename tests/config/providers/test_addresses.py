@@ -114,7 +114,7 @@ def test_what_only_looks_like_a_step_is_a_value():
 
 
 @pytest.mark.parametrize("url", ["https://b\u00fccher.example/", "https://b\u00fccher.${a}.example/"])
-def test_a_host_beyond_ascii_is_told_its_form(url):
+def test_a_host_beyond_ascii_is_refused_with_its_form(url):
     with pytest.raises(AddressError, match="xn--"):
         check_base(url, "https", {}, dynamic=False)
 

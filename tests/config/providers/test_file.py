@@ -82,7 +82,7 @@ def test_a_provider_with_rules_and_no_number_gets_five_a_second():
         ("      live: {host: smtp", "      1live: {host: smtp", 24, "begin with a letter"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_its_line(before, after, line, says):
+def test_what_is_wrong_is_reported_with_its_line(before, after, line, says):
     """And what a value is never stands in the message."""
     assert before in GOOD
     with pytest.raises(ProvidersFileError) as caught:

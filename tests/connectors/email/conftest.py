@@ -40,8 +40,8 @@ class Email:
         }
 
     async def outcome(self, task, **options):
-        told = {"clients": self.clients, "documents": self.documents, "memory": self.memory, **options}
-        return await run(connector, task, result_variable="result", **told)
+        context = {"clients": self.clients, "documents": self.documents, "memory": self.memory, **options}
+        return await run(connector, task, result_variable="result", **context)
 
     async def __call__(self, *arguments, key=1, **options):
         outcome = await self.outcome(self.task(*arguments, **options), key=key)

@@ -92,6 +92,6 @@ def test_depth_has_an_end():
 )
 def test_a_mail_is_judged_by_its_headers_where_they_suffice(given, by_headers, by_all):
     criterion = read_criteria(given, field="criteria")
-    told = ("Ann <ann@example.test>", "Die GRÖSSE und die Größe")
-    assert holds(criterion, *told, None) is by_headers
-    assert holds(criterion, *told, ["zwei rosen", "<p>"]) is by_all
+    headers = ("Ann <ann@example.test>", "Die GRÖSSE und die Größe")
+    assert holds(criterion, *headers, None) is by_headers
+    assert holds(criterion, *headers, ["zwei rosen", "<p>"]) is by_all

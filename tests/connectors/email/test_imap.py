@@ -89,7 +89,7 @@ async def test_mails_without_date_sender_subject_or_id_are_listed_all_the_same(e
     assert {one["messageId"]: one["subject"] for one in dated} == {None: None, "<2@x>": "", "<3@x>": "c"}
 
 
-async def test_more_than_one_result_may_list_is_told(email, server, monkeypatch):
+async def test_more_than_one_result_may_list_is_reported(email, server, monkeypatch):
     monkeypatch.setattr(module, "MAX_LISTED", 3)
     for number in range(5):
         server.deliver(message(str(number)))
@@ -395,7 +395,7 @@ async def test_a_second_mail_with_the_same_id_is_moved_as_well_without_move(emai
     assert len(server.folders["Done"].messages) == 2
 
 
-async def test_a_mail_that_is_nowhere_is_told_and_no_folder_is_made_for_it(email, server):
+async def test_a_mail_that_is_nowhere_is_reported_and_no_folder_is_made_for_it(email, server):
     assert (await fails(email, "EMAIL_NOT_FOUND", server, "moveEmailImap", moving())).retries == 0
     assert set(server.folders) == {"INBOX"}
 
@@ -433,8 +433,8 @@ async def test_starttls_is_required_when_it_is_chosen(email, server, tls, truste
 
 async def test_a_refused_login_is_an_incident_and_shows_no_password(email, server, caplog):
     login = {"type": "simple", "username": "alice@example.test", "password": "{{secrets.PASSWORD}}"}
-    told = {"authentication": login, "secrets": {"PASSWORD": CANARY}}
-    outcome = await fails(email, "IMAP_AUTH_FAILED", server, "listEmailsImap", **told)
+    access = {"authentication": login, "secrets": {"PASSWORD": CANARY}}
+    outcome = await fails(email, "IMAP_AUTH_FAILED", server, "listEmailsImap", **access)
     assert outcome.retries == 0
     assert CANARY not in repr(outcome) + caplog.text
 
@@ -449,8 +449,8 @@ async def test_an_access_token_signs_in_and_is_renewed_when_it_is_refused(email,
 
 
 async def test_no_login_is_for_smtp_only(email, server):
-    told = {"authentication": {"type": "noAuth"}}
-    outcome = await fails(email, "INVALID_INPUT", server, "listEmailsImap", **told)
+    access = {"authentication": {"type": "noAuth"}}
+    outcome = await fails(email, "INVALID_INPUT", server, "listEmailsImap", **access)
     assert (outcome.retries, "authentication" in outcome.message) == (0, True)
     assert server.connections == 0
 

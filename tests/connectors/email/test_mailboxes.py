@@ -54,14 +54,14 @@ class Mailbox:
     """The tasks of one protocol on one mailbox."""
 
     def __init__(self, email, protocol, port, box):
-        self.email, self.told, self.login = email, (protocol, port), {"authentication": login(box)}
+        self.email, self.place, self.login = email, (protocol, port), {"authentication": login(box)}
         self.name = protocol.capitalize()
 
     def __call__(self, action, given=None, **more):
-        return self.email(*self.told, action, given, **self.login, **more)
+        return self.email(*self.place, action, given, **self.login, **more)
 
     def fails(self, code, action, given=None, **more):
-        return self.email.error(code, *self.told, action, given, **self.login, **more)
+        return self.email.error(code, *self.place, action, given, **self.login, **more)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_list_gives_id_sender_subject_and_size_in_order(imap, own_mail, bo
     assert [one["messageId"] for one in sizes] == [third]
 
 
-async def test_an_empty_folder_lists_nothing_and_one_that_is_not_there_is_told(imap):
+async def test_an_empty_folder_lists_nothing_and_one_that_is_not_there_is_reported(imap):
     assert await imap("listEmailsImap") == []
     outcome = await imap.fails("IMAP_FOLDER_NOT_FOUND", "listEmailsImap", {"listEmailsFolder": "Nowhere"})
     assert outcome.retries == 0
@@ -189,8 +189,8 @@ async def test_delete_takes_the_one_and_leaves_the_others(task, own_mail, box):
 async def test_move_takes_the_mail_to_a_folder_that_it_makes(imap, own_mail, box):
     moved, kept = deliver(own_mail, box, "moved"), deliver(own_mail, box, "kept")
     target = "Erledigt/2026 März"
-    told = await imap("moveEmailImap", {"messageId": moved, "fromFolder": "inbox", "toFolder": target})
-    assert told == {"messageId": moved, "from": "inbox", "to": target}
+    result = await imap("moveEmailImap", {"messageId": moved, "fromFolder": "inbox", "toFolder": target})
+    assert result == {"messageId": moved, "from": "inbox", "to": target}
     assert [one["messageId"] for one in await imap("listEmailsImap")] == [kept]
     there = await imap("listEmailsImap", {"listEmailsFolder": "Erledigt.2026 März"})
     assert [one["messageId"] for one in there] == [moved]

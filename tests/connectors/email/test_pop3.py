@@ -97,10 +97,10 @@ async def test_a_large_mail_is_not_fetched(email, server):
     assert not [one for one in server.commands if one.startswith("RETR")]
 
 
-async def test_a_mail_is_gone_when_the_server_has_said_so(email, server):
+async def test_a_mail_is_gone_once_the_server_confirms_it(email, server):
     server.mails = {"1": message(message_id="a@x"), "2": message(message_id="b@x")}
-    told = await act(email, server, "deleteEmailPop3", {"messageId": "a@x"})
-    assert told == {"messageId": "a@x", "deleted": True}
+    deleted = await act(email, server, "deleteEmailPop3", {"messageId": "a@x"})
+    assert deleted == {"messageId": "a@x", "deleted": True}
     assert set(server.mails) == {"2"}
     assert server.commands.count("QUIT") == 1
 
@@ -187,8 +187,8 @@ async def test_a_certificate_that_is_none_is_an_incident(email, server):
 
 async def test_a_refused_login_is_an_incident_and_shows_no_password(email, server, caplog):
     login = {"type": "simple", "username": "alice@example.test", "password": "{{secrets.PASSWORD}}"}
-    told = {"authentication": login, "secrets": {"PASSWORD": CANARY}}
-    outcome = await fails(email, "POP3_AUTH_FAILED", server, "listEmailsPop3", **told)
+    access = {"authentication": login, "secrets": {"PASSWORD": CANARY}}
+    outcome = await fails(email, "POP3_AUTH_FAILED", server, "listEmailsPop3", **access)
     assert outcome.retries == 0
     assert CANARY not in repr(outcome) + caplog.text
 
@@ -218,8 +218,8 @@ async def test_one_job_at_a_time_has_the_mailbox(email, server):
 
 
 async def test_no_login_is_for_smtp_only(email, server):
-    told = {"authentication": {"type": "noAuth"}}
-    assert (await fails(email, "INVALID_INPUT", server, "listEmailsPop3", **told)).retries == 0
+    access = {"authentication": {"type": "noAuth"}}
+    assert (await fails(email, "INVALID_INPUT", server, "listEmailsPop3", **access)).retries == 0
 
 
 # Connections
@@ -264,7 +264,7 @@ async def test_the_operator_forbids_the_host(email, server):
     assert (outcome.code, outcome.retries, server.commands) == ("HOST_FORBIDDEN", 0, [])
 
 
-async def test_a_mail_that_the_server_does_not_delete_is_not_told_as_deleted(email, server):
+async def test_a_mail_that_the_server_does_not_delete_is_not_reported_as_deleted(email, server):
     async def dele(session, number):
         session.send("-ERR read-only")
 

@@ -24,13 +24,13 @@ def mail(**more):
 
 
 def send(email, server, given=None, **more):
-    told = {"authentication": LOGIN, **more}
-    return email("smtp", server.port, "sendEmailSmtp", given or mail(), **told)
+    options = {"authentication": LOGIN, **more}
+    return email("smtp", server.port, "sendEmailSmtp", given or mail(), **options)
 
 
 def fails(email, code, server, given=None, **more):
-    told = {"authentication": LOGIN, **more}
-    return email.error(code, "smtp", server.port, "sendEmailSmtp", given or mail(), **told)
+    options = {"authentication": LOGIN, **more}
+    return email.error(code, "smtp", server.port, "sendEmailSmtp", given or mail(), **options)
 
 
 async def test_version_1_sends_ports_as_text_and_knows_plain_text_only(email, server):
@@ -240,7 +240,7 @@ async def test_the_operator_forbids_the_host(email, server):
     await email.clients.aclose()
 
 
-async def test_a_refused_recipient_is_told_and_nobody_gets_the_mail(email, server):
+async def test_a_refused_recipient_is_reported_and_nobody_gets_the_mail(email, server):
     server.say("RCPT", "550 5.1.1 unknown", text="joe@")
     outcome = await fails(email, "SMTP_RECIPIENT_REFUSED", server, mail(to="jane@example.com, joe@example.com"))
     assert outcome.retries == 0

@@ -160,26 +160,26 @@ async def test_no_password_without_the_tls_that_was_asked_for(places):
     assert (fail.code, fail.retries) == ("FILES_TLS_FAILED", 0)
 
 
-async def _serve(*said: bytes, hold: bool = True):
+async def _serve(*texts: bytes, hold: bool = True):
     """A server that says these lines, one for each line it hears, and notes what it hears."""
-    heard: list[bytes] = []
+    commands: list[bytes] = []
 
     async def serve(reader, writer):
         with contextlib.suppress(OSError):
-            for line in said:
+            for line in texts:
                 writer.write(line)
                 await writer.drain()
-                heard.append(await reader.readline())
+                commands.append(await reader.readline())
             if hold:
                 await reader.read()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1], heard
+    return server, server.sockets[0].getsockname()[1], commands
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "retries", "names"),
+    ("texts", "code", "retries", "names"),
     [
         ([b"SSH-2.0-OpenSSH_9.2\r\n"], "FILES_PROTOCOL", 0, "sftp"),
         ([b"HTTP/1.1 400 Bad Request\r\n"], "FILES_PROTOCOL", 0, "protocol"),
@@ -191,9 +191,9 @@ async def _serve(*said: bytes, hold: bool = True):
         ([b"220 hi\r\n", b"331 go\r\n", b"530 canary-3f wrong\r\n"], "FILES_AUTH_FAILED", 0, "password"),
     ],
 )
-async def test_servers_that_are_none(places, said, code, retries, names):
+async def test_servers_that_are_none(places, texts, code, retries, names):
     place = await places.ftp()
-    server, port, _ = await _serve(*said)
+    server, port, _ = await _serve(*texts)
     fail = await place.fails("list", port=port, timeout=0.5)
     server.close()
     assert (fail.code, fail.retries) == (code, retries)
@@ -287,11 +287,11 @@ async def test_a_silent_server_costs_no_more_than_its_time(places):
 async def test_the_data_connection_goes_to_the_server_itself(places):
     """A server that names somebody else's address (or a NAT's inner one) is not believed."""
     place = await places.ftp()
-    server, port, heard = await _serve(
-        b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b"250 in\r\n", b"500 no\r\n",
+    server, port, commands = await _serve(
+        b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b"500 no\r\n",
         b"227 Entering (10,1,2,3,0,9)\r\n",
     )  # fmt: skip
     fail = await place.fails("list", port=port, timeout=1)
     server.close()
     assert fail.code == "FILES_LOST", "port 9 of this machine refuses"
-    assert b"PASV\r\n" in heard
+    assert b"PASV\r\n" in commands

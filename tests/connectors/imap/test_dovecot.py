@@ -120,12 +120,12 @@ def signed_in(http: HttpServer, issuer: TokenIssuer, kind: str) -> dict[str, str
 
 
 @pytest.mark.parametrize("kind", ["clientCredentials", "refreshToken"])
-@pytest.mark.parametrize("told", [2, 3600], ids=["end told", "end not told"])
-async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_or_doubled(harness, kind, told):
-    """With `end not told` the endpoint promises an hour, so only the mail server's refusal tells of the end."""
+@pytest.mark.parametrize("seconds", [2, 3600], ids=["end given", "no end given"])
+async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_or_doubled(harness, kind, seconds):
+    """With `no end given` the endpoint promises an hour, so only the mail server's refusal tells of the end."""
     lives = iter([2])
     issuer = TokenIssuer(
-        how="body", life=told, rotates=True, mint=lambda: dovecot.token(harness.user, life=next(lives, 600))
+        how="body", life=seconds, rotates=True, mint=lambda: dovecot.token(harness.user, life=next(lives, 600))
     )
     async with HttpServer() as http:
         await harness.runtime(**signed_in(http, issuer, kind))
@@ -144,7 +144,7 @@ async def test_a_token_that_ends_while_watching_is_renewed_and_no_mail_is_lost_o
     assert issuer.issued == 2
 
 
-async def test_a_refused_token_is_told_and_a_better_one_recovers(harness):
+async def test_a_refused_token_is_reported_and_a_better_one_recovers(harness):
     wrong = partial(dovecot.token, harness.user, key=b"the-key-of-another-identity-provider")
     issuer = TokenIssuer(how="body", mint=wrong)
     harness.deliver("one")
@@ -168,7 +168,7 @@ async def test_a_token_of_somebody_else_opens_no_mailbox(harness):
     assert harness.subjects() == []
 
 
-async def test_a_token_endpoint_that_is_away_is_told_and_comes_back(harness):
+async def test_a_token_endpoint_that_is_away_is_reported_and_comes_back(harness):
     issuer = TokenIssuer(how="body", mint=partial(dovecot.token, harness.user))
     harness.deliver("one")
     async with HttpServer() as http:
@@ -247,7 +247,7 @@ async def places(sources: Sources) -> int:
     return len({entry.id.rpartition("/")[0] for entry in await sources._shared.ledger.entries()})
 
 
-async def test_a_deleted_folder_is_told_by_name_and_watched_again_when_it_is_back(harness, looks_often):
+async def test_a_deleted_folder_is_reported_by_name_and_watched_again_when_it_is_back(harness, looks_often):
     harness.server.admin("mailbox", "create", "-u", harness.user, "Orders")
     harness.deliver("one", folder="Orders")
     sources = await harness.runtime(**ALL_AS_THEY_ARE)
@@ -309,7 +309,7 @@ async def test_a_mail_that_another_client_removes_meanwhile_harms_no_other(harne
 # Silence
 
 
-async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
+async def test_a_server_that_is_away_is_reported_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
         async with harness_of(server, tmp_path, monkeypatch) as harness:

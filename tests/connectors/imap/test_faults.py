@@ -83,11 +83,11 @@ async def test_a_mail_that_was_removed_meanwhile_is_passed_over(harness, answer)
 
 @pytest.mark.parametrize("answer", [*ABSENT, "* 1 FETCH (UID 1 FLAGS () BODY[HEADER.FIELDS (SUBJECT)] NIL)"])
 async def test_a_mail_whose_headers_or_body_come_at_the_second_asking_is_handed_over(harness, answer):
-    asked = []
+    names = []
 
     async def fetch(session, tag, arguments):
-        asked.append(arguments)
-        if ("HEADER" in answer or "BODY[]" not in answer) != ("HEADER" in arguments) or len(asked) > 2:
+        names.append(arguments)
+        if ("HEADER" in answer or "BODY[]" not in answer) != ("HEADER" in arguments) or len(names) > 2:
             await session.do_uid_fetch(tag, arguments)
             return
         if answer:
@@ -383,7 +383,7 @@ async def test_folders_are_opened_and_moved_to_by_the_name_that_the_server_spell
     assert set(harness.server.folders) == {"INBOX", spelled, "Done " + spelled}
 
 
-async def test_who_we_are_is_said_after_the_login_where_the_server_wants_to_know(harness):
+async def test_id_is_sent_after_the_login_where_the_server_wants_it(harness):
     known = []
 
     async def identify(session, tag, arguments):
@@ -450,16 +450,16 @@ async def test_lower_case_answers_and_empty_lines_are_understood(noise):
 @pytest.mark.parametrize("mechanism", ["LOGIN", "CRAM-MD5", "PLAIN"])
 @pytest.mark.parametrize("initial", ["", "SASL-IR "])
 async def test_where_login_is_disabled_another_mechanism_signs_in(mechanism, initial):
-    said = []
+    lines = []
 
     async def authenticate(session, tag, arguments):
         name, _, proof = arguments.partition(" ")
         challenges = {"LOGIN": [b"Username:", b"Password:"], "CRAM-MD5": [b"<1@host>"], "PLAIN": [b""]}[name]
         for challenge in [] if proof else challenges:
             session.send(b"+ " + base64.b64encode(challenge))
-            said.append(base64.b64decode(await session.reader.readline()))
+            lines.append(base64.b64decode(await session.reader.readline()))
         if proof:
-            said.append(base64.b64decode(proof))
+            lines.append(base64.b64decode(proof))
         session.send(f"{tag} OK welcome")
 
     async with ImapServer() as server:
@@ -469,7 +469,7 @@ async def test_where_login_is_disabled_another_mechanism_signs_in(mechanism, ini
         await session.login("tim", "tanstaaf")
         await session.logout()
     assert (
-        said
+        lines
         == {
             "LOGIN": [b"tim", b"tanstaaf"],
             "CRAM-MD5": [b"tim " + hmac.new(b"tanstaaf", b"<1@host>", "md5").hexdigest().encode()],

@@ -28,7 +28,7 @@ async def mailbox(tmp_path, monkeypatch):
         yield harness
 
 
-async def test_an_encrypted_mail_is_read_and_its_signature_told(mailbox):
+async def test_an_encrypted_mail_is_read_and_its_signature_reported(mailbox):
     # Received after its certificate was made: expiry is judged by that moment, too.
     mailbox.server.deliver((STORED / "rsa-signed-inside.eml").read_bytes(), date="26-Nov-2026 10:00:00 +0000")
     expression = "={subject: trim(text), encrypted: encrypted, status: signature.status, files: attachments}"
@@ -51,7 +51,7 @@ async def test_a_mail_for_another_key_is_quarantined_whatever_the_condition_says
     assert "\\Seen" not in mailbox.server.folders["INBOX"].messages[0].flags
 
 
-async def test_a_wrong_key_is_told_before_any_mail_comes(mailbox):
+async def test_a_wrong_key_is_reported_before_any_mail_comes(mailbox):
     sources = await mailbox.runtime(**{**KEY, "data__smimePassword": "another"})
     await mailbox.until(lambda: sources.health()["status"] == "DOWN")
     reason = sources.health()["sources"]["p#mail"]["reason"]

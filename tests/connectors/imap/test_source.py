@@ -89,7 +89,7 @@ async def test_mails_that_are_there_and_that_come_are_handed_over_and_marked_as_
     assert all(m.flags == {"\\Seen"} for m in harness.server.folders["INBOX"].messages)
 
 
-async def test_a_server_without_idle_is_asked_now_and_again(harness):
+async def test_a_server_without_idle_is_polled(harness):
     harness.server.capabilities = "IMAP4rev1"
     await harness.runtime()
     harness.deliver("one")
@@ -388,7 +388,7 @@ async def test_a_half_open_connection_is_replaced(harness, impatient):
     await harness.until(lambda: harness.subjects() == ["one"])
 
 
-async def test_a_server_that_says_nothing_any_more_is_told_and_recovers(harness, impatient):
+async def test_a_server_that_falls_silent_is_reported_and_recovers(harness, impatient):
     """As behind a firewall that forgot the connection, or a frozen machine: nothing ends, nothing comes."""
     sources = await harness.runtime()
     await harness.server.idle.wait()
@@ -421,7 +421,7 @@ async def test_a_goodbye_is_no_fault_unless_the_server_stays_away(harness, idle)
     assert not reason(sources)
 
 
-async def test_a_folder_that_does_not_exist_is_told_with_its_name(harness):
+async def test_a_folder_that_does_not_exist_is_reported_with_its_name(harness):
     sources = await harness.runtime(data__folderToListen="Orders")
     await harness.until(lambda: "'Orders'" in reason(sources))
     harness.server.folders["Orders"] = Folder()
@@ -429,7 +429,7 @@ async def test_a_folder_that_does_not_exist_is_told_with_its_name(harness):
     await harness.until(lambda: harness.subjects() == ["one"])
 
 
-async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_empty_one(harness, impatient):
+async def test_a_folder_that_is_deleted_is_reported_although_the_server_shows_an_empty_one(harness, impatient):
     """Many servers let those who have it open go on with a folder that exists no more: no mail would ever come."""
     harness.server.folders["Orders"] = Folder()
     sources = await harness.runtime(data__folderToListen="Orders")
@@ -442,7 +442,7 @@ async def test_a_folder_that_is_deleted_is_told_although_the_server_shows_an_emp
     assert not reason(sources)
 
 
-async def test_an_outage_is_told_all_the_while_and_the_pauses_end(harness, impatient):
+async def test_an_outage_is_reported_all_the_while_and_the_pauses_end(harness, impatient):
     """The real one of ten minutes is `python -m tests.integration.inbound_chaos --outage 600`."""
     harness.deliver("before")
     sources = await harness.runtime()
@@ -461,7 +461,9 @@ async def test_an_outage_is_told_all_the_while_and_the_pauses_end(harness, impat
     await harness.until(lambda: not reason(sources))
 
 
-async def test_a_mail_that_cannot_be_marked_is_told_until_it_can_and_handed_over_once(harness, impatient, monkeypatch):
+async def test_a_mail_that_cannot_be_marked_is_reported_until_it_can_and_handed_over_once(
+    harness, impatient, monkeypatch
+):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def refuse(session, tag, arguments):
@@ -504,7 +506,7 @@ async def test_a_mail_that_cannot_be_moved_is_found_again_and_moved_when_it_can(
 
 
 @pytest.mark.parametrize("part", ["BODY.PEEK[HEADER", "BODY.PEEK[]"])
-async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(harness, impatient, monkeypatch, part):
+async def test_a_mail_that_the_server_cannot_read_is_reported_and_stops_no_other(harness, impatient, monkeypatch, part):
     monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.3)
 
     async def fetch(session, tag, arguments):
@@ -624,7 +626,7 @@ async def test_a_look_lists_what_fits_and_changes_nothing(harness):
         ({"data__imapConfig__imapPort": "many"}, "imapPort"),
     ],
 )
-async def test_a_wrong_setting_is_told_by_its_name(harness, changes, field):
+async def test_a_wrong_setting_is_reported_by_its_name(harness, changes, field):
     sources = await harness.runtime(**changes)
     await harness.until(lambda: sources.health()["status"] == "DOWN")
     reason = sources.health()["sources"]["p#mail"]["reason"]

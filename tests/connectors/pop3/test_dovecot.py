@@ -119,7 +119,7 @@ async def test_a_token_that_ends_is_renewed_when_the_server_refuses_it(harness, 
     assert issuer.issued == 2
 
 
-async def test_a_refused_token_is_told_and_a_better_one_recovers(harness):
+async def test_a_refused_token_is_reported_and_a_better_one_recovers(harness):
     wrong = partial(dovecot.token, harness.user, key=b"the-key-of-another-identity-provider")
     issuer = TokenIssuer(how="body", mint=wrong)
     harness.deliver("one")
@@ -133,7 +133,7 @@ async def test_a_refused_token_is_told_and_a_better_one_recovers(harness):
         await harness.until(lambda: health(sources)[0] == "UP")
 
 
-async def test_a_server_that_is_away_is_told_and_loses_nothing(tmp_path, monkeypatch):
+async def test_a_server_that_is_away_is_reported_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sources_module, "_MAX_PAUSE", 0.2)
     with Dovecot() as server:
         async with harness_of(server, tmp_path, monkeypatch) as harness:

@@ -376,18 +376,18 @@ async def test_a_token_is_accepted_in_lower_case_too(server):
 
 async def test_a_server_that_takes_no_user_is_signed_in_to_by_plain(server):
     """RFC 5034: it says so by leaving USER out of its capabilities."""
-    said = []
+    lines = []
 
     async def auth(session, arguments):
-        said.append(arguments)
+        lines.append(arguments)
         session.send("+ ")
-        said.append((await session.reader.readline()).decode().strip())
-        session.send("+OK" if len(said) == 2 else "-ERR [AUTH] wrong")
+        lines.append((await session.reader.readline()).decode().strip())
+        session.send("+OK" if len(lines) == 2 else "-ERR [AUTH] wrong")
 
     server.answers |= {"CAPA": answer(b"+OK\r\nSASL LOGIN PLAIN\r\n.\r\n"), "AUTH": auth}
     server.answers["USER"] = answer(b"-ERR [AUTH] USER is disabled\r\n")
     session = await opened(server)
-    assert said == ["PLAIN", base64.b64encode(f"\0{USER}\0secret".encode()).decode()]
+    assert lines == ["PLAIN", base64.b64encode(f"\0{USER}\0secret".encode()).decode()]
     await session.quit()
     with pytest.raises(ConnectorError) as failure:
         await opened(server)
@@ -396,10 +396,10 @@ async def test_a_server_that_takes_no_user_is_signed_in_to_by_plain(server):
 
 async def test_a_token_is_not_sent_to_a_server_that_does_not_ask_for_it(server):
     """Without TLS, or in a server's log, it would be anybody's."""
-    heard = []
+    verbs = []
 
     async def auth(session, arguments):
-        heard.append(arguments)
+        verbs.append(arguments)
         session.send("-ERR unknown mechanism")
 
     server.answers["AUTH"] = auth
@@ -407,6 +407,6 @@ async def test_a_token_is_not_sent_to_a_server_that_does_not_ask_for_it(server):
     with pytest.raises(ConnectorError, match="unknown mechanism"):
         await session.login_with_token(USER, "t" * 500)
     await session.command("NOOP")
-    assert heard == ["XOAUTH2"]
+    assert verbs == ["XOAUTH2"]
     assert not [command for command in server.commands if "t" * 20 in command]
     session.close()

@@ -321,7 +321,7 @@ async def test_among_all_a_mail_that_cannot_be_read_says_why(harness):
     assert list(harness.server.mails) == ["u-big"]
 
 
-async def test_text_and_attachments_are_saved_and_told_where(harness):
+async def test_text_and_attachments_are_saved_and_their_files_named(harness):
     long = "ä" * 180 + ".csv"
     raw = (MAILS / "mixed-with-footer.eml").read_bytes().replace(b"list.csv", long.encode())
     harness.server.mails = {"u/1": raw, "u_1": message("two")}
@@ -335,7 +335,7 @@ async def test_text_and_attachments_are_saved_and_told_where(harness):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "code", "told"),
+    ("inputs", "code", "expected"),
     [
         ({"active": "false"}, "POP3_INACTIVE", "switched off"),
         ({"saveTo": "../elsewhere"}, "FILE_FORBIDDEN", "saveTo"),
@@ -345,10 +345,10 @@ async def test_text_and_attachments_are_saved_and_told_where(harness):
         ({"maxMails": 0}, "INVALID_INPUT", "maxMails"),
     ],
 )
-async def test_what_is_wrong_is_an_incident_that_says_it(harness, inputs, code, told):
+async def test_what_is_wrong_is_an_incident_that_says_it(harness, inputs, code, expected):
     failed = await harness.task(key=1, **inputs)
     assert (failed.code, failed.retries) == (code, 0)
-    assert told in failed.message
+    assert expected in failed.message
 
 
 async def test_files_that_cannot_be_written_are_tried_again(harness):
@@ -374,7 +374,7 @@ async def test_a_server_that_falls_silent_ends_with_the_jobs_time(harness):
     assert await harness.subject(key=1, remove=True) == "one"
 
 
-async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_told(harness):
+async def test_an_encrypted_mail_is_read_with_the_key_and_its_signature_reported(harness):
     raw = (STORED / "rsa-signed-inside.eml").read_bytes()
     harness.server.mails = {"u-1": raw}
     (harness.allowed / "key.p12").write_bytes((STORED / "rsa.p12").read_bytes())

@@ -102,7 +102,7 @@ async def test_a_line_break_in_a_password_is_refused(server):
     session.close()
 
 
-async def test_silence_and_lost_connections_are_told(server, monkeypatch):
+async def test_silence_and_lost_connections_are_reported(server, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
 
     async def mute(session, arguments):
@@ -143,7 +143,7 @@ async def test_what_comes_before_tls_is_refused(tls, authority, injected):
     assert "before encryption" in caught.value.message
 
 
-async def test_nothing_that_was_said_before_stls_counts(tls, authority):
+async def test_nothing_from_before_stls_counts(tls, authority):
     """Neither the capabilities nor the stamp for APOP, which somebody between could choose."""
 
     async def capa(session, _):
@@ -282,7 +282,7 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(harne
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"active": "false"}, "switched off"),
         ({"saveTo": "../elsewhere"}, "saveTo"),
@@ -292,10 +292,10 @@ async def test_text_and_attachments_are_saved_where_the_operator_allows_it(harne
         ({"authentication.password": "wrong"}, "refused the login"),
     ],
 )
-async def test_what_is_wrong_is_told(harness, changes, told):
+async def test_what_is_wrong_is_reported(harness, changes, expected):
     sources = await harness.runtime(**changes)
     await harness.until(lambda: sources.health()["status"] == "DOWN")
-    assert told in sources.health()["sources"]["p#mail"]["reason"]
+    assert expected in sources.health()["sources"]["p#mail"]["reason"]
     assert not harness.gateway.messages
 
 
@@ -352,7 +352,7 @@ async def test_mails_that_nobody_wants_do_not_keep_new_ones_out_and_are_read_onc
     assert len([one for one in harness.server.commands if one.startswith("RETR")]) == 4
 
 
-async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(harness):
+async def test_a_mail_that_the_server_cannot_read_is_reported_and_stops_no_other(harness):
     async def retr(session, number):
         if session.listed[int(number) - 1] == "broken":
             session.send("-ERR message is corrupt")
@@ -373,7 +373,7 @@ async def test_a_mail_that_the_server_cannot_read_is_told_and_stops_no_other(har
     await harness.until(lambda: sources.health()["status"] == "UP")
 
 
-async def test_a_mail_that_the_server_does_not_delete_is_told_and_not_handed_over_again(harness):
+async def test_a_mail_that_the_server_does_not_delete_is_reported_and_not_handed_over_again(harness):
     async def dele(session, number):
         session.send("-ERR read-only")
 

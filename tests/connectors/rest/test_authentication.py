@@ -129,6 +129,14 @@ async def test_digest_not_offered(rest, server):
     assert len(server.seen) == 1
 
 
+async def test_a_challenge_says_why(rest, server):
+    """Services that follow RFC 6750 explain themselves in the header alone."""
+    challenge = 'Bearer realm="x", error="invalid_token", error_description="The access token expired"'
+    server.answer("*", Reply(401, b"", [("WWW-Authenticate", challenge)], "Unauthorized"))
+    error = await rest.error(server.url("/"))
+    assert "(The access token expired)" in error.message
+
+
 @pytest.fixture(scope="module")
 def rsa_key():
     rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa", reason="cryptography is not installed")
@@ -348,17 +356,17 @@ async def test_refresh_token_that_ended(rest, server):
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("reply", "code"),
     [
         ("invalid_grant", "OAUTH_REFRESH_TOKEN_EXPIRED"),
         ("interaction_required", "OAUTH_INTERACTION_REQUIRED"),
         ("other", "OAUTH_TOKEN_ERROR"),
     ],
 )
-async def test_refresh_errors_in_a_good_answer(rest, server, said, code):
+async def test_refresh_errors_in_a_good_answer(rest, server, reply, code):
     """An error inside an answer below 400 has the contract's code."""
     scheme = refreshing(server, TokenIssuer())
-    server.answer("/token", Reply.json({"error": said}))
+    server.answer("/token", Reply.json({"error": reply}))
     assert (await rest.error(server.url("/x"), authentication=scheme)).code == code
 
 

@@ -1,5 +1,6 @@
 """Character sets and content codings both ways, and servers that do not keep to HTTP."""
 
+import asyncio
 import codecs
 import gzip
 import json
@@ -315,8 +316,6 @@ BODY = b'{"a": 1}'
         (b"HTTP/1.1 200 OK\r\nX-A: canary\x00-91\r\nContent-Length: 8\r\n\r\n", "Invalid HTTP header"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary-91\r\n", "chunk without its size"),
         (b"SSH-2.0-canary-91\r\n", "another protocol"),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", "a body of a 204"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "Content-Length too small"),
         (b"HTTP/1.1 2x0 OK\r\n\r\n", "Invalid status code"),
     ],
 )
@@ -334,6 +333,54 @@ async def test_what_is_not_http(rest, server, head, words):
     assert words in error.message
     assert "canary" not in error.message
     assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "body"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\nOK", 204, None),
+        (
+            b"HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n" + b'{"a":1}',
+            204,
+            None,
+        ),
+        (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 204, None),
+        (b"HTTP/1.1 204 No Content\r\n\r\n" + b"x" * 100_000, 204, None),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello", 304, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nstray", 200, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello world", 200, "hello"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"y" * 100_003, 200, "y" * 100_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nmore", 200, "hello"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOKHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", 200, "OK"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK and more", 200, "OK"),
+    ],
+)
+@pytest.mark.parametrize("pieces", ["one", "two"])
+async def test_a_surplus_is_ignored(rest, server, answer, status, body, pieces):
+    """As browsers and curl do: what was announced counts, and the connection is not used again."""
+    in_one_piece = pieces == "one"
+
+    async def script(seen, reader, writer):
+        half = 0 if in_one_piece else answer.index(b"\r\n") - 3
+        for part in (answer[:half], answer[half:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0 if in_one_piece else 0.01)
+        await reader.read()
+
+    server.script("/surplus", script)
+    server.answer("/next", Reply.json({}))
+    result = await rest(server.url("/surplus"), readTimeoutInSeconds="5")
+    assert (result["status"], result["body"] or None) == (status, body)
+    connections = server.connections
+    assert (await rest(server.url("/next")))["status"] == 200
+    assert server.connections == connections + 1
+
+
+async def test_a_refusal_with_a_surplus_keeps_its_code(rest, server):
+    """The service's status counts, not the bytes behind it."""
+    server.answer("/", b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno, there is none")
+    assert (await rest.error(server.url())).code == "404"
 
 
 async def test_delete_with_a_body(rest, server):

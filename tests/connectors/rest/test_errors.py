@@ -55,12 +55,12 @@ async def test_error_body(rest, server, sent, body):
 
 
 @pytest.mark.parametrize(
-    ("said", "delay"),
+    ("header", "delay"),
     [("7", 7), ("0", 0), ("1.5", 1.5), ("999999999", 86400), ("-5", None), ("soon", None), ("", None)],
 )
-async def test_retry_after_seconds(rest, server, said, delay):
+async def test_retry_after_seconds(rest, server, header, delay):
     """Retry-After in seconds becomes the job's back-off, a day at most; nonsense is ignored."""
-    server.answer("/x", Reply(429, b"", [("Retry-After", said)], "Too Many Requests"))
+    server.answer("/x", Reply(429, b"", [("Retry-After", header)], "Too Many Requests"))
     assert (await rest.error(server.url("/x"))).delay == delay
 
 

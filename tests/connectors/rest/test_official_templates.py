@@ -19,7 +19,9 @@ RESULT = """{
   status: response.status
   // what else is wanted stands here
 }"""
-CATCH = '=if error.code = "404" then bpmnError("GONE", error.message, {told: error.variables.response.body}) else null'
+CATCH = (
+    '=if error.code = "404" then bpmnError("GONE", error.message, {reason: error.variables.response.body}) else null'
+)
 CASES = [
     (number, scheme, empty)
     for number, version in VERSIONS.items()
@@ -113,7 +115,7 @@ async def test_an_error(service, number):
         caught = await run(request, inputs, headers=version.headers(number), error_expression=CATCH)
         assert isinstance(caught, Throw)
         assert (caught.code, caught.message) == ("GONE", "Refused")
-        assert caught.variables == {"told": {"why": "no such order"}}
+        assert caught.variables == {"reason": {"why": "no such order"}}
 
 
 @pytest.mark.parametrize("number", VERSIONS)
@@ -148,13 +150,13 @@ async def test_a_stored_answer(service, number):
 
 
 @pytest.mark.parametrize("number", [number for number, v in VERSIONS.items() if "ignoreNullValues" in v.always])
-@pytest.mark.parametrize("told", [True, "true", "${true}"])
-async def test_null_values(service, number, told):
+@pytest.mark.parametrize("expected", [True, "true", "${true}"])
+async def test_null_values(service, number, expected):
     """Entries that are null are sent, or left out when the form says so."""
     inputs = VERSIONS[number].inputs(service.url("/orders"), "PUT", "noAuth", body={"a": 1, "n": None, "l": [None]})
     await run(request, inputs)
     assert service.last.json == {"a": 1, "n": None, "l": [None]}
-    await run(request, {**inputs, "ignoreNullValues": told})
+    await run(request, {**inputs, "ignoreNullValues": expected})
     assert service.last.json == {"a": 1, "l": [None]}
 
 

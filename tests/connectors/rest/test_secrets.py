@@ -81,8 +81,8 @@ def filled(value, base):
 
 
 def echo(seen):
-    told = "\n".join(f"{name}: {value}" for name, value in seen.headers)
-    body = f"{seen.target}\n{told}\n{seen.body.decode('utf-8', 'replace')}"
+    sent = "\n".join(f"{name}: {value}" for name, value in seen.headers)
+    body = f"{seen.target}\n{sent}\n{seen.body.decode('utf-8', 'replace')}"
     return Reply(418, json.dumps({"you sent": body}).encode(), [("X-Echo", seen.target)], "Teapot")
 
 

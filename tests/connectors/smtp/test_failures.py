@@ -40,7 +40,7 @@ OFFERS = [(), ("PIPELINING",)]
         ("DOT", "421 4.3.2 Going down", "SMTP_MESSAGE_REFUSED", TransientError),
     ],
 )
-async def test_a_refusal_is_told_with_the_servers_words(smtp, extensions, verb, answer, code, kind):
+async def test_a_refusal_is_reported_with_the_servers_words(smtp, extensions, verb, answer, code, kind):
     """4xx is tried again, 5xx is not; and the next mail is not disturbed."""
     async with SmtpServer(extensions=extensions) as server:
         server.say(verb, answer, times=1)
@@ -251,7 +251,7 @@ async def test_a_name_that_does_not_resolve(smtp, host):
 
 
 @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\x01\xff\n", b"220-" + b"x" * 100_000])
-async def test_what_is_no_smtp_server_is_told(smtp, greeting):
+async def test_what_is_no_smtp_server_is_reported(smtp, greeting):
     """A wrong port, or an endless answer."""
 
     async def serve(reader, writer):
@@ -266,7 +266,7 @@ async def test_what_is_no_smtp_server_is_told(smtp, greeting):
 
 
 @pytest.mark.parametrize("answer", ["HTTP/1.1 400 Bad Request", "250-" + "x" * 100_000])
-async def test_a_server_that_stops_to_speak_smtp_is_told(smtp, server, answer):
+async def test_a_server_that_stops_speaking_smtp_is_reported(smtp, server, answer):
     """Nothing was sent, and trying again at once would not help."""
     server.say("MAIL", answer)
     error = await smtp.error(server, "SMTP_PROTOCOL")

@@ -154,9 +154,9 @@ async def test_each_form_of_the_template(server, form, empty):
         **empty,
         **filled,
     }
-    outcome = await run(send, inputs, result_variable="mail", result_expression="={said: response.response}")
+    outcome = await run(send, inputs, result_variable="mail", result_expression="={answer: response.response}")
     assert isinstance(outcome, Complete), outcome
-    assert outcome.variables["said"] == outcome.variables["mail"]["response"] == "Mail sent successfully"
+    assert outcome.variables["answer"] == outcome.variables["mail"]["response"] == "Mail sent successfully"
     got = server.mails[-1].parsed
     for name, value in expected.items():
         assert (got[name] or "").partition(";")[0] == (value or ""), name

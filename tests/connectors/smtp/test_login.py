@@ -215,10 +215,10 @@ async def test_a_server_that_quotes_the_password_is_not_quoted(smtp, kind):
     async with SmtpServer(users={"u": "other"}) as server:
         server.say("AUTH", f"535 5.7.8 {CANARY} {base64.b64encode(CANARY.encode()).decode()} {quoted}")
         error = await smtp.error(server, "SMTP_AUTH_FAILED", authentication=password(kind, CANARY, "u"))
-    told = repr(error.message) + repr(error.variables)
-    assert CANARY not in told
-    assert base64.b64encode(CANARY.encode()).decode() not in told
-    assert quoted not in told
+    shown = repr(error.message) + repr(error.variables)
+    assert CANARY not in shown
+    assert base64.b64encode(CANARY.encode()).decode() not in shown
+    assert quoted not in shown
 
 
 def _leaks(text):
@@ -237,7 +237,7 @@ TROUBLE = [None, ("AUTH", "535 5.7.8 No"), ("AUTH", "454 4.7.0 Later"), ("AUTH",
 
 @pytest.mark.parametrize("trouble", TROUBLE)
 @pytest.mark.parametrize("field", SECRET_FIELDS)
-async def test_no_secret_is_told(smtp, caplog, field, trouble):
+async def test_no_secret_is_shown(smtp, caplog, field, trouble):
     """Not in messages, exceptions with their causes, logs of any level, or results."""
     caplog.set_level(logging.DEBUG)
     async with (
@@ -251,17 +251,17 @@ async def test_no_secret_is_told(smtp, caplog, field, trouble):
         if "clientId" in login:
             login["oauthTokenEndpoint"] = web.url("/token")
         try:
-            told = repr(await smtp(server, authentication=login))
+            shown = repr(await smtp(server, authentication=login))
             assert trouble is None
         except ConnectorError as error:
-            told = "".join(traceback.format_exception(error)) + repr(error.variables) + repr(error)
+            shown = "".join(traceback.format_exception(error)) + repr(error.variables) + repr(error)
             assert trouble is not None
-    assert not _leaks(told)
+    assert not _leaks(shown)
     assert not _leaks(caplog.text)
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_no_secret_is_told_by_the_runtime(caplog, good):
+async def test_no_secret_is_shown_by_the_runtime(caplog, good):
     """The whole pipeline, with placeholders."""
     caplog.set_level(logging.DEBUG)
     async with SmtpServer(users={"u": CANARY if good else "x"}) as server:

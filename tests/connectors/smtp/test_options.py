@@ -181,11 +181,11 @@ async def test_read_receipt(smtp, server):
     assert server.mails[0].parsed["Disposition-Notification-To"] == "billing@example.com"
 
 
-@pytest.mark.parametrize(("told", "days"), [("today", 0), ("tomorrow", 1)])
-async def test_follow_up(smtp, server, told, days):
+@pytest.mark.parametrize(("given", "days"), [("today", 0), ("tomorrow", 1)])
+async def test_follow_up(smtp, server, given, days):
     """Due at the end of the day, so that today is not past."""
     before = datetime.now().astimezone()
-    await smtp(server, followUp=told)
+    await smtp(server, followUp=given)
     message = server.mails[0].parsed
     assert message["X-Message-Flag"] == "Follow up"
     due = parsedate_to_datetime(message["Reply-By"])
@@ -196,28 +196,28 @@ async def test_follow_up(smtp, server, told, days):
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("given", "expected"),
     [
         ("2999-12-24", "2999-12-24 23:59:59"),
         ("2999-12-24T08:30:00Z", None),
         ("2999-12-24T08:30:00+02:00[Europe/Berlin]", None),
     ],
 )
-async def test_follow_up_by_a_date(smtp, server, told, expected):
+async def test_follow_up_by_a_date(smtp, server, given, expected):
     """A date, or a date and time as FEEL writes it."""
-    await smtp(server, followUp="date", followUpDate=told)
+    await smtp(server, followUp="date", followUpDate=given)
     due = parsedate_to_datetime(server.mails[0].parsed["Reply-By"])
     if expected:
         assert due.astimezone().strftime("%Y-%m-%d %H:%M:%S") == expected
     else:
-        assert due == datetime.fromisoformat(told.partition("[")[0])
+        assert due == datetime.fromisoformat(given.partition("[")[0])
 
 
-@pytest.mark.parametrize("told", [None, "", "soon", "2001-01-01", "2024-13-01"])
-async def test_a_wrong_follow_up_date_is_refused(smtp, server, told):
+@pytest.mark.parametrize("given", [None, "", "soon", "2001-01-01", "2024-13-01"])
+async def test_a_wrong_follow_up_date_is_refused(smtp, server, given):
     """Neither a date nor in the future."""
     with pytest.raises(InputError, match=r"^followUpDate: "):
-        await smtp(server, followUp="date", followUpDate=told)
+        await smtp(server, followUp="date", followUpDate=given)
     assert not server.mails
 
 
@@ -235,8 +235,8 @@ async def test_delivery_status_notifications(smtp, server, inputs, mail_options,
     """The options of RFC 3461, with the Message-ID as envelope id."""
     sent = await smtp(server, to="a+b=c@example.com", **inputs)
     mail = server.mails[0]
-    asked = [option for option in mail.options if option.startswith("RET")]
-    assert asked == mail_options
+    returns = [option for option in mail.options if option.startswith("RET")]
+    assert returns == mail_options
     _, options = mail.recipients[0]
     assert options == ([*rcpt_options, "ORCPT=rfc822;a+2Bb+3Dc@example.com"] if rcpt_options else [])
     envelope_id = [option for option in mail.options if option.startswith("ENVID=")]
@@ -244,7 +244,7 @@ async def test_delivery_status_notifications(smtp, server, inputs, mail_options,
     assert sent.warnings == []
 
 
-async def test_notifications_that_are_not_offered_are_told(smtp):
+async def test_notifications_that_are_not_offered_are_reported(smtp):
     """The mail goes out; the result says what could not be had."""
     async with SmtpServer(extensions=[]) as server:
         sent = await smtp(server, deliveryReceipt="always")

@@ -94,7 +94,7 @@ async def test_what_is_tried_without_an_engine_is_not_remembered(server, smtp):
 
 
 class Broken(ShortMemory):
-    """A ledger that is away when asked, when told, or that does not answer."""
+    """A ledger that is away when it should recall, when it should remember, or that does not answer."""
 
     def __init__(self, *, when, how=None):
         super().__init__()
@@ -107,29 +107,29 @@ class Broken(ShortMemory):
             raise TransientError("LEDGER_UNAVAILABLE", "The ledger x cannot be used: disk full")
 
     async def recall(self, place, ids):
-        await self._away("asked")
+        await self._away("recall")
         return await super().recall(place, ids)
 
     async def remember(self, place, id, text):  # noqa: A002
-        await self._away("told")
+        await self._away("remember")
         return await super().remember(place, id, text)
 
 
 @pytest.mark.parametrize("how", ["refuses", "silent"])
-@pytest.mark.parametrize(("when", "told"), [("asked", "so it is sent"), ("told", "sent but not remembered")])
-async def test_a_ledger_that_is_away_stops_no_mail(server, caplog, monkeypatch, when, told, how):
+@pytest.mark.parametrize(("when", "warning"), [("recall", "so it is sent"), ("remember", "sent but not remembered")])
+async def test_a_ledger_that_is_away_stops_no_mail(server, caplog, monkeypatch, when, warning, how):
     monkeypatch.setattr(delivery, "_MEMORY_PATIENCE", 0.1)
     with caplog.at_level(logging.WARNING):
         outcome = await sent(server, Broken(when={when}, how=how))
     assert isinstance(outcome, Complete)
     assert len(server.mails) == 1
     (line,) = [record.getMessage() for record in caplog.records]
-    assert told in line
+    assert warning in line
     assert ("disk full" if how == "refuses" else "no answer within") in line
     assert "jane@" not in line
 
 
-@pytest.mark.parametrize("when", ["asked", "told"])
+@pytest.mark.parametrize("when", ["recall", "remember"])
 async def test_a_ledger_that_is_away_stops_no_mail_of_a_short_job(server, when):
     """Its time must not be over before the mail is sent, nor after: the mail would be sent again with each try."""
     started = time.monotonic()
@@ -141,17 +141,17 @@ async def test_a_ledger_that_is_away_stops_no_mail_of_a_short_job(server, when):
 
 async def test_a_job_that_is_stopped_while_it_remembers_is_remembered(server, memory):
     """A mail that took nearly all of the job's time must not come again."""
-    asked = asyncio.Event()
+    requested = asyncio.Event()
     remember = memory.remember
 
     async def slow(place, id, text):  # noqa: A002
         await remember(place, id, text)
-        asked.set()
+        requested.set()
         await asyncio.sleep(3600)
 
     memory.remember = slow
     first = asyncio.ensure_future(sent(server, memory))
-    await asked.wait()
+    await requested.wait()
     first.cancel()
     await asyncio.wait([first])
     memory.remember = remember

@@ -10,7 +10,7 @@ import email.policy
 import pytest
 import trustme
 
-from zeebe_connectors import PermanentError, TransientError
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.sdk.names import file_name, name_of_disposition
@@ -41,7 +41,7 @@ async def test_a_fresh_session_that_refuses_is_believed(smtp):
         assert server.sessions == 1
 
 
-async def test_login_sends_the_name_where_the_name_is_asked(smtp):
+async def test_login_sends_the_name_when_asked_for_it(smtp):
     """A server that ignores an initial response would get the password as the user name."""
     async with SmtpServer(users={"ann": "pw"}, mechanisms=["LOGIN"]) as server:
         await smtp(server, authentication={**LOGIN, "type": "login"})
@@ -209,7 +209,34 @@ async def test_an_offer_is_read_however_it_is_written(smtp, offer):
     assert "AUTH PLAIN AGFubgBwdw==" in scripted.lines
 
 
-async def test_a_word_that_nobody_asked_for_ends_a_kept_session(smtp):
+@pytest.mark.parametrize(
+    ("verb", "answer", "says", "says_not"),
+    [
+        ("GREETING", "450 4.3.2 Busy", "tried again", "Ask its operator"),
+        ("MAIL", "452 4.3.1 Insufficient system resources", "tried again", "Use an address"),
+        ("RCPT", "450 4.2.0 Greylisted", "tried again", "Correct the addresses"),
+        ("DOT", "432 4.3.2 STOREDRV; sender thread limit exceeded", "tried again", "content, policy"),
+        ("RCPT", "550 5.7.54 SMTP; Unable to relay recipient", "choose how to sign in", "Correct the addresses"),
+        (
+            "RCPT",
+            "553 sorry, that domain isn't in my list of allowed rcpthosts",
+            "choose how to sign in",
+            "Correct the",
+        ),
+        ("RCPT", "550 5.1.1 User unknown", "Correct the addresses", "sign in"),
+    ],
+)
+async def test_the_remedy_fits_the_refusal(smtp, verb, answer, says, says_not):
+    """Nobody corrects an address because a server is busy, or because it wants a login."""
+    async with SmtpServer() as server:
+        server.say(verb, answer)
+        with pytest.raises(ConnectorError) as caught:
+            await smtp(server)
+    assert says in caught.value.message
+    assert says_not not in caught.value.message
+
+
+async def test_an_unexpected_reply_ends_an_idle_session(smtp):
     """Some servers announce the end of an idle session, and wait for the client to hang up."""
     scripted = Scripted(b"250 mail.test\r\n", after_mail=b"421 4.4.2 idle for too long\r\n")
     async with scripted as port:

@@ -27,7 +27,7 @@ async def test_many_mails_share_few_sessions(smtp, server):
     assert server.sessions == server.max_open == pool.SESSIONS
 
 
-async def test_who_waits_too_long_for_a_session_is_told(server):
+async def test_waiting_too_long_for_a_session_is_an_error(server):
     """The job's time is over before its turn comes."""
     server.say("MAIL", SILENCE, times=1)
     sessions = Sessions(Server("127.0.0.1", server.port, "none"), max_sessions=1)

@@ -300,7 +300,7 @@ async def test_a_part_is_no_path(server, soap, name, safe):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
         ({}, "serviceUrl: is required"),
         ({"serviceUrl": "ftp://x"}, "must begin with http"),
@@ -313,9 +313,9 @@ async def test_a_part_is_no_path(server, soap, name, safe):
         ),
     ],
 )
-async def test_inputs_are_checked(soap, inputs, told):
+async def test_inputs_are_checked(soap, inputs, message):
     """A wrong input is named as the modeler knows it."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         await soap(**inputs)
 
 

@@ -100,7 +100,7 @@ async def test_refused(path, context_of):
     """What cannot be used is refused, and the message names document, reason and remedy, and no directory."""
     with pytest.raises(ConnectorError) as caught:
         load(await corpus.documents_of(path, context_of()))
-    code, told = REASONS[path.name]
+    code, message = REASONS[path.name]
     assert caught.value.code == code
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(corpus.FOLDER) not in str(caught.value)

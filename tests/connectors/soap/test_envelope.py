@@ -46,7 +46,7 @@ def test_exact_form_repeats_the_oddities():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ({"a b": 1}, "body.json.a b"),
         ({"a><b": 1}, "name of an element"),
@@ -58,9 +58,9 @@ def test_exact_form_repeats_the_oddities():
         ({"a": [[1]]}, "list in a list"),
     ],
 )
-def test_json_form_refuses(content, told):
+def test_json_form_refuses(content, message):
     """A name that is no XML name, or structure where text belongs, is told with its path."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         xml(content)
 
 
@@ -84,7 +84,7 @@ def test_several_elements_and_a_declaration():
 
 
 @pytest.mark.parametrize(
-    ("header", "body", "told"),
+    ("header", "body", "message"),
     [
         ("", "<a>", "body: is not well-formed XML"),
         ("<a>&</a>", "<a/>", "header: is not well-formed XML"),
@@ -96,20 +96,20 @@ def test_several_elements_and_a_declaration():
         ("", "<a>\ud800</a>", "half of a character pair"),
     ],
 )
-def test_refuses_what_is_not_well_formed(header, body, told):
+def test_refuses_what_is_not_well_formed(header, body, message):
     """The error names the part at fault."""
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         build(header, body, version="1.1", namespaces={})
     assert caught.value.code == "SOAP_MESSAGE_INVALID"
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "told"),
+    ("namespaces", "message"),
     [({"SOAP-ENV": "urn:x"}, "SOAP-ENV"), ({"a b": "urn:x"}, "cannot be a prefix"), ({"a": " "}, "must not be empty")],
 )
-def test_refuses_namespaces(namespaces, told):
+def test_refuses_namespaces(namespaces, message):
     """A prefix that cannot be declared is told."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         build("", "<a/>", version="1.1", namespaces=namespaces)
 
 

@@ -37,7 +37,7 @@ def test_fills(template, context, expected):
 
 
 @pytest.mark.parametrize(
-    ("template", "context", "told"),
+    ("template", "context", "message"),
     [
         ("{{x}}", {}, "no value for x"),
         ("{{x}}", {"x": None}, "no value for x"),
@@ -54,9 +54,9 @@ def test_fills(template, context, expected):
         ("{{}}", {}, "one name"),
     ],
 )
-def test_refuses(template, context, told):
+def test_refuses(template, context, message):
     """A hole or a malformed tag is an error that names the tag."""
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         render(template, context, where="body")
 
 

@@ -89,7 +89,7 @@ async def test_typed_both_ways(serve, server):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"Quantity": "many"}, "body.input.order.Quantity: must be a whole number from -2147483648 to 2147483647"),
         ({"Quantity": 2**31}, "body.input.order.Quantity: must be a whole number"),
@@ -106,12 +106,12 @@ async def test_typed_both_ways(serve, server):
         ({"Id": "\x01"}, "body.input.order.Id: holds a character"),
     ],
 )
-async def test_input_errors_name_the_field(serve, server, change, told):
+async def test_input_errors_name_the_field(serve, server, change, message):
     """Input that does not fit is refused before anything is sent, with path, reason and what is expected."""
     call = serve("dotnet-asmx.wsdl")
     error = await call("PlaceOrder", {"order": {**ORDER, **change}, "express": True}, error=True)
     assert error.code == "SOAP_INPUT_INVALID"
-    assert re.search(told, str(error)), str(error)
+    assert re.search(message, str(error)), str(error)
     assert not [seen for seen in server.seen if seen.path == "/service"]
 
 
@@ -132,18 +132,18 @@ async def test_soap12_port_and_wsse(serve, server):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"operation": "Cancel"}, "body.operation: there is no Cancel, only PlaceOrder"),
         ({"service": "X"}, "body.service: there is no X, only Orders"),
         ({"port": "X"}, "body.port: there is no X, only OrdersSoap, OrdersSoap12"),
     ],
 )
-async def test_unknown_names(serve, body, told):
+async def test_unknown_names(serve, body, message):
     """A wrong name is told with those that there are."""
     error = await serve("dotnet-asmx.wsdl")("PlaceOrder", {}, body=body, error=True)
     assert error.code == "SOAP_WSDL_INVALID"
-    assert told in str(error)
+    assert message in str(error)
 
 
 async def test_derived_types(serve, server):
@@ -218,7 +218,7 @@ async def test_headers_both_ways(serve, server):
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "message"),
     [
         ({"Session": {"User": "u"}}, "body.headers.Session.@tenant: is required"),
         ({"Session": {"@tenant": "x", "User": "u"}}, "body.headers.Session.@tenant: must be a whole number"),
@@ -226,11 +226,11 @@ async def test_headers_both_ways(serve, server):
         ({"Usage": {}}, "body.headers.Usage: is not known here; known are Priority, Session"),
     ],
 )
-async def test_header_errors_name_the_field(serve, server, headers, told):
+async def test_header_errors_name_the_field(serve, server, headers, message):
     """A header that does not fit is refused before anything is sent."""
     error = await serve("java-headers.wsdl")("run", {"Name": "n"}, body={"headers": headers}, error=True)
     assert error.code == "SOAP_INPUT_INVALID"
-    assert told in str(error)
+    assert message in str(error)
     assert not [seen for seen in server.seen if seen.path == "/service"]
 
 
@@ -271,17 +271,17 @@ async def test_a_job_that_is_stopped_while_it_reads_leaves_the_others_theirs(ser
     server.answer("/service", asmx_reply("<Quantity>1</Quantity>"))
     call = serve("dotnet-asmx.wsdl")
     wsdl = Reply(200, (FOLDER / "dotnet-asmx.wsdl").read_bytes(), [("Content-Type", "text/xml")])
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def slow(_):
-        if asked.is_set():
+        if requested.is_set():
             return wsdl
-        asked.set()
+        requested.set()
         return await asyncio.sleep(60)
 
     server.answer("/dotnet-asmx.wsdl", slow)
     first = asyncio.ensure_future(call("PlaceOrder", {"express": True}))
-    await asked.wait()
+    await requested.wait()
     others = [asyncio.ensure_future(call("PlaceOrder", {"express": True})) for _ in range(3)]
     await asyncio.sleep(0.1)
     first.cancel()
@@ -296,8 +296,8 @@ async def test_kept_within_bounds(soap, server):
     """Many WSDLs and large ones do not fill the memory: the least used is read again, the newest is kept."""
     data = (FOLDER / "dotnet-asmx.wsdl").read_bytes()
     server.answer("*", lambda seen: Reply(200, data, [("Content-Type", "text/xml")]) if "wsdl" in seen.path else GOOD)
-    most = 3 * WsdlCache(memory=0).estimate(len(data))
-    cache = await soap.clients.get("soap.wsdl", lambda: WsdlCache(memory=most))
+    limit = 3 * WsdlCache(memory=0).estimate(len(data))
+    cache = await soap.clients.get("soap.wsdl", lambda: WsdlCache(memory=limit))
 
     async def reads(name):
         before = len(server.seen)
@@ -306,7 +306,7 @@ async def test_kept_within_bounds(soap, server):
         return len([seen for seen in server.seen[before:] if "wsdl" in seen.path])
 
     assert [await reads(f"/{number}.wsdl") for number in (1, 2, 3, 1, 4, 1, 2)] == [1, 1, 1, 0, 1, 0, 1]
-    assert 0 < cache.memory() <= most
+    assert 0 < cache.memory() <= limit
     data += b" " * len(data) * 3
     assert [await reads(f"/{number}.wsdl") for number in (5, 5, 1)] == [1, 0, 1]
 
@@ -478,8 +478,8 @@ asyncio.run(run(call, {"body": {"type": "operation", "wsdl": "http://127.0.0.1:1
 async def test_libraries_are_loaded_beside_the_loop():
     """The first job does not make the others wait for zeep."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", LOADS, stdout=asyncio.subprocess.PIPE)
-    said, _ = await process.communicate()
-    assert sorted(said.decode().splitlines()) == ["cryptography True", "lxml True", "zeep True"]
+    output, _ = await process.communicate()
+    assert sorted(output.decode().splitlines()) == ["cryptography True", "lxml True", "zeep True"]
 
 
 LINES = [{"@article": f"A{number}", "@count": 2, "$content": "line"} for number in range(60_000)]

@@ -269,7 +269,7 @@ def test_a_header_without_a_use_and_a_binding_without_its_input() -> None:
     assert any("how its input is written" in each for each in found.skipped)
 
 
-def test_ports_that_do_not_speak_soap_over_http_are_told() -> None:
+def test_ports_that_do_not_speak_soap_over_http_are_reported() -> None:
     """Also one whose binding is not there; no transport at all means HTTP."""
     queue = (
         '<binding name="Q" type="t:P"><soap:binding transport="http://schemas.xmlsoap.org/soap/jms"/></binding>'
@@ -281,7 +281,7 @@ def test_ports_that_do_not_speak_soap_over_http_are_told() -> None:
     assert "port n: its binding t:None is not defined" in found.skipped
 
 
-def test_what_stays_wrong_after_the_repair_is_told_too() -> None:
+def test_what_stays_wrong_after_the_repair_is_reported_too() -> None:
     with pytest.raises(PermanentError) as raised:
         wsdl(messages="")
     assert "orders.wsdl" in raised.value.message

@@ -183,8 +183,8 @@ def signed_reply(pair, *, wrap=False, change=None, stamp="now", covered=True, di
         reference = xmlsec.template.add_reference(signature, digest, uri=uri)
         xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
     info = xmlsec.template.ensure_key_info(signature)
-    told = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
-    etree.SubElement(told, f"{{{WSSE}}}Reference", URI="#the-token")
+    message = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
+    etree.SubElement(message, f"{{{WSSE}}}Reference", URI="#the-token")
     security.append(signature)
     context = xmlsec.SignatureContext()
     context.register_id(body, "Id", WSU)
@@ -223,7 +223,7 @@ def _unsigned(root):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"change": _unsigned}, "not signed"),
         ({"change": _tamper}, "does not fit"),
@@ -236,13 +236,13 @@ def _unsigned(root):
         ({"wrap": "other id"}, "not covered"),
     ],
 )
-async def test_refused_replies(server, soap, pair, options, told):
+async def test_refused_replies(server, soap, pair, options, message):
     """Unsigned, changed, expired and wrapped replies are refused."""
     server.answer("/", signed_reply(pair, **options))
     how = signing(pair, verifyReply=True, trustedCertificates=pair.pem)
     error = await soap.error(server.url(), authentication=how)
     assert error.code == "SOAP_SIGNATURE_INVALID"
-    assert told in str(error)
+    assert message in str(error)
 
 
 async def test_stranger(server, soap, pair, make_pair):

@@ -68,8 +68,8 @@ def test_sql_server(state, number, text, code, again):
     ],
 )
 def test_oracle(number, name, code):
-    said = SimpleNamespace(code=number, full_code=name, message=f"{name}: canary")
-    found = failure(raised("oracledb.exceptions", said), where="db:1521")
+    detail = SimpleNamespace(code=number, full_code=name, message=f"{name}: canary")
+    found = failure(raised("oracledb.exceptions", detail), where="db:1521")
     assert found.code == code
     if code != "SQL_UNKNOWN_OBJECT":  # which repeats the statement's own words
         assert "canary" not in str(found)

@@ -68,7 +68,7 @@ def test_styles():
         ("SELECT $$ x", None, "does not end"),
     ],
 )
-def test_what_does_not_fit_is_said(text, parameters, names):
+def test_what_does_not_fit_is_refused_with_a_reason(text, parameters, names):
     with pytest.raises(InputError) as caught:
         bound(text, parameters)
     assert names in caught.value.message

@@ -403,16 +403,16 @@ async def test_a_provider_fills_what_belongs_to_it(pg):
         },
     }
 
-    async def asked(**inputs):
+    async def queried(**inputs):
         given = {"operation": "query", "statement": "SELECT current_database() AS name", **inputs}
         return await run(work, given, headers={"provider": "erp"}, providers={"erp": provider}, environment="test",
                          result_variable="done")  # fmt: skip
 
-    outcome = await asked()
+    outcome = await queried()
     assert isinstance(outcome, Complete), outcome
     assert outcome.variables["done"]["rows"] == [{"name": pg.inputs["name"]}]
     for elsewhere in ({"host": "127.0.0.2"}, {"url": "postgresql://127.0.0.2/x"}):
-        outcome = await asked(**elsewhere)
+        outcome = await queried(**elsewhere)
         assert isinstance(outcome, Fail)
         assert outcome.retries == 0
 

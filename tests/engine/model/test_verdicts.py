@@ -82,7 +82,7 @@ def test_the_witness_still_says_so(tmp_path) -> None:
     java, lib = jars("witness-of-diagrams", (HERE / "pom.xml").read_text(encoding="utf-8"))
     for name, content in DIAGRAMS.items():
         (tmp_path / f"{name}.bpmn").write_bytes(content)
-    said = subprocess.run(
+    completed = subprocess.run(
         [java, *SHORT_LIVED, "-cp", f"{lib}/*", HERE / "Judge.java", *(f"{name}.bpmn" for name in DIAGRAMS)],
         cwd=tmp_path,
         check=True,
@@ -90,5 +90,5 @@ def test_the_witness_still_says_so(tmp_path) -> None:
         text=True,
         timeout=120,
     )
-    lines = dict(line.split("\t") for line in said.stdout.splitlines())
+    lines = dict(line.split("\t") for line in completed.stdout.splitlines())
     assert {name: bool(text) for name, text in lines.items()} == {name: bool(text) for name, text in VERDICTS.items()}

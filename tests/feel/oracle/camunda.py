@@ -62,21 +62,21 @@ def answers(questions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     path = os.pathsep.join(str(jar) for jar in _jars())
     lines = "".join(json.dumps(question, default=written) + "\n" for question in questions)
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as asked,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as requests,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as replies,
     ):
-        asked.write(lines)
-        asked.seek(0)
+        requests.write(lines)
+        requests.seek(0)
         subprocess.run(
             [java, "-Xss64m", "-cp", path, str(DRIVER)],
-            stdin=asked,
-            stdout=said,
+            stdin=requests,
+            stdout=replies,
             stderr=subprocess.DEVNULL,
             check=True,
             timeout=_MINUTES * 60,
         )
-        said.seek(0)
-        return [json.loads(line) for line in said]
+        replies.seek(0)
+        return [json.loads(line) for line in replies]
 
 
 def _jars() -> list[Path]:

@@ -59,22 +59,22 @@ def _nanos(answer: Answer) -> int | None:
 def questions(count: int, seed: int) -> list[Question]:
     """Random questions, the same ones for the same seed; one in eight is of unary tests."""
     generator = Generator(random.Random(seed))
-    asked: list[Question] = []
-    while len(asked) < count:
-        if len(asked) % 8 == 7:
+    questions_asked: list[Question] = []
+    while len(questions_asked) < count:
+        if len(questions_asked) % 8 == 7:
             value = generator.pick(3, "foobar", None, True, 2.5, [1], "2024-02-29")
-            asked.append({"expr": generator.unary_tests(), "context": CONTEXT, "input": value})
+            questions_asked.append({"expr": generator.unary_tests(), "context": CONTEXT, "input": value})
         else:
-            asked.append({"expr": generator.expression(generator.pick(1, 2, 3, 4)), "context": CONTEXT})
-    return asked
+            questions_asked.append({"expr": generator.expression(generator.pick(1, 2, 3, 4)), "context": CONTEXT})
+    return questions_asked
 
 
 def tables() -> list[str]:
     """The lines of our tables that Camunda's engine answers otherwise."""
     known = cases()
-    asked = [{"expr": case.expression, "context": CONTEXT} for case in known]
+    questions_asked = [{"expr": case.expression, "context": CONTEXT} for case in known]
     wanted = [{"expr": case.equal, "context": {}} for case in known]
-    answers = camunda.answers(asked + wanted)
+    answers = camunda.answers(questions_asked + wanted)
     wrong = []
     for case, answer, equal in zip(known, answers[: len(known)], answers[len(known) :], strict=True):
         right = "error" in answer if case.equal == ERROR else "value" in equal and camunda.agree(equal, answer)
@@ -96,11 +96,11 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     arguments.add_argument("--show", type=int, default=40)
     chosen = arguments.parse_args()
-    asked = questions(chosen.count, chosen.seed)
+    questions_asked = questions(chosen.count, chosen.seed)
     say(f"{chosen.count} expressions, seed {chosen.seed}")
     try:
         wrong = tables()
-        theirs = camunda.answers(asked)
+        theirs = camunda.answers(questions_asked)
     except camunda.JavaMissingError as error:
         say(f"skipped: {error}")
         return 0
@@ -109,7 +109,7 @@ def main() -> int:
     meant: Counter[str] = Counter()
     values = errors = 0
     different: list[tuple[Question, Answer, Answer]] = []
-    for question, answer in zip(asked, theirs, strict=True):
+    for question, answer in zip(questions_asked, theirs, strict=True):
         own = camunda.ours(question)
         values += answer.get("value") is not None
         errors += "error" in answer

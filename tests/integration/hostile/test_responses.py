@@ -99,9 +99,9 @@ ANSWERS: list[tuple[str, Any, dict[str, Any], Callable[[], Reply], str | None]] 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "connector", "given", "make", "said"), ANSWERS, ids=[each[0] for each in ANSWERS])
+@pytest.mark.parametrize(("name", "connector", "given", "make", "expected"), ANSWERS, ids=[each[0] for each in ANSWERS])
 async def test_an_answer_stops_nobody(
-    name: str, connector: Any, given: dict, make: Callable[[], Reply], said: str | None
+    name: str, connector: Any, given: dict, make: Callable[[], Reply], expected: str | None
 ) -> None:
     """It ends with a typed error that names the limit, or a result; the jobs beside it go on."""
     server = HttpServer()
@@ -115,11 +115,11 @@ async def test_an_answer_stops_nobody(
             began = time.monotonic()
             outcome = await run(connector, given, result_expression="={type: if response = null then 0 else 1}")
             print(f"{name}: {time.monotonic() - began:.2f} s")  # noqa: T201 - with -s
-    if said is None:
+    if expected is None:
         assert isinstance(outcome, Complete), outcome
     else:
         assert isinstance(outcome, Fail), outcome
-        assert any(each in outcome.message for each in said.split("|")), outcome.message[:500]
+        assert any(each in outcome.message for each in expected.split("|")), outcome.message[:500]
     watch.check()
 
 

@@ -97,8 +97,8 @@ async def test_camundas_node_client(engine):
 async def test_camundas_java_client(engine):
     """Polling, streaming, incidents; once over gRPC and once over REST."""
     java, lib = await asyncio.to_thread(jars, f"witness-java-{JAVA_CLIENT}", POM)
-    said = await results(engine, java, *SHORT_LIVED, "-cp", f"{lib}/*", HERE / "Witness.java", cwd=lib.parent)
-    assert [line.replace(" ", "") for line in said] == [
+    reported = await results(engine, java, *SHORT_LIVED, "-cp", f"{lib}/*", HERE / "Witness.java", cwd=lib.parent)
+    assert [line.replace(" ", "") for line in reported] == [
         f"{way}.{fact}"
         for way in ("grpc", "rest")
         for fact in (

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from zeebe_connectors.mail.reading.charsets import codec_of, decode_japanese
-from zeebe_connectors.mail.reading.text import decode
+from zeebe_connectors.mail.reading.decoding import decode
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ async def test_one_question_serves_all_who_ask(clients):
         found = await asyncio.gather(*(diagrams.element(job()) for _ in range(20)))
         assert all(allowed(element.place, "a") == {"X"} for element in found)
         assert await diagrams.version_tag(KEY) == "v7"
-        assert server.asked == [f"/v2/process-definitions/{KEY}/xml"]
+        assert server.requests == [f"/v2/process-definitions/{KEY}/xml"]
 
 
 async def test_the_diagrams_kept_have_a_bound(clients):
@@ -106,7 +106,7 @@ async def test_the_diagrams_kept_have_a_bound(clients):
         diagrams = asking(server, clients, max_cached=2)
         for key in (1, 2, 1, 3, 1, 2):
             await diagrams.element(job(key))
-        assert [path.split("/")[3] for path in server.asked] == ["1", "2", "3", "2"]
+        assert [path.split("/")[3] for path in server.requests] == ["1", "2", "3", "2"]
         none = asking(server, clients, max_cached=0)
         server.seen.clear()
         for _ in range(3):
@@ -129,7 +129,7 @@ async def test_two_processes_of_a_file_have_elements_of_their_own(clients):
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("refusal", "message"),
     [
         (Reply.json({"detail": "Unauthorized to perform READ"}, 403), "READ_PROCESS_DEFINITION on the resource"),
         (Reply.json({"detail": "Unauthorized to perform READ"}, 403), "Unauthorized to perform READ"),
@@ -141,16 +141,16 @@ async def test_two_processes_of_a_file_have_elements_of_their_own(clients):
         (Reply.json({"detail": "no definition"}, 404), "no definition"),
     ],
 )
-async def test_a_cluster_that_does_not_answer_is_no_unknown_diagram(clients, refusal, said):
+async def test_a_cluster_that_does_not_answer_is_no_unknown_diagram(clients, refusal, message):
     """The reason is said, and for a moment nobody asks again."""
     async with ClusterServer() as server:
         server.refusal = refusal
         diagrams = asking(server, clients)
         for _ in range(3):
-            with pytest.raises(DiagramUnavailable, match=said) as raised:
+            with pytest.raises(DiagramUnavailable, match=message) as raised:
                 await diagrams.element(job())
             assert raised.value.delay > 0
-        assert server.asked.count(f"/v2/process-definitions/{KEY}/xml") == 1
+        assert server.requests.count(f"/v2/process-definitions/{KEY}/xml") == 1
 
 
 async def test_a_cluster_that_is_away_is_no_unknown_diagram(clients):
@@ -180,7 +180,7 @@ async def test_a_cluster_before_8_8_leaves_the_diagram_unknown(clients, version)
         diagrams = asking(server, clients)
         assert await diagrams.element(job()) is None
         assert await diagrams.element(job(5)) is None
-        assert server.asked == [f"/v2/process-definitions/{KEY}/xml", "/v2/topology"]
+        assert server.requests == [f"/v2/process-definitions/{KEY}/xml", "/v2/topology"]
 
 
 async def test_what_is_no_cluster_is_not_an_old_one(clients):
@@ -198,7 +198,7 @@ async def test_what_this_process_deployed_needs_no_question(clients):
     async with ClusterServer() as server:
         found = await asking(server, clients, here=here).element(job())
         assert allowed(found.place, "a") == {"X"}
-        assert server.asked == []
+        assert server.requests == []
 
 
 async def test_what_was_deployed_earlier_counts_for_its_version(tmp_path: Path):
@@ -240,4 +240,4 @@ async def test_a_key_that_is_another_process_now_is_read_anew(clients):
         assert allowed((await diagrams.element(job(process="invoice"))).place, "url") == {"NEW"}
         for _ in range(3):
             assert allowed((await diagrams.element(job(process="third"))).place, "url") == set()
-        assert len(server.asked) == 2
+        assert len(server.requests) == 2

@@ -435,9 +435,9 @@ async def test_github_token(local, server):
     key.public_key().verify(
         urlsafe_b64decode(signature + "=="), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
     )
-    said = json.loads(b64decode(claims + "=="))
-    assert said["iss"] == "42"
-    assert said["iat"] < time.time() < said["exp"] <= time.time() + 600
+    claimed = json.loads(b64decode(claims + "=="))
+    assert claimed["iss"] == "42"
+    assert claimed["iat"] < time.time() < claimed["exp"] <= time.time() + 600
 
 
 def configured(tmp_path, **values):

@@ -94,7 +94,7 @@ async def test_a_stream_gets_new_jobs_and_polls_the_rest(fake):
     await stream.aclose()
 
 
-async def test_a_fault_strikes_the_calls_it_was_told_to(fake):
+async def test_a_fault_strikes_the_calls_that_it_was_made_for(fake):
     """The second and third of a command, and no other."""
     fake.refuse("topology", "UNAVAILABLE", skip=1, times=2)
     await fake.topology()

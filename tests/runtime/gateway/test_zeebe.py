@@ -55,7 +55,7 @@ async def test_a_job_arrives_whole(gateway, fake):
     assert before + 60.0 <= job.deadline <= time.monotonic() + 60.0
 
 
-async def test_a_poll_waits_as_long_as_it_is_told(gateway, fake):
+async def test_a_poll_waits_as_long_as_requested(gateway, fake):
     """Zero means not at all; otherwise it ends without jobs."""
     assert await gateway.activate(ACTIVATION, max_jobs=1, wait=0.0) == []
     assert await gateway.activate(ACTIVATION, max_jobs=1, wait=0.05) == []
@@ -82,10 +82,10 @@ async def test_commands_arrive_as_given(gateway, fake):
     assert fake.jobs[first].result == {"x": 1}
     assert fake.jobs[second].state == "incident"
     assert fake.jobs[third].error == "E1"
-    told = {command.name: command.data for command in fake.commands}
-    assert told["fail"] == {"retries": 0, "message": "no", "backoff": 1.5, "variables": {"error": {}}}
-    assert told["throw"] == {"code": "E1", "message": "m", "variables": {"y": 2}}
-    assert told["update_timeout"] == {"seconds": 90.0}
+    received = {command.name: command.data for command in fake.commands}
+    assert received["fail"] == {"retries": 0, "message": "no", "backoff": 1.5, "variables": {"error": {}}}
+    assert received["throw"] == {"code": "E1", "message": "m", "variables": {"y": 2}}
+    assert received["update_timeout"] == {"seconds": 90.0}
 
 
 async def test_messages_instances_deployments_and_topology(gateway, fake):
@@ -129,9 +129,9 @@ async def test_each_status_is_a_gateway_error(gateway, fake, code):
         await gateway.activate(ACTIVATION, max_jobs=1, wait=0.0)
     with pytest.raises(GatewayError, match="why") as streamed:
         await anext(gateway.stream(ACTIVATION))
-    with pytest.raises(GatewayError, match="why") as told:
+    with pytest.raises(GatewayError, match="why") as received:
         await gateway.complete(key, "{}")
-    assert {error.value.status for error in (polled, streamed, told)} == {code.name}
+    assert {error.value.status for error in (polled, streamed, received)} == {code.name}
 
 
 async def test_nobody_there_is_a_gateway_error():
@@ -182,7 +182,7 @@ async def test_batches_beyond_grpcs_limit_arrive(gateway, fake):
     assert len(jobs) == 32
 
 
-async def test_an_answer_larger_than_the_engine_takes_is_told_apart_from_a_busy_engine(gateway, fake):
+async def test_an_answer_that_is_too_large_is_no_busy_engine(gateway, fake):
     """The same status, but sending it again cannot succeed."""
     key = fake.put("t")
     with pytest.raises(GatewayError) as error:
@@ -213,7 +213,9 @@ async def test_a_worker_goes_on_after_the_gateway_was_away(fake):
     await asyncio.sleep(0.5)
     async with GatewayServer(fake, port=first.port):
         await fake.until("completed", 4)
-        # Jobs on their way to us when the connection broke come again after their deadline.
+        while worker.is_busy:  # noqa: ASYNC110 - jobs that were on their way may have arrived
+            await asyncio.sleep(0.2)
+        # Those that were lost when the connection broke come again after their deadline.
         for key, job in fake.jobs.items():
             if job.state == "active" and key not in ran:
                 fake.take_back(key)

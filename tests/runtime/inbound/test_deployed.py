@@ -29,7 +29,7 @@ class Cluster:
         self.diagrams: dict[str, bytes] = {}
         self.latest: list[dict[str, Any]] = []
         self.waiting: list[str] | None = []
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.status = 200
         self.statistics_status = 200
         self.versions: dict[str, tuple[str, int]] = {}
@@ -92,7 +92,7 @@ class Cluster:
         return web.Response(body=found, content_type="text/xml")
 
     def _note(self, request: web.Request) -> None:
-        self.asked.append(request.path)
+        self.requests.append(request.path)
         if self.user is not None:
             expected = "Basic " + base64.b64encode(self.user.encode()).decode()
             if request.headers.get("Authorization") != expected:
@@ -176,7 +176,7 @@ async def test_a_diagram_is_fetched_once(cluster, clients):
     processes = DeployedProcesses(cluster.url + "/v2/", clients)
     await processes.read()
     await processes.read()
-    assert [path for path in cluster.asked if path.endswith("/xml")] == ["/v2/process-definitions/11/xml"]
+    assert [path for path in cluster.requests if path.endswith("/xml")] == ["/v2/process-definitions/11/xml"]
 
 
 async def test_no_more_diagrams_are_kept_than_the_bound(cluster, clients, monkeypatch):
@@ -188,7 +188,7 @@ async def test_no_more_diagrams_are_kept_than_the_bound(cluster, clients, monkey
     assert len(processes._diagrams) == 3
 
 
-async def test_pages_are_followed_up_to_a_bound_that_is_told(cluster, clients, monkeypatch):
+async def test_pages_are_followed_up_to_a_bound_that_is_reported(cluster, clients, monkeypatch):
     monkeypatch.setattr(deployed_module, "PAGE", 3)
     monkeypatch.setattr(deployed_module, "MAX_DEFINITIONS", 6)
     for number in range(8):
@@ -198,13 +198,13 @@ async def test_pages_are_followed_up_to_a_bound_that_is_told(cluster, clients, m
     assert "only the first 6" in found.problems[0]
 
 
-async def test_a_cluster_that_cannot_tell_of_waiting_instances_is_asked_once(cluster, clients):
+async def test_a_cluster_that_does_not_list_waiting_instances_is_asked_once(cluster, clients):
     cluster.deploy("11", "p", 1, START)
     cluster.waiting = None
     processes = DeployedProcesses(cluster.url, clients)
     for _ in range(2):
         assert len((await processes.read()).elements) == 1
-    assert sum("statistics" in path for path in cluster.asked) == 1
+    assert sum("statistics" in path for path in cluster.requests) == 1
 
 
 async def test_a_definition_that_is_deleted_or_broken_stops_no_other(cluster, clients):
@@ -324,8 +324,8 @@ async def test_a_cluster_that_learns_statistics_is_asked_again(cluster, clients,
     assert len((await processes.read()).elements) == 3
 
 
-@pytest.mark.parametrize(("status", "said"), [(403, "READ_PROCESS_DEFINITION"), (500, "not this one"), (204, "204")])
-async def test_one_definitions_failure_costs_that_one(cluster, clients, status, said):
+@pytest.mark.parametrize(("status", "message"), [(403, "READ_PROCESS_DEFINITION"), (500, "not this one"), (204, "204")])
+async def test_one_definitions_failure_costs_that_one(cluster, clients, status, message):
     """And it is read as soon as it can be."""
     cluster.deploy("11", "p", 1, START)
     cluster.deploy("12", "q", 1, START)
@@ -334,7 +334,7 @@ async def test_one_definitions_failure_costs_that_one(cluster, clients, status, 
     found = await processes.read()
     assert [e.process for e in found.elements] == ["q"]
     assert len(found.problems) == 1
-    assert said in found.problems[0]
+    assert message in found.problems[0]
     assert "XML" not in found.problems[0]
     cluster.xml_status.clear()
     assert len((await processes.read()).elements) == 2

@@ -118,7 +118,7 @@ async def test_statistics_that_cannot_be_read_cost_older_versions_only(cluster, 
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (never, "within 0 seconds"),
         (HTML, "holds no process p"),
@@ -134,14 +134,14 @@ async def test_statistics_that_cannot_be_read_cost_older_versions_only(cluster, 
         (Reply(429, b"slow down", [("Content-Type", "text/plain")]), "(slow down)"),
     ],
 )
-async def test_one_diagram_that_cannot_be_read_costs_that_one_and_for_now(cluster, monkeypatch, answer, said):
+async def test_one_diagram_that_cannot_be_read_costs_that_one_and_for_now(cluster, monkeypatch, answer, message):
     """Whatever came in its place; it is read as soon as it is there."""
     monkeypatch.setattr(deployed_module, "_FOR_DIAGRAM", 0.3 if answer is never else 10.0)
     cluster.diagrams({"11": answer})
     elements, problems, _ = await cluster.read()
     assert elements == ["q/start/2"]
     assert len(problems) == 1
-    assert said in problems[0]
+    assert message in problems[0]
     assert "jobTimeout" not in problems[0]
     cluster.diagrams({"11": P})
     assert sorted((await cluster.read())[0]) == sorted(ALL)
@@ -181,7 +181,7 @@ async def test_lists_are_read_as_they_come(cluster, answer, expected):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (Reply(401, HTML.body, HTML.headers), r"\(Sign in\).*CAMUNDA_CLIENT_AUTH_METHOD"),
         (Reply.json({"errors": ["no such right"]}, 403), r"\(no such right\).*READ_PROCESS_DEFINITION"),
@@ -191,9 +191,9 @@ async def test_lists_are_read_as_they_come(cluster, answer, expected):
         (Reply(200, b"null"), "not a JSON object"),
     ],
 )
-async def test_a_refused_search_is_said_in_the_servers_own_words(cluster, answer, said):
+async def test_a_refused_search_is_reported_in_the_servers_words(cluster, answer, message):
     cluster.search(answer)
-    with pytest.raises(ConnectorError, match=said):
+    with pytest.raises(ConnectorError, match=message):
         await cluster.read()
 
 

@@ -68,7 +68,7 @@ def test_every_kind_of_element_is_found_with_its_message():
     assert {(e.process, e.version, e.type) for e in found.elements} == {("p", 3, "t")}
 
 
-def test_the_runtimes_properties_and_the_connectors_are_told_apart():
+def test_the_runtimes_properties_and_the_connectors_are_separated():
     properties = [
         TYPE,
         prop("data.a.b", "1"),
@@ -95,7 +95,7 @@ def test_an_event_subprocess_is_reached_by_its_key_like_a_catching_event():
     assert element.kind == "catch"
 
 
-def test_a_broken_element_is_told_and_the_others_are_used():
+def test_a_broken_element_is_reported_and_the_others_are_used():
     found = read_diagram(
         diagram(
             node("intermediateCatchEvent", "keyless")
@@ -129,7 +129,7 @@ def test_a_process_that_is_not_executable_is_passed_over():
     assert read_diagram(xml).elements == []
 
 
-def test_dotted_names_become_nested_and_contradictions_are_told():
+def test_dotted_names_become_nested_and_contradictions_are_reported():
     assert nested({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
     for contradiction in ({"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}):
         with pytest.raises(DiscoveryError, match="a"):
@@ -219,7 +219,7 @@ correlationKeyExpression = "=id"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("[a]\nprocess = 'p'", "needs a type"),
         ("[a]\ntype = 't'", "either process"),
@@ -228,8 +228,8 @@ correlationKeyExpression = "=id"
         ("nonsense", "sources.toml"),
     ],
 )
-def test_a_wrong_source_is_told_with_its_name(tmp_path, text, told):
+def test_a_wrong_source_is_reported_with_its_name(tmp_path, text, expected):
     file = tmp_path / "sources.toml"
     file.write_text(text)
-    with pytest.raises(DiscoveryError, match=told):
+    with pytest.raises(DiscoveryError, match=expected):
         read_sources(file)

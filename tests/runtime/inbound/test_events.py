@@ -172,7 +172,7 @@ async def test_a_retried_event_is_sent_once_more_from_the_start(harness):
     assert await handler.handle(harness.event()) == "handed over"
 
 
-async def test_a_wrong_expression_is_told_at_the_start_and_concerns_no_event(harness):
+async def test_a_wrong_expression_is_reported_at_the_start_and_concerns_no_event(harness):
     with pytest.raises(InputError, match="activationCondition of e is not FEEL"):
         harness.handler(waits(activationCondition="=subject = "))
 
@@ -294,7 +294,7 @@ async def test_an_acknowledgement_that_fails_is_made_when_the_event_is_seen_agai
     assert len(harness.gateway.messages) == 1
 
 
-async def test_an_acknowledgement_that_is_refused_stops_nothing_and_is_told(harness):
+async def test_an_acknowledgement_that_is_refused_stops_nothing_and_is_reported(harness):
     async def refused() -> None:
         raise PermanentError("IMAP_REFUSED", "over quota")
 

@@ -136,12 +136,12 @@ async def test_the_clusters_references_resolve_there(cluster):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("ACCESS_DENIED", "REVEAL on the resource SECRET"), ("NOT_FOUND", "create it there"), ("UNREADABLE", "store")],
 )
-async def test_a_reference_that_the_cluster_does_not_give_is_an_error(cluster, name, said):
+async def test_a_reference_that_the_cluster_does_not_give_is_an_error(cluster, name, message):
     """With the reason; ours does not step in."""
-    with pytest.raises(ConnectorError, match=said) as raised:
+    with pytest.raises(ConnectorError, match=message) as raised:
         await read({"login.password": f"=camunda.secrets.{name}"}, cluster=cluster[1])
     assert raised.value.code == "SECRET_NOT_FOUND"
 

@@ -120,7 +120,7 @@ async def test_events_start_instances_and_are_counted(shared):
         assert health["sources"]["p#e"]["elements"] == ["p/e"]
 
 
-async def test_a_source_that_fails_is_told_and_begins_again(shared):
+async def test_a_source_that_fails_is_reported_and_starts_again(shared):
     async with running(shared, waits()) as sources:
         await until(lambda: OPEN)
         put("e", PermanentError("X", "the password is wrong"))
@@ -187,7 +187,7 @@ async def test_a_process_that_is_deployed_or_removed_starts_or_ends_its_source(s
         await until(lambda: OPEN == [])
 
 
-async def test_a_broken_diagram_is_told_and_counts_as_down(shared, tmp_path):
+async def test_a_broken_diagram_is_reported_and_counts_as_down(shared, tmp_path):
     (tmp_path / "broken.bpmn").write_text("nonsense")
     async with running(shared, waits(), folder=tmp_path) as sources:
         await until(lambda: sources.problems)
@@ -264,7 +264,7 @@ async def test_a_source_whose_lease_was_lost_stops_at_once(shared):
         assert not shared.gateway.instances
 
 
-async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(shared, monkeypatch):
+async def test_a_connector_that_falls_silent_is_reported_and_started_again(shared, monkeypatch):
     """Whatever it hangs in: no source dies in silence. One that announces a longer pause, or none, is let be."""
     monkeypatch.setattr(sources_module, "SILENCE", 0.5)
     opened = []
@@ -281,15 +281,15 @@ async def test_a_connector_that_says_nothing_any_more_is_told_and_begun_again(sh
 
     shared.registry.add(mute)
     elements = [Element("p", name, "start", "mute", {"name": name}) for name in ("mute", "patient", "called")]
-    told = []
+    reports = []
     async with running(shared, *elements) as sources:
 
         def reached() -> bool:
-            told.extend(str(watch.reason) for watch in sources.watches.values())
+            reports.extend(str(watch.reason) for watch in sources.watches.values())
             return len(shared.gateway.instances) == 1
 
         await until(reached)
-        assert any("silent for too long" in reason for reason in told)
+        assert any("silent for too long" in reason for reason in reports)
         assert opened.count("mute") == 2
         for quiet in ("patient", "called"):
             assert opened.count(quiet) == 1

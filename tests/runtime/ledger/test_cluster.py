@@ -93,7 +93,7 @@ async def test_many_tasks_ask_the_cluster_once(memory, gateway):
 
 
 async def test_the_local_engine_tells_an_id_of_its_own_over_grpc():
-    async def asked() -> str:
+    async def queried() -> str:
         async with LocalEngine() as engine:
             gateway = ZeebeGateway(ClusterSettings(address=engine.grpc_address))
             try:
@@ -101,7 +101,7 @@ async def test_the_local_engine_tells_an_id_of_its_own_over_grpc():
             finally:
                 await gateway.aclose()
 
-    one, two = await asked(), await asked()
+    one, two = await queried(), await queried()
     assert one.startswith("local-")
     assert one != two
 

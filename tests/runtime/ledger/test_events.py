@@ -44,7 +44,7 @@ async def intend(ledger, event: str, alias: str | None = None, owner: str = "me"
     return await ledger.intend("s", event, owner=owner, alias=named, element="e", title="t")
 
 
-async def test_an_intention_is_told_to_whoever_intends_the_same_again(ledger):
+async def test_an_intention_is_returned_to_whoever_intends_the_same_again(ledger):
     assert await intend(ledger, "a") is None
     again = await intend(ledger, "a")
     assert again is not None
@@ -81,14 +81,14 @@ async def test_an_alias_counts_only_under_a_new_numbering_of_the_same_place(ledg
     """A folder that was numbered anew holds the same mails; two mails of one numbering are two, however alike."""
     await intend(ledger, "host/inbox/1/5", alias="when+id")
     await ledger.record("s", "host/inbox/1/5", "done")
-    asked = {
+    given = {
         "host/inbox/2/1": "when+id",
         "host/inbox/1/6": "when+id",
         "host/other/2/1": "when+id",
         "host/inbox/2/9": "x",
     }
-    asked = {event: numbered(event, text) for event, text in asked.items()}
-    assert set(await ledger.settled("s", asked)) == {"host/inbox/2/1"}
+    given = {event: numbered(event, text) for event, text in given.items()}
+    assert set(await ledger.settled("s", given)) == {"host/inbox/2/1"}
     assert (await intend(ledger, "host/inbox/2/1", alias="when+id")).id == "host/inbox/1/5"
     assert await intend(ledger, "host/inbox/1/6", alias="when+id") is None
 
@@ -199,7 +199,7 @@ async def test_two_runtimes_on_one_store_take_turns(stores):
     assert held == [True] * 20 + [False] * 20 or held == [False] * 20 + [True] * 20
 
 
-async def test_a_directory_that_cannot_be_written_is_told_with_its_remedy(tmp_path):
+async def test_a_directory_that_cannot_be_written_is_reported_with_its_remedy(tmp_path):
     (tmp_path / "file").write_text("in the way")
     ledger = SqliteLedger(tmp_path / "file" / "ledger.db")
     with pytest.raises(LedgerError, match="ZEEBE_CONNECTORS_DATA"):
@@ -240,6 +240,7 @@ async def main():
     while not await ledger.hold("s", NAME, 2.0):
         await asyncio.sleep(0.05)
     for n in range(20):
+        await ledger.hold("s", NAME, 2.0)
         await ledger.intend("s", f"{NAME}/{n}", owner=NAME, alias=None, element="", title="")
     print(time.time(), flush=True)
     if NAME == "first":
@@ -303,8 +304,8 @@ async def test_what_is_seen_under_a_new_numbering_is_not_forgotten(ledger, clock
     await ledger.record("s", "host/inbox/1/5", "done")
     for _ in range(4):
         clock.now += 30 * 86400
-        asked = {"host/inbox/2/1": numbered("host/inbox/2/1", "when+id")}
-        assert await ledger.settled("s", asked) == {"host/inbox/2/1": "done"}
+        given = {"host/inbox/2/1": numbered("host/inbox/2/1", "when+id")}
+        assert await ledger.settled("s", given) == {"host/inbox/2/1": "done"}
         await ledger.sweep()
 
 
@@ -349,7 +350,7 @@ async def test_counting_what_waits_reads_no_settled_event(tmp_path):
     """A ledger of any size answers at once: the database says that it uses the index of the few."""
     ledger = SqliteLedger(tmp_path / "ledger.sqlite")
     await ledger.record("s", "a", "done")
-    asked: list[str] = []
+    given: list[str] = []
 
     class Watching:
         def __init__(self, do) -> None:
@@ -357,7 +358,7 @@ async def test_counting_what_waits_reads_no_settled_event(tmp_path):
 
         def rows(self, statement, values):
             plan = self.do.rows(f"EXPLAIN QUERY PLAN {statement}", values)
-            asked.extend(row[3] for row in plan)
+            given.extend(row[3] for row in plan)
             return self.do.rows(statement, values)
 
     read = ledger.store.read
@@ -365,9 +366,9 @@ async def test_counting_what_waits_reads_no_settled_event(tmp_path):
     await ledger.unsettled()
     await ledger.entries(state="quarantined")
     await ledger.waiting("s")
-    assert sum("events_open" in line for line in asked) == 3
+    assert sum("events_open" in line for line in given) == 3
     assert all(
-        "events_open" in line or "originals" in line or "TEMP B-TREE" in line or "SUBQUERY" in line for line in asked
-    ), asked
+        "events_open" in line or "originals" in line or "TEMP B-TREE" in line or "SUBQUERY" in line for line in given
+    ), given
     ledger.store.read = read
     await ledger.aclose()

@@ -38,13 +38,13 @@ async def test_what_was_there_first_stays(memory):
 async def test_many_at_once_get_what_is_theirs(stores):
     """Two runtimes, and of those that remember the same each is told the same."""
     one, two = (StoredMemory(stores.ledger().store) for _ in range(2))
-    told = await asyncio.gather(*(
+    answers = await asyncio.gather(*(
         memory.remember(f"place {number % 3}", str(number % 50), f"{name} {number}")
         for number in range(300)
         for name, memory in (("one", one), ("two", two))
     ))  # fmt: skip
     by_id = {}
-    for position, text in enumerate(told):
+    for position, text in enumerate(answers):
         number = position // 2
         by_id.setdefault((number % 3, number % 50), set()).add(text)
     assert all(len(texts) == 1 for texts in by_id.values())
@@ -126,7 +126,7 @@ async def test_what_is_discarded_before_it_is_written_is_not_left_behind(stores)
     assert set(await memory.recall("p", ["a", "b", "late"])) == {"a", "b"}
 
 
-async def test_what_is_asked_for_after_days_is_told_although_nothing_can_be_written(stores):
+async def test_what_is_recalled_after_days_is_found_although_nothing_can_be_written(stores):
     """A disk that is full must not make a mail be sent again whose receipt can be read."""
     now = 1_000_000.0
     store = stores.ledger(clock=lambda: now).store
@@ -148,7 +148,7 @@ async def test_what_is_asked_for_after_days_is_told_although_nothing_can_be_writ
     assert entry.seen == now
 
 
-async def test_only_what_nobody_asked_for_is_swept(stores):
+async def test_only_what_nobody_recalled_is_swept(stores):
     now = 1_000_000.0
     memory = StoredMemory(stores.ledger(clock=lambda: now).store)
     await memory.remember("p", "gone", "")
@@ -163,23 +163,23 @@ async def test_only_what_nobody_asked_for_is_swept(stores):
 
 
 async def test_a_text_that_no_database_takes_harms_no_other(memory):
-    told = await asyncio.gather(
+    answers = await asyncio.gather(
         memory.remember("p", "a", "nul \0"), memory.remember("p", "b\ud800", "\ud83d"), memory.remember("p", "c", "ü")
     )
-    assert told[2] == "ü"
+    assert answers[2] == "ü"
     assert set(await memory.recall("p", ["a", "b\ud800", "c"])) == {"a", "b\ud800", "c"}
     long = [os.urandom(5000).hex() + end for end in "xy"]
     assert await asyncio.gather(*(memory.remember("p", each, each[-1]) for each in long)) == ["x", "y"]
     assert await memory.recall("p", long) == {long[0]: "x", long[1]: "y"}
 
 
-async def test_a_ledger_that_cannot_be_used_is_told_to_all_who_wait(tmp_path):
+async def test_a_ledger_that_cannot_be_used_fails_all_who_wait(tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = SqliteStore(tmp_path / "file" / "ledger.db")
     memory = StoredMemory(store)
-    told = await asyncio.gather(*(memory.remember("p", str(n), "") for n in range(5)), return_exceptions=True)
-    told += await asyncio.gather(memory.recall("p", ["a"]), memory.forget("p", "a"), return_exceptions=True)
-    assert all(isinstance(error, TransientError) and "ZEEBE_CONNECTORS_DATA" in error.message for error in told)
+    answers = await asyncio.gather(*(memory.remember("p", str(n), "") for n in range(5)), return_exceptions=True)
+    answers += await asyncio.gather(memory.recall("p", ["a"]), memory.forget("p", "a"), return_exceptions=True)
+    assert all(isinstance(error, TransientError) and "ZEEBE_CONNECTORS_DATA" in error.message for error in answers)
     (tmp_path / "file").unlink()
     assert await memory.remember("p", "a", "again") == "again"
     await store.aclose()
@@ -189,13 +189,13 @@ async def test_a_runtime_that_remembers_nothing_makes_no_file(tmp_path):
     store = SqliteStore(tmp_path / "ledger.db")
     await StoredMemory(store).aclose()
     await store.aclose()
-    await store.aclose()  # as a runtime that is told to drain twice
+    await store.aclose()  # as a runtime that is drained twice
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_ledger_of_before_gets_the_memory_and_keeps_its_events(tmp_path):
     file = tmp_path / "ledger.db"
-    with sqlite3.connect(file) as db:
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
         db.executescript(
             "CREATE TABLE events (source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, state TEXT NOT NULL, "
             "tries INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL DEFAULT 0, updated REAL NOT NULL, "
@@ -230,12 +230,12 @@ async def test_all_that_was_answered_survives_sigkill(stores):
     victim = await asyncio.create_subprocess_exec(
         sys.executable, "-c", stores.in_another_process + KILLED, stdout=asyncio.subprocess.PIPE
     )
-    told = [await victim.stdout.readline() for _ in range(100)]
+    answers = [await victim.stdout.readline() for _ in range(100)]
     os.kill(victim.pid, signal.SIGKILL)
-    told += (await victim.stdout.read()).splitlines(keepends=True)
+    answers += (await victim.stdout.read()).splitlines(keepends=True)
     await victim.wait()
     memory = StoredMemory(stores.ledger().store)
-    answered = [tuple(line.decode().split()) for line in told if line.endswith(b"\n")]
+    answered = [tuple(line.decode().split()) for line in answers if line.endswith(b"\n")]
     for place in range(8):
         ids = [number for its, number in answered if its == str(place)]
         assert set(await memory.recall(str(place), ids)) == set(ids)
@@ -261,7 +261,7 @@ async def test_a_look_sees_what_another_process_wrote_and_waits_for_nobody(tmp_p
     await other.aclose()
 
 
-async def test_a_disk_that_takes_no_more_is_told_and_the_next_write_succeeds(tmp_path):
+async def test_a_disk_that_takes_no_more_is_reported_and_the_next_write_succeeds(tmp_path):
     """SQLite ends the transaction by itself then, and that must not hide the reason."""
     store = SqliteStore(tmp_path / "ledger.db")
     memory = StoredMemory(store)

@@ -28,9 +28,9 @@ from zeebe_connectors.runtime.ledger.postgresql import PostgresqlStore
 def test_a_password_goes_unencrypted_only_where_somebody_chose_that(monkeypatch, place):
     """The library by itself would send it in clear to a server that offers no TLS."""
     monkeypatch.delenv("PGSSLMODE", raising=False)
-    with pytest.raises(LedgerError, match="sslmode=verify-full") as told:
+    with pytest.raises(LedgerError, match="sslmode=verify-full") as message:
         PostgresqlStore(f"postgresql://{place}")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(message.value)
     more = "&" if "?" in place else "?"
     for mode in ("require", "verify-ca", "verify-full"):
         assert not PostgresqlStore(f"postgresql://{place}{more}sslmode={mode}").in_clear
@@ -52,13 +52,13 @@ async def test_after_a_restart_of_the_server_the_ledger_goes_on(postgresql):
     await asyncio.to_thread(postgresql.stop)
     began = time.monotonic()
     try:
-        with pytest.raises(LedgerError) as told:
+        with pytest.raises(LedgerError) as message:
             await ledger.record("s", "b", "done")
     finally:
         await asyncio.to_thread(postgresql.start)
     assert time.monotonic() - began < 10
-    assert "cannot be used" in str(told.value)
-    assert "ZEEBE_CONNECTORS_LEDGER" in str(told.value)
+    assert "cannot be used" in str(message.value)
+    assert "ZEEBE_CONNECTORS_LEDGER" in str(message.value)
     await ledger.record("s", "c", "done")
     assert {entry.id for entry in await ledger.entries()} == {"a", "c"}, "what was committed outlives a crash"
     await ledger.aclose()
@@ -71,13 +71,13 @@ async def test_a_server_that_says_nothing_is_not_waited_for_and_blocks_nobody(po
     postgresql.freeze(True)
     try:
         gap, beating = 0.0, asyncio.get_running_loop().time()
-        asked = [asyncio.ensure_future(ledger.record("s", f"late {number}", "done")) for number in range(20)]
-        while not all(each.done() for each in asked):
+        waiting = [asyncio.ensure_future(ledger.record("s", f"late {number}", "done")) for number in range(20)]
+        while not all(each.done() for each in waiting):
             await asyncio.sleep(0.005)
             now = asyncio.get_running_loop().time()
             gap, beating = max(gap, now - beating), now
-        assert all(isinstance(each.exception(), LedgerError) for each in asked)
-        assert "does not answer within 1 s" in str(asked[0].exception())
+        assert all(isinstance(each.exception(), LedgerError) for each in waiting)
+        assert "does not answer within 1 s" in str(waiting[0].exception())
         assert gap < 0.5, "the loop goes on"
     finally:
         postgresql.freeze(False)
@@ -92,13 +92,13 @@ async def test_a_server_that_says_nothing_does_not_keep_the_runtime_from_ending(
     await ledger.record("s", "a", "done")
     postgresql.freeze(True)
     try:
-        asked = asyncio.ensure_future(ledger.record("s", "b", "done"))
+        waiting = asyncio.ensure_future(ledger.record("s", "b", "done"))
         await asyncio.sleep(0.2)
         began = time.monotonic()
         await ledger.aclose()
         assert time.monotonic() - began < 9, "the time for the work in hand, and that of one connection"
         with pytest.raises(LedgerError):
-            await asked
+            await waiting
     finally:
         postgresql.freeze(False)
 
@@ -118,22 +118,22 @@ async def test_connections_that_end_while_they_are_cut_do_not_keep_it_from_endin
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"password": "wrong%2Fword"}, "password authentication failed"),
         ({"user": "nobody-known"}, "authentication failed"),
         ({"database": "missing"}, "does not exist"),
     ],
 )
-async def test_what_the_server_refuses_is_told_without_the_password(postgresql, change, told):
+async def test_what_the_server_refuses_is_reported_without_the_password(postgresql, change, message):
     url = postgresql.url(**{"database": "postgres", **change})
     ledger = StoredLedger(PostgresqlStore(url))
-    with pytest.raises(LedgerError, match=told) as error:
+    with pytest.raises(LedgerError, match=message) as error:
         await ledger.find("s", "a")
-    said = f"{error.value!r} {error.value} {error.value.__cause__}"
-    assert f"127.0.0.1:{postgresql.port}" in said
+    output = f"{error.value!r} {error.value} {error.value.__cause__}"
+    assert f"127.0.0.1:{postgresql.port}" in output
     for secret in (PASSWORD, QUOTED, "wrong/word", "wrong%2Fword"):
-        assert secret not in said
+        assert secret not in output
     await ledger.aclose()
 
 
@@ -204,8 +204,8 @@ async def test_a_replica_that_is_stopped_in_mid_transaction_keeps_its_locks_for_
         while not await ledger.hold("s", "second", 60):  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.1)
         assert 1.0 < time.monotonic() - began < 10.0
-        _, said = await victim.communicate(b"go on\n")
-        assert b"LedgerError" in said
+        _, output = await victim.communicate(b"go on\n")
+        assert b"LedgerError" in output
     finally:
         if victim.returncode is None:
             victim.kill()

@@ -24,14 +24,14 @@ async def test_many_make_the_tables_of_a_new_store_at_once(stores):
     assert held.count(True) == 1
 
 
-async def test_of_many_that_intend_the_same_one_is_told_to_go_on(stores):
+async def test_of_many_that_intend_the_same_one_goes_on(stores):
     first, second = stores.ledger(), stores.ledger()
     assert await first.hold("s", "me", 60)
     for event in map(str, range(20)):
-        told = await asyncio.gather(*(
+        answers = await asyncio.gather(*(
             ledger.intend("s", event, owner="me", alias=None, element="", title="") for ledger in (first, second) * 3
         ))  # fmt: skip
-        assert told.count(None) == 1
+        assert answers.count(None) == 1
 
 
 async def test_whoever_gets_the_lease_knows_all_that_was_ever_intended_before(stores):

@@ -106,9 +106,9 @@ async def test_the_second_goes_on_where_the_first_was_killed(postgresql, tmp_pat
         finally:
             for replica in replicas:
                 await replica.end(signal.SIGTERM)
-    told = Counter(each.data["variables"]["subject"] for each in gateway.messages.values())
-    assert told == Counter(f"mail {number}" for number in range(31))
-    assert gateway.count("publish") <= 32, "besides the one that was under way at the kill, each was told once"
+    published = Counter(each.data["variables"]["subject"] for each in gateway.messages.values())
+    assert published == Counter(f"mail {number}" for number in range(31))
+    assert gateway.count("publish") <= 32, "besides the one that was under way at the kill, each was published once"
     assert not list(tmp_path.rglob("ledger.sqlite")), "nothing is kept beside the database"
     password = url.split(":")[2].split("@")[0]
     assert all(password not in replica.log.read_text() for replica in replicas)

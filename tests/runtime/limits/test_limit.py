@@ -203,20 +203,20 @@ async def test_a_delay_holds_over_two_runtimes(two):
 async def test_no_more_at_once_than_allowed_over_two_runtimes(two):
     """And a runtime that holds permits without work gives them up to one that waits."""
     limits = two(Rules(max_per_second=1000, max_concurrent=3))
-    running = most = 0
+    running = peak = 0
 
     async def work(limit):
-        nonlocal running, most
+        nonlocal running, peak
         await limit.enter("p", deadline=time.monotonic() + 20)
         running += 1
-        most = max(most, running)
+        peak = max(peak, running)
         await asyncio.sleep(0.05)
         running -= 1
         limit.leave()
 
     await asyncio.gather(*(work(limits[0]) for _ in range(9)))
     await asyncio.gather(*(work(limits[number % 2]) for number in range(24)))
-    assert most == 3
+    assert peak == 3
 
 
 async def test_processes_take_turns():

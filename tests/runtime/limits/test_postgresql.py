@@ -16,14 +16,14 @@ async def test_rates_and_permits_hold_over_two_replicas(postgresql):
     rules = Rules(max_per_second=40, max_concurrent=4)
     limits = [Limit("x/test", rules, store=store, owner=str(number)) for number, store in enumerate(stores)]
     times = []
-    running = most = 0
+    running = peak = 0
 
     async def one(limit):
-        nonlocal running, most
+        nonlocal running, peak
         await limit.enter("p", deadline=time.monotonic() + 30)
         times.append(time.monotonic())
         running += 1
-        most = max(most, running)
+        peak = max(peak, running)
         await asyncio.sleep(0.02)
         running -= 1
         limit.leave()
@@ -34,7 +34,7 @@ async def test_rates_and_permits_hold_over_two_replicas(postgresql):
     await asyncio.sleep(0.9)  # a runtime that has work learns of it when it next agrees with the others
     await one(limits[1])
     assert times[-1] - held >= 1.45
-    assert most <= 4
+    assert peak <= 4
     assert max(sum(1 for other in times if one <= other < one + 1.0) for one in times) <= 40
     for limit, store in zip(limits, stores, strict=True):
         await limit.aclose()

@@ -291,7 +291,7 @@ async def test_typed_results_become_json() -> None:
 
 
 @pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": b"bytes"}, {"a": object()}])
-async def test_a_result_that_json_does_not_know_is_told(value: Any) -> None:
+async def test_a_result_that_json_does_not_know_is_reported(value: Any) -> None:
     """Never silence: the job is answered, without retries, and the message says what to do."""
     outcome = await run(answering(value), {}, result_variable="res")
     assert isinstance(outcome, Fail)
@@ -406,7 +406,7 @@ async def test_the_log_tells_where_an_unexpected_error_was_raised_and_no_data(
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "expected"),
     [
         ({"retryBackoff": "soon"}, "retryBackoff"),
         ({"retryBackoff": ""}, "retryBackoff"),
@@ -417,30 +417,32 @@ async def test_the_log_tells_where_an_unexpected_error_was_raised_and_no_data(
         ({"retryBackoff": "P9999999999D"}, "retryBackoff"),
     ],
 )
-async def test_a_wrong_header_is_an_incident_and_the_connector_never_runs(headers: dict[str, str], told: str) -> None:
+async def test_a_wrong_header_is_an_incident_and_the_connector_never_runs(
+    headers: dict[str, str], expected: str
+) -> None:
     """It is read before anything happens outside."""
     called = []
     outcome = await run(connector(lambda given, context: called.append(1)), {}, headers=headers)
     assert isinstance(outcome, Fail)
     assert outcome.retries == 0
-    assert told in outcome.message
+    assert expected in outcome.message
     assert not called
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "expected"),
     [
         ({"flag": "perhaps"}, "flag: must be true or false"),
         ({"url": {}}, "url: must be text"),
         ({"token": []}, "token: must be text"),
     ],
 )
-async def test_wrong_input_is_an_incident_that_names_the_field(variables: dict[str, Any], told: str) -> None:
+async def test_wrong_input_is_an_incident_that_names_the_field(variables: dict[str, Any], expected: str) -> None:
     """And what it must be."""
     outcome = await run(answering(1), variables)
     assert isinstance(outcome, Fail)
     assert (outcome.retries, outcome.code) == (0, "INVALID_INPUT")
-    assert told in outcome.message
+    assert expected in outcome.message
 
 
 async def test_the_text_false_of_older_templates_is_false() -> None:
@@ -588,9 +590,9 @@ async def test_error_variables_that_cannot_be_sent_do_not_hide_the_error(value: 
 async def test_numbers_that_the_protocol_does_not_know_are_bounded(delay: float) -> None:
     """A remote server's wish, a header or an expression cannot make an answer that cannot be sent."""
     longest = 36_500 * 86_400.0
-    asked = await run(raising(TransientError("429", "slow", delay=delay)), {})
-    assert isinstance(asked, Fail)
-    assert asked.backoff == longest
+    verdict = await run(raising(TransientError("429", "slow", delay=delay)), {})
+    assert isinstance(verdict, Fail)
+    assert verdict.backoff == longest
     expression = '=jobError("x", {}, 99999999999, duration("P999999999D"))'
     wished = await run(raising(ConnectorError("X", "x")), {}, error_expression=expression)
     assert isinstance(wished, Fail)

@@ -227,7 +227,7 @@ async def test_a_job_without_placeholders_asks_for_no_diagram():
     await clients.aclose()
 
 
-async def test_a_placeholder_that_stays_is_said_once_for_each_element(caplog):
+async def test_a_placeholder_that_stays_is_logged_once_for_each_element(caplog):
     """With the remedy that fits, and no line break from outside."""
     scope = SecretScope()
     given = {"body": "{{secrets.DB}}", "subject": "secrets.X"}

@@ -142,7 +142,7 @@ async def test_every_kind_of_document(tmp_path: Any) -> None:
         ),
     ],
 )
-async def test_what_cannot_become_text_is_told_with_its_field(given: dict[str, Any], code: str, says: str) -> None:
+async def test_what_cannot_become_text_is_reported_with_its_field(given: dict[str, Any], code: str, says: str) -> None:
     """An incident, with field and reason."""
     outcome = await refused(**given)
     assert (outcome.code, outcome.retries) == (code, 0)

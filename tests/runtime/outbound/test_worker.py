@@ -50,14 +50,14 @@ class Counts:
     """Metrics that remember."""
 
     taken: list[int] = field(default_factory=list)
-    told: list[tuple[int, str]] = field(default_factory=list)
+    reported: list[tuple[int, str]] = field(default_factory=list)
     unsent: list[int] = field(default_factory=list)
 
     def activated(self, job):
         self.taken.append(job.key)
 
     def answered(self, job, outcome, seconds):
-        self.told.append((job.key, type(outcome).__name__))
+        self.reported.append((job.key, type(outcome).__name__))
 
     def unanswered(self, job):
         self.unsent.append(job.key)
@@ -309,10 +309,10 @@ async def test_a_batch_that_is_too_large_is_halved(start):
     worker.start()
     await gateway.until("completed", 16)
     await worker.drain(1.0)
-    asked = [command.data["max_jobs"] for command in gateway.commands if command.name == "activate"]
-    assert asked[:2] == [16, 8]
-    assert asked[-1] <= 3
-    assert asked == sorted(asked, reverse=True)
+    sizes = [command.data["max_jobs"] for command in gateway.commands if command.name == "activate"]
+    assert sizes[:2] == [16, 8]
+    assert sizes[-1] <= 3
+    assert sizes == sorted(sizes, reverse=True)
     await gateway.aclose()
 
 
@@ -368,7 +368,7 @@ async def test_a_cluster_that_is_away_is_one_line_and_one_when_it_is_back(gatewa
     "status", ["RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNAUTHENTICATED", "DEADLINE_EXCEEDED", "ABORTED"]
 )
 @pytest.mark.parametrize("command", ["complete", "fail", "throw"])
-async def test_an_answer_is_told_until_it_arrives(gateway, start, command, status):
+async def test_an_answer_is_sent_until_it_arrives(gateway, start, command, status):
     """A2: a refused answer is sent again and its job not run again; pyzeebe only logged it: a second mail."""
     outcome = {"complete": Complete(), "fail": Fail("no", retries=0), "throw": Throw("E1")}[command]
     gateway.refuse(command, status, times=4)
@@ -388,8 +388,8 @@ async def test_an_answer_that_arrived_although_its_reply_was_lost(gateway, start
     gateway.refuse("complete", "UNAVAILABLE", applied=True)
     handler = Handler()
     start(handler, metrics=counts)
-    await eventually(lambda: counts.told)
-    assert counts.told == [(key, "Complete")]
+    await eventually(lambda: counts.reported)
+    assert counts.reported == [(key, "Complete")]
     assert handler.ran == [key]
     assert not [record for record in caplog.records if str(key) in record.getMessage()]
 
@@ -409,7 +409,7 @@ async def test_an_answer_to_a_job_that_is_gone_is_dropped(gateway, start, caplog
     assert [record for record in caplog.records if str(key) in record.getMessage()]
 
 
-async def test_an_outcome_not_told_in_time_answers_the_job_when_it_comes_again(gateway, start):
+async def test_an_outcome_not_sent_in_time_answers_the_job_when_it_comes_again(gateway, start):
     """The engine is away for longer than the job's timeout: the effect still happens once."""
     handler = Handler(outcome=Complete({"sent": True}, '{"sent": true}'))
     gateway.refuse("complete", "UNAVAILABLE", times=5)
@@ -508,7 +508,7 @@ async def test_an_oversized_completion_becomes_an_incident(gateway, start):
     assert "exceeds maximum size" in gateway.jobs[key].error
 
 
-async def test_a_failure_whose_variables_are_refused_is_told_without_them(gateway, start):
+async def test_a_failure_whose_variables_are_refused_is_sent_without_them(gateway, start):
     """Better a failure without its variables than a job that hangs."""
     key = gateway.put(TYPE)
     gateway.refuse("fail", "INVALID_ARGUMENT")
@@ -583,19 +583,19 @@ async def test_a_job_can_be_given_more_time(gateway, start):
 
 async def test_more_time_for_a_job_that_is_gone_is_refused(gateway, start):
     """The handler learns it as a gateway error, before its effect."""
-    told = []
+    reported = []
 
     async def handle(job, extend):
         gateway.jobs[job.key].state = "completed"
         try:
             await extend(30.0)
         except GatewayError as error:
-            told.append(error.status)
+            reported.append(error.status)
         return Complete()
 
     gateway.put(TYPE)
     start(handle)
-    await eventually(lambda: told == ["NOT_FOUND"])
+    await eventually(lambda: reported == ["NOT_FOUND"])
 
 
 async def test_blocked_jobs_do_not_delay_others(gateway, start):
@@ -634,9 +634,9 @@ async def test_metrics_count_what_happened(gateway, start):
 
     keys = [gateway.put(TYPE, {"n": n}) for n in (1, 2, 3)]
     start(handle, metrics=counts)
-    await eventually(lambda: len(counts.told) == 3)
+    await eventually(lambda: len(counts.reported) == 3)
     assert sorted(counts.taken) == keys
-    assert sorted(counts.told) == list(zip(keys, ["Complete", "Fail", "Throw"], strict=True))
+    assert sorted(counts.reported) == list(zip(keys, ["Complete", "Fail", "Throw"], strict=True))
 
 
 # Draining
@@ -758,7 +758,7 @@ async def test_drain_while_the_engine_is_away_ends_in_time(gateway, start):
         assert await worker.drain(0.1) == [key]
 
 
-async def test_drain_may_be_asked_for_twice(gateway, start):
+async def test_drain_may_be_called_twice(gateway, start):
     """Two signals are one drain."""
     worker = start(Handler())
     assert await asyncio.gather(worker.drain(1.0), worker.drain(1.0)) == [[], []]

@@ -155,7 +155,7 @@ async def test_all_of_the_example_is_well(ports, tmp_path):
     }
 
 
-async def test_wrong_credentials_are_told_for_each(ports, tmp_path):
+async def test_wrong_credentials_are_reported_for_each(ports, tmp_path):
     wrong = {name: value if name == "LOCAL_CA" else "canary-wrong" for name, value in SECRETS.items()}
     found = await findings(ports, tmp_path, wrong)
     failed = {name for name, items in found.items() if items[-1].verdict == "failed"}

@@ -41,12 +41,12 @@ class Watched:
             self.running -= 1
 
     def most_in_a_second(self) -> int:
-        first = most = 0
+        first = widest = 0
         for last, start in enumerate(self.starts):
             while start - self.starts[first] >= 1:
                 first += 1
-            most = max(most, last - first + 1)
-        return most
+            widest = max(widest, last - first + 1)
+        return widest
 
 
 @pytest.mark.timeout(240)

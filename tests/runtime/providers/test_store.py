@@ -260,7 +260,7 @@ async def test_keys_are_rotated(database):
     assert caught.value.code == "PROVIDER_KEY_MISSING"
 
 
-def test_a_key_that_is_none_is_told():
+def test_a_key_that_is_none_is_reported():
     for text in ("short", base64.b64encode(b"x" * 31).decode(), "not base64!"):
         with pytest.raises(SettingsError, match="32 random bytes") as caught:
             Sealer.of(Environment(("environment", {"ZEEBE_CONNECTORS_PROVIDERS_KEY": text})))

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, api_disabled, log_refusal
+from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, log_refusal
 from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trying
 from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
@@ -28,6 +28,7 @@ from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
 from zeebe_connectors.admin.api.runtime import RuntimeView
 from zeebe_connectors.admin.api.sources import SourceTests
+from zeebe_connectors.admin.cross_site import check_origin
 from zeebe_connectors.admin.live import Live
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
@@ -119,8 +120,7 @@ class Api:
                 answer = await handler(request)
         except Refused as refused:
             quiet = True
-            if refused.code != "API_DISABLED":
-                log_refusal(request, refused)
+            log_refusal(request, refused)
             answer = _error(refused.status, refused.code, refused.message)
         except ConnectorError as error:
             status = 400 if isinstance(error, InputError) else 422 if isinstance(error, PermanentError) else 502
@@ -149,10 +149,7 @@ class Api:
         return answer
 
     async def _check(self, request: web.Request) -> None:
-        settings = self._runtime.settings
-        if not settings.admin_token:
-            raise api_disabled()
-        self.access.check_origin(request)
+        check_origin(request, self._runtime.settings.admin_hosts)
         role = self.access.role_of(request)
         if role is None:
             await self.access.slow_down()

@@ -183,18 +183,17 @@ async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShow
         raise InputError(f"state: must be one of {', '.join(STATES)}")
     text = query.get("skip", "")
     skip = min(int(text), MAX_SKIP) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
-    titles = runtime.settings.page_data != "none"
     words = query.get("q", "").strip()[:MAX_QUERY]
-    search = Search(words, titles=titles) if words else None
+    search = Search(words, titles=_shows_titles(runtime)) if words else None
     source = query.get("source") or None
-    found = await runtime.ledger.entries(source=source, state=wanted, search=search, limit=skip + ROWS + 1)
+    found = await newest_events(runtime, source=source, state=wanted, search=search, limit=skip + ROWS + 1)
     counts: dict[State, int] = {"quarantined": 0, "retry": 0}
     for some in await runtime.ledger.unsettled():
         if some.state in counts and source in {None, some.source}:
             counts[some.state] += some.count
     more = len(found) > skip + ROWS and skip + ROWS <= MAX_SKIP
     return {
-        "events": [event_shown(entry, titles=titles) for entry in found[skip : skip + ROWS]],
+        "events": found[skip : skip + ROWS],
         "counts": counts,
         "next": skip + ROWS if more else None,
     }
@@ -207,7 +206,7 @@ async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail
         return None
     size = await runtime.ledger.original_size(source, event) if entry.has_original else None
     shown: EventDetail = {
-        **event_shown(entry, titles=runtime.settings.page_data != "none"),
+        **_shown(entry, titles=_shows_titles(runtime)),
         "started": entry.started or None,
         "originalSize": size,
         "keptUntil": entry.updated + RETENTION if entry.state in {"done", "ignored"} else None,
@@ -215,8 +214,34 @@ async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail
     return shown
 
 
-def event_shown(entry: Entry, *, titles: bool) -> EventShown:
-    """One event, without its content."""
+async def newest_events(
+    runtime: Runtime,
+    *,
+    limit: int,
+    source: str | None = None,
+    state: State | None = None,
+    search: Search | None = None,
+) -> list[EventShown]:
+    """Returns events as they are shown, the newest first.
+
+    Args:
+        runtime: The runtime.
+        limit: How many at most.
+        source: Of this source only.
+        state: In this state only.
+        search: Those that it finds only.
+    """
+    entries = await runtime.ledger.entries(source=source, state=state, search=search, limit=limit)
+    titles = _shows_titles(runtime)
+    return [_shown(entry, titles=titles) for entry in entries]
+
+
+def _shows_titles(runtime: Runtime) -> bool:
+    """Whether titles, which are data of processes, may be shown."""
+    return runtime.settings.page_data != "none"
+
+
+def _shown(entry: Entry, *, titles: bool) -> EventShown:
     return {
         "source": entry.source,
         "id": entry.id,

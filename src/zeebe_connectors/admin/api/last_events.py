@@ -1,4 +1,4 @@
-"""Says which events of a source the ledger knows last, and asks it seldom however many look at the source."""
+"""Show the last events of a source, asking the ledger seldom however many people look at it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from functools import partial
 
-from zeebe_connectors.admin.api.events import EventShown, event_shown
+from zeebe_connectors.admin.api.events import EventShown, newest_events
 from zeebe_connectors.admin.api.runtime import CachedAnswer
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -45,8 +45,6 @@ class LastEvents:
     async def _ask(self, source: str) -> list[EventShown] | None:
         try:
             async with asyncio.timeout(MAX_WAIT):
-                entries = await self._runtime.ledger.entries(source=source, limit=ROWS)
+                return await newest_events(self._runtime, source=source, limit=ROWS)
         except (LedgerError, TimeoutError):
             return None  # the overview says what is wrong with it
-        titles = self._runtime.settings.page_data != "none"
-        return [event_shown(entry, titles=titles) for entry in entries]

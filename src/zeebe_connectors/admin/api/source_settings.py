@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from zeebe_connectors.admin.api.description import TypedDict, described
+from zeebe_connectors.config.secrets.placeholders import cluster_secret_name, secret_name
 from zeebe_connectors.runtime.inbound.sources import Watch
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 MAX_VALUE = 500
 """Maximum characters of one value."""
-_REFERENCE = re.compile(r"\s*(?:\{\{\s*secrets\.[\w.\-/]+\s*\}\}|=?\s*(?:camunda\.)?secrets\.[\w.\-/]+)\s*")
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|authorization|api_?-?key|private|cookie|pin\b", re.IGNORECASE)
 _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 
@@ -40,7 +40,7 @@ def settings_of(watch: Watch, registry: Registry) -> list[SettingOfSource]:
     found: list[SettingOfSource] = []
     for name, value in watch.source.elements[0].properties.items():
         for path, text in _leaves(name, value):
-            is_reference = _REFERENCE.fullmatch(text) is not None
+            is_reference = _is_reference(text)
             hidden = (
                 bool(text) and not is_reference and (_is_secret(places, path) or _SECRET_NAME.search(path) is not None)
             )
@@ -55,6 +55,12 @@ def _leaves(name: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, list):
         return [leaf for number, inner in enumerate(value) for leaf in _leaves(f"{name}.{number}", inner)]
     return [(name, "true" if value is True else "false" if value is False else "" if value is None else str(value))]
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a value, or the expression that it is, only names a secret."""
+    bare = text.strip().removeprefix("=")
+    return secret_name(bare) is not None or cluster_secret_name(bare) is not None
 
 
 def _is_secret(places: SecretPlaces, path: str) -> bool:

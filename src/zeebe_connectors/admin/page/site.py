@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
+from zeebe_connectors.admin.cross_site import check_host, check_origin
 from zeebe_connectors.admin.live import STREAM_SECONDS
 from zeebe_connectors.admin.page.live import drawn_regions, seconds_between, visit_of
 from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
@@ -65,6 +66,7 @@ class Page:
     def __init__(self, api: Api, *, beyond_loopback: bool) -> None:
         self._api = api
         self._access = api.access
+        self._hosts = api.runtime.settings.admin_hosts
         self._beyond_loopback = beyond_loopback
         self.sessions = Sessions(api.access.tokens)
         self._signing_in = 0
@@ -120,9 +122,9 @@ class Page:
         """Allows links from other sites, and refuses everything else from there."""
         followed = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
         if followed and request.headers.get("Sec-Fetch-Dest", "document") == "document":
-            self._access.check_host(request)
+            check_host(request, self._hosts)
         else:
-            self._access.check_origin(request)
+            check_origin(request, self._hosts)
 
     def _signed_in(self, view: View, needs: Role) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

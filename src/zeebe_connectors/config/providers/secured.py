@@ -5,10 +5,10 @@ Whatever is not known to be public is secured, so a scheme that is added later s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zeebe_connectors.config.secrets.placeholders import refers
 from zeebe_connectors.sdk.fields import Secret
 
 PUBLIC = {
@@ -86,9 +86,6 @@ PUBLIC = {
 }
 """By section of an environment: the names of values that may be shown; None for a section that holds none secured."""
 
-_REFERENCE = re.compile(r"\{\{\s*secrets\.[^\s{}]+\s*\}\}|\s*secrets\.(?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+\s*")
-_WHOLE = re.compile(r"\s*(?:\{\{\s*)?secrets\.([^\s{}]+?)(?:\s*\}\})?\s*")
-
 
 def is_secured(section: str, name: str) -> bool:
     """Whether a value is secured.
@@ -99,17 +96,6 @@ def is_secured(section: str, name: str) -> bool:
     """
     public = PUBLIC.get(section)
     return public is not None and name.rpartition(".")[2] not in public
-
-
-def refers(text: str) -> bool:
-    """Whether the text names a secret instead of holding one."""
-    return bool(_REFERENCE.search(text)) if "{{" in text else bool(_REFERENCE.fullmatch(text))
-
-
-def secret_name(text: str) -> str | None:
-    """The secret's name, when the text is nothing but a reference."""
-    found = _WHOLE.fullmatch(text)
-    return found[1] if found and refers(text) else None
 
 
 def sealed(environment: Mapping[str, Any]) -> dict[str, Any]:

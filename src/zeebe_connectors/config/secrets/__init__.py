@@ -5,14 +5,15 @@ parsed values, so that a value can neither break out of its text nor bring furth
 that are given: those that the deployed diagram names, or the connector's model where the diagram is not known.
 """
 
-from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.providers import (
+from zeebe_connectors.config.secrets.lookup import (
     DirectorySecrets,
     EnvironmentSecrets,
     SecretProvider,
     installed_providers,
 )
-from zeebe_connectors.config.secrets.resolver import MARK, Left, Places, SecretResolver
+from zeebe_connectors.config.secrets.mask import Mask
+from zeebe_connectors.config.secrets.placeholders import MARK
+from zeebe_connectors.config.secrets.resolver import Left, Places, SecretResolver
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses, read_rules
 
 __all__ = [

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, Self
 
+from zeebe_connectors.config.secrets.lookup import SecretProvider
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.providers import SecretProvider
+from zeebe_connectors.config.secrets.placeholders import BARE, BRACES, MARK
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
-# A name holds no braces, so that text full of openings is searched in linear time.
-_BRACES = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}")
-_BARE = re.compile(r"\s*secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)\s*")
-MARK = "secrets."
-"""Without this in a text there is no placeholder in it."""
 _MAX_LEFT = 20
 _SHORT = 100
 """Characters of a text whose placeholders are remembered."""
@@ -175,10 +171,10 @@ def _known_placeholders(text: str) -> Sequence[tuple[str, bool]]:
 
 
 def _found_placeholders(text: str) -> Sequence[tuple[str, bool]]:
-    if bare := _BARE.fullmatch(text):
+    if bare := BARE.fullmatch(text):
         return [(bare[1], True)]
-    found = _BRACES.findall(text)
-    return [(name, len(found) == 1 and _BRACES.fullmatch(text.strip()) is not None) for name in found]
+    found = BRACES.findall(text)
+    return [(name, len(found) == 1 and BRACES.fullmatch(text.strip()) is not None) for name in found]
 
 
 def _replaced(text: str, place: Places, values: Mapping[str, str]) -> str:
@@ -192,7 +188,7 @@ def _replaced(text: str, place: Places, values: Mapping[str, str]) -> str:
         name = match[1]
         return values[name] if name in values and place.allows(name) else match[0]
 
-    return _BRACES.sub(one, text)
+    return BRACES.sub(one, text)
 
 
 _Way = tuple[str | int, ...]

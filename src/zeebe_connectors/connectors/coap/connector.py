@@ -23,9 +23,6 @@ from zeebe_connectors.connectors.coap.model import GROUPS, Answer, KeyLogin, Req
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
 
-if find_spec("aiocoap") is None:  # it is imported when a device is asked; that it is missing shows at the start
-    raise ModuleNotFoundError("aiocoap is not installed", name="aiocoap")
-
 if TYPE_CHECKING:
     import aiocoap
 
@@ -97,6 +94,7 @@ async def test(request: Request, context: Context) -> str:
     test=test,
     test_inputs={"operation": "discover"},
     result_expression="={answer: response.body}",
+    libraries=("aiocoap",),
 )
 async def ask(request: Request, context: Context) -> Answer:
     """Read, set, process and remove resources of devices over CoAP.

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from zeebe_connectors import InputError, PermanentError
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 NUMBERS = {"text": 0, "json": 50, "cbor": 60, "bytes": 42, "link": 40, "xml": 41}
 """Names of the form -> numbers of the registry."""
@@ -25,8 +26,6 @@ MEDIA_TYPES = {
 _SEQUENCE = 63
 """CBOR's items one after the other, as a list."""
 _MAX_DEPTH = 100
-_BEYOND = 2**63
-"""Whole numbers from here on are text: no process variable holds them."""
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*(?:[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)?)*)')
 _ATTRIBUTE = re.compile(r';\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?')
 
@@ -184,7 +183,7 @@ def _scalar(value: Any) -> Any:
         case str() | bool():
             return value
         case int():
-            return value if -_BEYOND <= value < _BEYOND else str(value)
+            return value if -INT64_BOUND <= value < INT64_BOUND else str(value)
         case float():
             return value if math.isfinite(value) else str(Decimal(value))
         case bytes():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -34,7 +34,6 @@ CERTIFICATE_HINT = Hint(
     provider="tls.trustedCertificate",
     placeholder="-----BEGIN CERTIFICATE-----",
 )
-MESSAGE_ID_HINT = Hint(label="Message ID", placeholder="=mail.messageId")
 
 
 class NoAuth(Model):
@@ -75,10 +74,27 @@ FOLDER_HINT = Hint(label="Folder", placeholder="INBOX")
 SORT_ORDER_HINT = Hint(label="Order", choices={"ASC": "Ascending", "DESC": "Descending"})
 MAX_LISTED_HINT = Hint(label="Maximum mails")
 MAX_MAIL_SIZE_HINT = Hint(label="Maximum mail size (bytes)")
-CRITERIA_HINT = Hint(
-    label="Search criteria",
-    feel="required",
-    placeholder='={field: "SUBJECT", value: "order"}',
-    tooltip="Field is FROM, SUBJECT or BODY. Several: {operator: AND or OR, criteria: [...]}, nested as you like.",
-    example={"field": "SUBJECT", "value": "order"},
-)
+
+
+class OneMail(Model):
+    """Which mail."""
+
+    message_id: Annotated[str, Field(min_length=1), Hint(label="Message ID", placeholder="=mail.messageId")]
+    """The mail's Message-ID, as a list or search returns it."""
+
+
+class Criteria(Model):
+    """Which mails."""
+
+    criteria: Annotated[
+        dict[str, Any],
+        Hint(
+            label="Search criteria",
+            feel="required",
+            placeholder='={field: "SUBJECT", value: "order"}',
+            tooltip="Field is FROM, SUBJECT or BODY. Several: {operator: AND or OR, criteria: [...]}, nested as you "
+            "like.",
+            example={"field": "SUBJECT", "value": "order"},
+        ),
+    ]
+    """What the mails must contain."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from zeebe_connectors import Hint, Model
 from zeebe_connectors.connectors.email.form_parts import (
     CERTIFICATE_HINT,
-    CRITERIA_HINT,
     ENCRYPTION_HINT,
     FOLDER_HINT,
     MAX_LISTED_HINT,
     MAX_MAIL_SIZE,
     MAX_MAIL_SIZE_HINT,
-    MESSAGE_ID_HINT,
     SORT_ORDER_HINT,
+    Criteria,
+    OneMail,
     trimmed,
 )
 from zeebe_connectors.mail.settings import (
@@ -75,40 +75,32 @@ class ListImap(Model):
     """The oldest or smallest first, or the newest or largest."""
 
 
-class SearchImap(Model):
+class SearchImap(Criteria):
     """Which mails are searched for."""
 
-    criteria: Annotated[dict[str, Any], CRITERIA_HINT]
-    """What the mails must contain."""
     search_email_folder: Annotated[str, FOLDER_HINT] = ""
     """The inbox if empty."""
 
 
-class ReadImap(Model):
+class ReadImap(OneMail):
     """Which mail is read."""
 
-    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search returns it."""
     read_email_folder: Annotated[str, FOLDER_HINT] = ""
     """The inbox if empty."""
     max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 
-class DeleteImap(Model):
+class DeleteImap(OneMail):
     """Which mail is deleted."""
 
-    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search returns it."""
     delete_email_folder: Annotated[str, FOLDER_HINT] = ""
     """The inbox if empty."""
 
 
-class MoveImap(Model):
+class MoveImap(OneMail):
     """Which mail is moved, and where to."""
 
-    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search returns it."""
     from_folder: Annotated[str, Field(min_length=1), Hint(label="From folder", placeholder="INBOX")]
     """Where the mail is."""
     to_folder: Annotated[str, Field(min_length=1), Hint(label="To folder", placeholder="Done")]

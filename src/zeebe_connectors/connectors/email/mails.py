@@ -14,9 +14,9 @@ from zeebe_connectors.connectors.email.results import FoundMail, ListedMail, Rea
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.reading.addresses import addresses
 from zeebe_connectors.mail.reading.dates import date
+from zeebe_connectors.mail.reading.header_text import header_text
 from zeebe_connectors.mail.reading.mime import Defects, parse_entities
 from zeebe_connectors.mail.reading.parts import stored
-from zeebe_connectors.mail.reading.text import header_text
 
 MAX_HEAD = 64 * 1024
 """Bytes at the start of a mail in which its headers are looked for."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from zeebe_connectors import Hint, Model
 from zeebe_connectors.connectors.email.form_parts import (
     CERTIFICATE_HINT,
-    CRITERIA_HINT,
     ENCRYPTION_HINT,
     MAX_LISTED_HINT,
     MAX_MAIL_SIZE,
     MAX_MAIL_SIZE_HINT,
-    MESSAGE_ID_HINT,
     SORT_ORDER_HINT,
+    Criteria,
+    OneMail,
     trimmed,
 )
 from zeebe_connectors.mail.settings import (
@@ -71,27 +71,19 @@ class ListPop3(Model):
     """The oldest or smallest first, or the newest or largest."""
 
 
-class SearchPop3(Model):
+class SearchPop3(Criteria):
     """Which mails are searched for."""
 
-    criteria: Annotated[dict[str, Any], CRITERIA_HINT]
-    """What the mails must contain."""
 
-
-class ReadPop3(Model):
+class ReadPop3(OneMail):
     """Which mail is read."""
 
-    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search returns it."""
     max_mail_size: Annotated[int, Field(ge=1), MAX_MAIL_SIZE_HINT] = MAX_MAIL_SIZE
     """A larger mail is not read."""
 
 
-class DeletePop3(Model):
+class DeletePop3(OneMail):
     """Which mail is deleted."""
-
-    message_id: Annotated[str, Field(min_length=1), MESSAGE_ID_HINT]
-    """The mail's Message-ID, as a list or search returns it."""
 
 
 class _Pop3Data(Model):

@@ -12,9 +12,11 @@ from zeebe_connectors.connectors.email.results import SentMail
 from zeebe_connectors.connectors.email.smtp_form import SendEmail
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Message, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.compose import Message
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
+from zeebe_connectors.mail.smtp.header_fields import checked_text, extra_headers
 from zeebe_connectors.mail.smtp.model import Login, Server
+from zeebe_connectors.mail.smtp.recipients import address, addresses
 from zeebe_connectors.mail.tokens import token_source
 
 _FIELD = "data.smtpAction"
@@ -35,7 +37,7 @@ async def send(task: SmtpTask, context: Context) -> SentMail:
         to=addresses(mail.to, field=f"{_FIELD}.to"),
         cc=addresses(mail.cc, field=f"{_FIELD}.cc"),
         reply_to=addresses(reply_to, field=f"{_FIELD}.headers.Reply-To"),
-        subject=header_text(mail.subject, field=f"{_FIELD}.subject"),
+        subject=checked_text(mail.subject, field=f"{_FIELD}.subject"),
         text=await _body(mail, mail.body, context, "body") if plain else None,
         html=await _body(mail, mail.html_body, context, "htmlBody") if html else None,
         attachments=[

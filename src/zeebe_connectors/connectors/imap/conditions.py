@@ -11,7 +11,7 @@ import regex
 
 from zeebe_connectors.connectors.imap.model import Watching
 from zeebe_connectors.mail.imap_syntax import Fetched
-from zeebe_connectors.mail.reading.text import header_text
+from zeebe_connectors.mail.reading.header_text import header_text
 
 HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 """What must be fetched of mails for this module and for `identity`."""

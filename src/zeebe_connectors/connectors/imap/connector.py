@@ -74,6 +74,7 @@ async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> As
     protocols=("imap", "imaps"),
     keywords=["mail", "email", "inbox", "imap"],
     preview=preview,
+    libraries=("aioimaplib",),
     result_variable="mail",
     result_expression="={subject: response.subject, fromAddress: response.fromAddress}",
     event_fields=(*MAIL_FIELDS, "folder", "uid"),

@@ -12,10 +12,12 @@ from pydantic import Field
 from zeebe_connectors import Context, Document, Group, Hint, InputError, Model, When, outbound
 from zeebe_connectors.mail.settings import ClientCredentialsLogin, RefreshTokenLogin
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Address, Message, Part, address, addresses, extra_headers, header_text
+from zeebe_connectors.mail.smtp.compose import Message, Part
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver, sign_in
 from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.header_fields import checked_text, extra_headers
 from zeebe_connectors.mail.smtp.model import PORTS, Login, Server, TokenSource
+from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
 from zeebe_connectors.mail.tokens import token_source
 from zeebe_connectors.sdk.fields import RequiredSecret
 
@@ -298,7 +300,7 @@ async def send(mail: Mail, context: Context) -> Sent:
     """
     sender = address(mail.sender, field="from")
     if mail.sender_name:
-        sender = Address(header_text(mail.sender_name, field="senderName"), sender.address)
+        sender = Address(checked_text(mail.sender_name, field="senderName"), sender.address)
     marks = mark_headers(
         importance=mail.importance,
         sensitivity=mail.sensitivity,
@@ -313,7 +315,7 @@ async def send(mail: Mail, context: Context) -> Sent:
         to=addresses(mail.to, field="to"),
         cc=addresses(mail.cc, field="cc"),
         reply_to=addresses(mail.reply_to, field="replyTo"),
-        subject=header_text(mail.subject, field="subject"),
+        subject=checked_text(mail.subject, field="subject"),
         text=_given(text, "text", mail) if mail.format != "html" else None,
         html=_given(html, "html", mail) if mail.format != "text" else None,
         inline=await _images(mail, context),

@@ -24,10 +24,12 @@ from zeebe_connectors import (
 from zeebe_connectors.connectors.smtp.connector import SUCCESS as SENT
 from zeebe_connectors.connectors.smtp.connector import RefusedRecipient, end_of_day, mark_headers
 from zeebe_connectors.mail.smtp import attachments
-from zeebe_connectors.mail.smtp.compose import Address, Message, address, addresses, header_text
+from zeebe_connectors.mail.smtp.compose import Message
 from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
+from zeebe_connectors.mail.smtp.header_fields import checked_text
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
+from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -230,7 +232,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
         to=to,
         cc=_mailboxes(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
         reply_to=_mailboxes(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
-        subject=header_text(mail.smtp_email_subject, field="smtpEmailSubject"),
+        subject=checked_text(mail.smtp_email_subject, field="smtpEmailSubject"),
         text=None if is_html else body,
         html=body if is_html else None,
         attachments=[

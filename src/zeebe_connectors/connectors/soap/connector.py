@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
@@ -12,10 +11,6 @@ from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
 from zeebe_connectors.web import encoded_url
 from zeebe_connectors.web.codes import ERRORS as ERRORS_OF_HTTP
-
-for _library in ("lxml", "zeep", "xmlsec", "cryptography"):
-    if find_spec(_library) is None:  # they are imported when first needed, but a missing one is reported at the start
-        raise ModuleNotFoundError(f"No module named {_library!r}", name=_library)
 
 ERRORS = {
     "SOAP_FAULT_RECEIVED": (
@@ -102,6 +97,7 @@ async def _templates(
     protocols=("http", "https"),
     result_expression="={reply: response.Envelope.Body}",
     importer=Importer(WsdlImport, _inspect, _templates),
+    libraries=("lxml", "zeep", "xmlsec", "cryptography"),
 )
 async def call(request: Request, context: Context) -> dict[str, Any]:
     """Call a SOAP service and use its reply in the process.

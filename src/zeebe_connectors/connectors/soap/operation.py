@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from zeebe_connectors import ConnectorError, Context, Document, InputError
+from zeebe_connectors import ConnectorError, Context, Document, InputError, PermanentError
 from zeebe_connectors.connectors.soap.envelope import build
 from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
@@ -191,7 +191,7 @@ def read_body(message: Message, body: etree._Element | None, reader: Reader) -> 
     first = body[0]
     if message.element is not None:
         if etree.QName(first).localname != message.element.name:
-            raise ConnectorError(
+            raise PermanentError(  # it was carried out, and a further try would answer the same
                 "SOAP_REPLY_INVALID",
                 f"The reply cannot be used: its body holds {etree.QName(first).localname}, where the WSDL says "
                 f"{message.element.name}",

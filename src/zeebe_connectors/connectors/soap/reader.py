@@ -12,7 +12,6 @@ from lxml import etree
 from zeebe_connectors.connectors.soap.reply import json_of
 from zeebe_connectors.connectors.soap.schema import (
     INTEGERS,
-    MAX_INTEGER,
     NIL,
     NOT_DATA,
     TRUE,
@@ -25,6 +24,7 @@ from zeebe_connectors.connectors.soap.schema import (
     Type,
 )
 from zeebe_connectors.connectors.soap.writer import TEMPORAL
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 
 class Reader:
@@ -37,7 +37,7 @@ class Reader:
     def __init__(self, includes: Mapping[str, Any] | None = None) -> None:
         self._includes = includes or {}
 
-    def value(self, kind: Type, element: etree._Element) -> Any:
+    def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
         """An element's value."""
         if element.get(NIL) in TRUE:
             return None
@@ -62,6 +62,8 @@ class Reader:
             result["$content"] = self._scalar(kind.text, element.text or "")
             return result
         self._children(kind, element, result)
+        if kind.mixed and (content := _text_between(element)):
+            result["$content"] = content
         return result
 
     def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
@@ -95,6 +97,12 @@ class Reader:
         return scalar(kind.base, text)
 
 
+def _text_between(element: etree._Element) -> str:
+    """The text of an element and between those in it, without mere indentation."""
+    texts = (element.text, *(child.tail for child in element))
+    return "".join(text for text in texts if text and text.strip())
+
+
 def _repeated(kind: Complex) -> set[str]:
     """Names whose JSON is a list: the element repeats, or the group that it is in."""
     found: set[str] = set()
@@ -122,7 +130,7 @@ def scalar(base: str, text: str) -> Any:
             number = int(bare)
         except ValueError:
             return text
-        return number if abs(number) < MAX_INTEGER else text
+        return number if abs(number) < INT64_BOUND else text
     if base in {"decimal", "float", "double"}:
         try:
             exact = Decimal(bare)
@@ -130,7 +138,7 @@ def scalar(base: str, text: str) -> Any:
             return text
         if not exact.is_finite() or (base == "decimal" and len(exact.normalize().as_tuple().digits) > 15):
             return text
-        if base == "decimal" and abs(exact) < MAX_INTEGER and exact == exact.to_integral_value():
+        if base == "decimal" and abs(exact) < INT64_BOUND and exact == exact.to_integral_value():
             return int(exact)
         near = float(exact)
         return near if math.isfinite(near) else text  # JSON has no infinity

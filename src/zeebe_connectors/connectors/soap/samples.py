@@ -99,7 +99,8 @@ class _Sampler:
 
     def field(self, item: Field, *, all_fields: bool, depth: int) -> Any:
         if not item.repeated:
-            return self.value(item.type, all_fields=all_fields, depth=depth + 1)
+            value = self.value(item.type, all_fields=all_fields, depth=depth + 1)
+            return item.default if isinstance(value, str) and item.default else value
         count = min(max(1, item.min_occurs), _MAX_ITEMS)
         return [self.value(item.type, all_fields=all_fields, depth=depth + 1) for _ in range(count)]
 

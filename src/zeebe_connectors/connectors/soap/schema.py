@@ -19,8 +19,6 @@ NOT_DATA = (f"{{{XSI}}}", f"{{{ENCODING}}}", f"{{{SOAP11}}}", f"{{{SOAP12}}}", f
 """Prefixes of attributes that concern the message itself, not its content."""
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 
-MAX_INTEGER = 2**63
-"""Numbers with more digits stay text in JSON: FEEL and many readers keep no more."""
 
 INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "integer": (None, None),
@@ -76,6 +74,8 @@ class Complex:
     text: Simple | None = None
     attributes: list[Attribute] = field(default_factory=list)
     abstract: bool = False
+    mixed: bool = False
+    """Whether text may stand between its elements: `$content` as well."""
     derived: dict[str, Complex] = field(default_factory=dict)
     """Types that may stand in its place, by local name; itself included."""
     items: Simple | Complex | Anything | None = None

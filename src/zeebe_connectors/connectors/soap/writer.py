@@ -19,7 +19,6 @@ from zeebe_connectors.connectors.soap.schema import (
     ENCODING,
     FALSE,
     INTEGERS,
-    MAX_INTEGER,
     NIL,
     TRUE,
     TYPE,
@@ -34,6 +33,7 @@ from zeebe_connectors.connectors.soap.schema import (
     can_be_empty,
 )
 from zeebe_connectors.connectors.soap.untrusted_xml import parse
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 _MAX_DIGITS = 400
 """Digits of the longest number that is written out; `1e999999999` would fill the memory."""
@@ -116,14 +116,14 @@ class Writer:
     def _is_plain_array(kind: Simple) -> bool:
         return kind.items is not None
 
-    def _complex(  # noqa: C901 - what a complex type can have, in order
+    def _complex(  # noqa: C901, PLR0912 - what a complex type can have, in order
         self, kind: Complex, value: Any, element: etree._Element, path: str
     ) -> None:
         if kind.items is not None:
             self._array(kind, kind.items, value, element, path)
             return
         if not isinstance(value, dict):
-            if kind.text is None:
+            if kind.text is None and not (kind.mixed and isinstance(value, str)):
                 raise _invalid(path, f"must be {expected(kind)}")
             value = {"$content": value}
         used = {"@type"}
@@ -138,11 +138,16 @@ class Writer:
             given = value.get(name)
             if given is not None:
                 element.set(attribute.tag, self._text(attribute.type, given, f"{path}.{name}"))
-            elif attribute.required and attribute.default is None:
+            elif attribute.required and attribute.default is not None:
+                element.set(attribute.tag, attribute.default)
+            elif attribute.required:
                 raise _invalid(f"{path}.@{attribute.name}", f"is required: {expected(attribute.type)}")
         if chosen.text is not None:
             used.add("$content")
             element.text = self._text(chosen.text, value.get("$content", ""), path)
+        elif chosen.mixed and "$content" in value:
+            used.add("$content")
+            element.text = self._text(Simple("string"), "" if value["$content"] is None else value["$content"], path)
         if chosen.content is not None:
             self._group(chosen.content, value, element, path, used)
         unknown = [name for name in value if name not in used]
@@ -347,7 +352,7 @@ def expected(kind: Type) -> str:
         minimum, maximum = INTEGERS[kind.base]
         limits = (
             f" from {minimum} to {maximum}"
-            if minimum is not None and maximum is not None and abs(maximum) < MAX_INTEGER
+            if minimum is not None and maximum is not None and abs(maximum) < INT64_BOUND
             else ""
         )
         return f"a whole number{limits}"

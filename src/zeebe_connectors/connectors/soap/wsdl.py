@@ -366,7 +366,8 @@ class _Compiler:
     def _complex(self, kind: Any) -> schema.Complex:
         tag = kind.qname.text if kind.qname is not None and kind.is_global else None
         name = kind.qname.localname if kind.qname is not None else "the type"
-        made = schema.Complex(name, tag=tag, abstract=tag in self._notes.abstract)
+        mixed = kind.qname is not None and kind.qname.text in self._notes.mixed
+        made = schema.Complex(name, tag=tag, abstract=tag in self._notes.abstract, mixed=mixed)
         self._types[id(kind)] = made
         array = kind._array_type  # noqa: SLF001 - as above
         if array is not None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from urllib.parse import urldefrag, urljoin
 
 from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.wsdl_documents import BLANKS, SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of
+from zeebe_connectors.connectors.soap.wsdl_documents import (
+    BLANKS,
+    SOAP,
+    SOAP12,
+    WSDL,
+    WsdlDocuments,
+    joined,
+    schemas_of,
+)
+from zeebe_connectors.connectors.soap.wsdl_substitution import spell_out
 
 _MIME = "http://schemas.xmlsoap.org/wsdl/mime/"
 _REDEFINED = ("complexType", "simpleType", "group", "attributeGroup")
@@ -23,6 +31,8 @@ def complete(documents: WsdlDocuments) -> list[str]:
     completed.parts()
     completed.services()
     completed.operations()
+    completed.fixed_values()
+    spell_out(documents)
     return completed.reasons
 
 
@@ -31,6 +41,16 @@ class _Completion:
         self.documents = documents
         self.reasons: list[str] = []
         self.changed = documents.changed
+
+    def fixed_values(self) -> None:
+        """Makes of a fixed value a default, so that nobody has to type what can be nothing else."""
+        for address, root in self.documents.roots.items():
+            for schema in schemas_of(root):
+                for each in schema.iter(f"{{{XSD}}}element", f"{{{XSD}}}attribute"):
+                    if (value := each.get("fixed")) is not None and each.get("default") is None:
+                        del each.attrib["fixed"]
+                        each.set("default", value)
+                        self.changed.add(address)
 
     def without_blanks(self) -> None:
         """Removes blanks around namespaces, which are URIs."""
@@ -46,7 +66,7 @@ class _Completion:
         for address, root in self.documents.roots.items():
             for redefine in list(root.iter(f"{{{XSD}}}redefine")):
                 location = (redefine.get("schemaLocation") or "").strip()
-                target = urldefrag(urljoin(address, location))[0]
+                target = joined(address, location)
                 included = self.documents.roots.get(target)
                 schema = redefine.getparent()
                 if included is None or schema is None:

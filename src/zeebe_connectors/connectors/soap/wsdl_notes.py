@@ -25,6 +25,8 @@ class Notes:
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     local_choices: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     abstract: set[str] = field(default_factory=set)
+    mixed: set[str] = field(default_factory=set)
+    """Types with text between their elements; a type without a name has that of its element."""
     bases: dict[str, str] = field(default_factory=dict)
     documentation: dict[str, str] = field(default_factory=dict)
     operations: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Notes:
                 owner = item.getparent()
                 key = f"{{{space}}}{owner.get('name')}" if owner is not None else ""
                 self.local_choices[key] = values if self.local_choices.get(key, values) == values else None
+        self._mixed(root, space)
         for item in root.findall(f"{{{XSD}}}complexType"):
             tag = f"{{{space}}}{item.get('name')}"
             if item.get("abstract") in {"true", "1"}:
@@ -65,6 +68,14 @@ class Notes:
             text = _words(item.find(f"{{{XSD}}}annotation/{{{XSD}}}documentation"))
             if text and item.get("name"):
                 self.documentation.setdefault(f"{{{space}}}{item.get('name')}", text)
+
+    def _mixed(self, root: etree._Element, space: str) -> None:
+        for item in root.iter(f"{{{XSD}}}complexType"):
+            content = item.find(f"{{{XSD}}}complexContent")
+            marks = (item.get("mixed"), None if content is None else content.get("mixed"))
+            owner = item if item.get("name") is not None else item.getparent()
+            if owner is not None and not {"true", "1"}.isdisjoint(marks):
+                self.mixed.add(f"{{{space}}}{owner.get('name')}")
 
 
 def _words(element: etree._Element | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError, outbound
@@ -18,9 +17,6 @@ from zeebe_connectors.connectors.sql.running import Rows, outputs_query, prepare
 from zeebe_connectors.connectors.sql.values import converter
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
-
-if find_spec("sqlalchemy") is None:  # it is imported when a database is used; that it is missing shows at the start
-    raise ModuleNotFoundError("SQLAlchemy is not installed", name="sqlalchemy")
 
 _LEVELS = {
     "readUncommitted": "READ UNCOMMITTED",
@@ -62,6 +58,7 @@ async def test(request: Work, context: Context) -> str:
     test=test,
     test_inputs={"operation": "query", "statement": "SELECT 1"},
     result_expression="={rows: response.rows}",
+    libraries=("sqlalchemy",),
 )
 async def work(request: Work, context: Context) -> Done:
     """Query and change a database with bound parameters.

@@ -12,10 +12,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zeebe_connectors.sdk.numbers import INT64_BOUND
+
 Convert = Callable[[Any], Any]
 _PLAIN = {str, bool, type(None)}
-_BEYOND = 2**63
-"""Whole numbers from here on are text: no process variable holds them, and MySQL's and NUMERIC's are larger."""
 _MYSQL_JSON, _MYSQL_BIT = 245, 16
 _DAY = 86_400_000_000
 
@@ -30,7 +30,7 @@ def converter(*, decimals_as_numbers: bool) -> Convert:
     def convert(value: Any) -> Any:
         kind = type(value)
         if kind is int:
-            return value if -_BEYOND <= value < _BEYOND else str(value)
+            return value if -INT64_BOUND <= value < INT64_BOUND else str(value)
         if kind in _PLAIN:
             return value
         made = _SIMPLE.get(kind)
@@ -50,7 +50,7 @@ def converter(*, decimals_as_numbers: bool) -> Convert:
 
 def _decimal(value: Decimal, *, as_number: bool) -> Any:
     if as_number and value.is_finite():
-        is_whole = abs(value) < _BEYOND and value == value.to_integral_value()
+        is_whole = abs(value) < INT64_BOUND and value == value.to_integral_value()
         return int(value) if is_whole else _float(float(value))
     return format(value, "f") if value.is_finite() else str(value)
 

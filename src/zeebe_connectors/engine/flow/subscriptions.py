@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zeebe_connectors.engine.flow.variables import Visible, evaluate, kind_of, text_value
 from zeebe_connectors.engine.incidents import EXTRACT_VALUE, StepFailedError
 from zeebe_connectors.engine.model import Element, Event, EventKind, ExpressionError
-from zeebe_connectors.engine.timers import Schedule, ScheduleError, read_schedule
+from zeebe_connectors.engine.schedules import Schedule, ScheduleError, read_schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine

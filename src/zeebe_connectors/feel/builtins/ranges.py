@@ -195,13 +195,7 @@ def _finishes(left: Any, right: Any) -> Any:
     return _pair(
         left,
         right,
-        ranges=lambda first, second: (
-            _same_end(first, second)
-            and (
-                order(first.start, second.start) > 0
-                or (order(first.start, second.start) == 0 and (not first.start_closed or second.start_closed))
-            )
-        ),
+        ranges=lambda first, second: _same_end(first, second) and _starts_first(second, first, or_together=True),
         point_range=lambda point, range_: range_.end_closed and order(range_.end, point) == 0,
     )
 
@@ -255,13 +249,7 @@ def _starts(left: Any, right: Any) -> Any:
     return _pair(
         left,
         right,
-        ranges=lambda first, second: (
-            _same_start(first, second)
-            and (
-                order(first.end, second.end) < 0
-                or (order(first.end, second.end) == 0 and (not first.end_closed or second.end_closed))
-            )
-        ),
+        ranges=lambda first, second: _same_start(first, second) and _ends_last(second, first),
         point_range=lambda point, range_: range_.start_closed and order(range_.start, point) == 0,
     )
 
@@ -277,13 +265,7 @@ def _started_by(left: Any, right: Any) -> Any:
     return _pair(
         left,
         right,
-        ranges=lambda first, second: (
-            _same_start(first, second)
-            and (
-                order(second.end, first.end) < 0
-                or (order(second.end, first.end) == 0 and (not second.end_closed or first.end_closed))
-            )
-        ),
+        ranges=lambda first, second: _same_start(first, second) and _ends_last(first, second),
         range_point=lambda range_, point: range_.start_closed and order(range_.start, point) == 0,
     )
 

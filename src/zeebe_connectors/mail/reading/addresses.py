@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from zeebe_connectors.mail.reading.decoding import decode
+from zeebe_connectors.mail.reading.header_text import WORD, comment_ends, decode_words, without_comments
 from zeebe_connectors.mail.reading.headers import MAX_VALUE_BYTES
-from zeebe_connectors.mail.reading.text import WORD, comment_ends, decode, decode_words, without_comments
 
 _TOKEN = re.compile(
     rf"""
@@ -28,6 +29,10 @@ _QUOTED_LOCAL = re.compile(r'"(?:\\.|[^"\\])*+"@')
 _WITH_ADDRESS = re.compile(r"<[^<>\s]+@[^<>\s]+>|^[^<>\s@]+@[^<>\s@]+$")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LOOSE_SIGN = re.compile(r"\s*([@.])\s*")
+_LABELLED = re.compile(r"\[(?:mailto|smtp):\s*([^\[\]\s]++)\]", re.IGNORECASE)
+"""As Outlook shows addresses in a text, from where people copy them."""
+_INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF, 0xAD))
+"""Marks of direction and the like, which come along when an address is copied; they are never a part of it."""
 _BETWEEN_ADDRESSES = re.compile(r"[/|&\uff0c\uff1b\u3001]+")
 """Separators other than comma and semicolon that people put between addresses."""
 
@@ -56,6 +61,7 @@ def _read(text: str, *, quoted: bool = False) -> list[Address]:
     """Reads a list; text that was quoted or encoded as a whole is read once more at most."""
     if (escaped := text.find('\\"')) >= 0 and text.find('"') == escaped + 1:
         text = text.replace('\\"', '"')  # written by a program that escaped what it should have quoted
+    text = _LABELLED.sub(r"<\1>", text)
     reader = _Reader(quoted)
     comments = comment_ends(text)
     at = 0
@@ -229,7 +235,7 @@ def _several(address: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """An address without its decoration: comments, a route, `mailto:`, loose spaces, surrounding quotes."""
-    text = text.strip()
+    text = text.strip() if text.isascii() else text.translate(_INVISIBLE).strip()
     if quoted := _QUOTED_LOCAL.match(text):
         return quoted[0] + re.sub(r"\s+", "", without_comments(text[quoted.end() :]))
     text = without_comments(text).strip()

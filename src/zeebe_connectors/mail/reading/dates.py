@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from zeebe_connectors.mail.reading.text import comment_ends, header_text, without_comments
+from zeebe_connectors.mail.reading.header_text import comment_ends, header_text, without_comments
 
 _MAX_LENGTH = 200
 _ISO = re.compile(r"(\d{4}-?\d\d-?\d\d(?:[T ][\d:.,]+)?)\s*+(.*)", re.DOTALL)

@@ -6,15 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from zeebe_connectors.mail.reading.text import (
-    WORD,
-    clean,
-    comment_ends,
-    decode,
-    decode_words,
-    header_text,
-    without_comments,
-)
+from zeebe_connectors.mail.reading.decoding import clean, decode
+from zeebe_connectors.mail.reading.header_text import WORD, comment_ends, decode_words, header_text, without_comments
 
 _WITHOUT_SEMICOLON = re.compile(r"\s*+([^\s,=]*+)[\s,]++(?=[\w*-]++\s*+=)")
 # Possessive, with only spaces before a name: backtracking would take minutes on a header full of semicolons.
@@ -93,7 +86,9 @@ def _joined(parts: dict[int, tuple[str, bool]]) -> str:
             data += unquote_to_bytes(text.encode("latin-1"))
         else:
             data += text.encode("latin-1")
-    return decode(data, charset or None)
+    text = decode(data, charset or None)
+    # Some programs cut an encoded word into pieces as well.
+    return text if charset or any(encoded for _, encoded in parts.values()) else decode_words(text)
 
 
 def message_ids(raw: bytes) -> list[str]:

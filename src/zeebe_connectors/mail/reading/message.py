@@ -11,13 +11,14 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.mail.reading import rtf
+from zeebe_connectors.mail.reading import rtf, uuencoded
 from zeebe_connectors.mail.reading.addresses import Address, addresses
 from zeebe_connectors.mail.reading.dates import date
+from zeebe_connectors.mail.reading.decoding import charset_in_html, decode
+from zeebe_connectors.mail.reading.header_text import header_text
 from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
-from zeebe_connectors.mail.reading.text import charset_in_html, decode, header_text
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
 from zeebe_connectors.sdk.names import file_name
 
@@ -167,7 +168,12 @@ class _Reader:
             if written or wrapped:
                 return [written] if written else [], [wrapped] if wrapped else []
         if kind in _BODIES and _is_body(entity, name, alone=alone):
-            text = decode(entity.content(), entity.type.of.get("charset") or _charset_in_html(entity))
+            content = entity.content()
+            if kind == "text/plain":
+                content, files = uuencoded.split(content)
+                for file, data in files:
+                    self._add(file, _type_of(file), data)
+            text = decode(content, entity.type.of.get("charset") or _charset_in_html(entity))
             return ([], [text]) if kind == "text/html" else ([text], [])
         if kind == "text/calendar":
             text = decode(entity.content(), entity.type.of.get("charset") or "utf-8")
@@ -212,8 +218,8 @@ class _Reader:
         if kind == "message/rfc822":
             subject = header_text(parse_entities(data[:65536], Defects()).first("Subject") or b"")
             return f"{file_name(subject)[:100] or 'message'}.eml"
-        if kind == "message/delivery-status":
-            return "delivery-status.txt"
+        if kind in {"message/delivery-status", "message/disposition-notification"}:
+            return f"{kind.rpartition('/')[2]}.txt"
         fallback = ".txt" if kind.startswith("text/") else ".bin"
         usual = f".{kind.rpartition('/')[2]}"
         known = mimetypes.guess_all_extensions(kind)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zeebe_connectors.mail.reading.charsets import codec_of, is_stateful
+from zeebe_connectors.mail.reading.decoding import unbase64
 from zeebe_connectors.mail.reading.headers import Parameters, parameters
-from zeebe_connectors.mail.reading.text import unbase64
 
 MAX_PARTS = 1000
 MAX_DEPTH = 40
@@ -40,6 +40,15 @@ _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECA
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _ENCODINGS = (b"base64", b"quotedprintable", b"uuencode", b"uue")
 _NOT_NEEDED_IN_NAME = b" \t\"'-_;,"
+_MEANT = {
+    "multipart": "multipart/mixed",
+    "html": "text/html",
+    "plain/text": "text/plain",
+    "html/text": "text/html",
+    "text/htm": "text/html",
+    "text/text": "text/plain",
+}
+"""What programs write for the type that they mean."""
 _URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=\r\n"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _MAX_GUESSED_LINE = 1000
@@ -203,6 +212,8 @@ class _Tree:
         given = entity.first("Content-Type")
         if given is not None and given.strip():
             entity.type = parameters(given)
+            if (meant := _MEANT.get(entity.type.value)) is not None:
+                entity.type = Parameters(meant, entity.type.of)
             if "/" not in entity.type.value:
                 self.defects.note(f"unreadable Content-Type; read as {default.decode()}")
                 entity.type = Parameters(default.decode(), entity.type.of)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
-from zeebe_connectors.mail.reading.text import clean
+from zeebe_connectors.mail.reading.decoding import clean
 
 _DICTIONARY = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from zeebe_connectors.mail.reading import rtf
-from zeebe_connectors.mail.reading.text import charset_in_html, decode
+from zeebe_connectors.mail.reading.decoding import charset_in_html, decode
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _BODY, _RENDERING, _TITLE, _DATA, _PROPERTIES, _CODEPAGE, _MESSAGE = (

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.mail.smtp.compose import Part, content_type_of, header_text
+from zeebe_connectors.mail.smtp.compose import Part, content_type_of
+from zeebe_connectors.mail.smtp.header_fields import checked_text
 from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -34,7 +35,7 @@ async def part(item: Any, context: Context, *, field: str, content_id: str | Non
         ConnectorError: A document cannot be read.
     """
     data, name, content_type = await _read(item, context, field)
-    name = file_name(header_text(name, field=f"{field}: the name")) or "attachment"
+    name = file_name(checked_text(name, field=f"{field}: the name")) or "attachment"
     return Part(data, name, content_type or content_type_of(name), content_id)
 
 

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from zeebe_connectors import ConnectorError, Context, InputError
-from zeebe_connectors.mail.smtp.compose import LARGE, Address, Message, build
+from zeebe_connectors.mail.smtp.compose import LARGE, Message, build
 from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Refusal, Server, TokenSource
 from zeebe_connectors.mail.smtp.pool import Sessions
+from zeebe_connectors.mail.smtp.recipients import Address
 from zeebe_connectors.mail.smtp.session import Session
 from zeebe_connectors.net.connect import checked_resolver
 

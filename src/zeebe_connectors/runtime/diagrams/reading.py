@@ -6,11 +6,11 @@ diagrams need little memory.
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zeebe_connectors.config.secrets.placeholders import names_in
 from zeebe_connectors.sdk.document import TYPE_KEY
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
@@ -18,7 +18,6 @@ ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
 MAX_DIAGRAM = 16 * 1024 * 1024
 """Maximum bytes of one BPMN file."""
 FUNCTION_KEY = "camunda.function.type"
-_SECRETS = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}|secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)")
 
 
 class DiagramError(ValueError):
@@ -166,5 +165,4 @@ def marks_of(text: str) -> Marks:
     """Returns what a text holds literally."""
     if "secrets." not in text and "camunda." not in text:
         return _NONE
-    names = frozenset(braced or bare for braced, bare in _SECRETS.findall(text))
-    return Marks(names, TYPE_KEY in text, FUNCTION_KEY in text)
+    return Marks(names_in(text), TYPE_KEY in text, FUNCTION_KEY in text)

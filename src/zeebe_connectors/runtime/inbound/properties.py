@@ -13,6 +13,7 @@ from typing import Any
 
 from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import JobSecrets, Places, SecretResolver
+from zeebe_connectors.config.secrets.placeholders import CLUSTER_MARK, cluster_names_in, cluster_secret_name
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.providers import Providers, Use, asking
@@ -22,10 +23,7 @@ from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientErr
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
-CLUSTER_MARK = "camunda.secrets."
 RIGHT = "REVEAL on the resource SECRET"
-_REFERENCE = re.compile(r"camunda\.secrets\.(?:`([^`]+)`|([A-Za-z_][A-Za-z0-9_]*))")
-_WHOLE = re.compile(r"\s*camunda\.secrets\.([A-Za-z0-9_-]+)\s*")
 _OPEN, _CLOSE = "\ue000", "\ue001"
 """Characters around a reference in an expression's result, which no text can contain."""
 _GIVEN = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
@@ -152,11 +150,11 @@ def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
         return {name: _evaluated(item, secret.at(name) if secret else None) for name, item in value.items()}
     if not isinstance(value, str):
         return value
-    if whole := _WHOLE.fullmatch(value):
-        return f"{_OPEN}{whole[1]}{_CLOSE}"
+    if name := cluster_secret_name(value):
+        return f"{_OPEN}{name}{_CLOSE}"
     if not value.startswith("=") or (is_secret and '"' not in value and CLUSTER_MARK not in value):
         return value
-    names = {quoted or plain for quoted, plain in _REFERENCE.findall(value)}
+    names = cluster_names_in(value)
     context = {"camunda": {"secrets": {name: f"{_OPEN}{name}{_CLOSE}" for name in names}}} if names else {}
     try:
         result = feel.to_json(feel.compile(value[1:]).run(context, limits=feel.QUICK_LIMITS).value)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from zeebe_connectors.config.providers.secured import secret_name, secured_fields
+from zeebe_connectors.config.providers.secured import secured_fields
+from zeebe_connectors.config.secrets.placeholders import secret_name
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.editing import with_values
 from zeebe_connectors.runtime.providers.provided import Providers, environment_document

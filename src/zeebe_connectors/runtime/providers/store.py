@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
-from zeebe_connectors.config.providers.secured import refers, secret_name
+from zeebe_connectors.config.secrets.placeholders import refers, secret_name
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.ledger.store import Transaction
 from zeebe_connectors.runtime.providers.editing import (

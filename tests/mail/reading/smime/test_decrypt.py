@@ -135,7 +135,7 @@ def pem(message: bytes, label: bytes) -> bytes:
         lambda message: b"Content-Type: application/pkcs7-mime\r\n\r\n" + message,
         lambda message: b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" + entity(message) + b"--o--\r\n",
     ],
-    ids=["x-pkcs7-mime", "octet-stream", "PEM CMS", "PEM PKCS7", "encoding not told", "binary", "only part"],
+    ids=["x-pkcs7-mime", "octet-stream", "PEM CMS", "PEM PKCS7", "no encoding", "binary", "only part"],
 )
 def test_a_message_is_found_in_every_dress(bob, made):
     assert is_read(parse_mail(HEADERS + made(encrypted(bob)), keyring=ring(bob)))
@@ -201,14 +201,14 @@ def flipped(message: bytes, at: int) -> bytes:
     return message[:at] + bytes([message[at] ^ 0x55]) + message[at + 1 :]
 
 
-def test_why_a_mail_cannot_be_decrypted_is_told_and_no_more(bob, eve, authority):
+def test_why_a_mail_cannot_be_decrypted_is_reported_and_no_more(bob, eve, authority):
     other = Person("bob@example.test", issuer=authority)
     object.__setattr__(other, "certificate", bob.certificate)  # the certificate's name with another key
     message = encrypted(bob)
     sealed_key = message.index(b"\x04\x82\x01\x00") + 20
     keys = ring(bob)
     assert "not encrypted for the key" in parse_mail(mail(encrypted(eve)), keyring=keys).failure.message
-    told = {
+    reasons = {
         parse_mail(mail(raw), keyring=keys).failure.message
         for raw in (
             flipped(message, sealed_key),  # the content's key
@@ -217,7 +217,7 @@ def test_why_a_mail_cannot_be_decrypted_is_told_and_no_more(bob, eve, authority)
             flipped(encrypted(bob, "-aes-256-gcm"), -1),  # the authentication
         )
     }
-    assert told == {"the mail cannot be decrypted: it is damaged, or was made for another key of the same name"}
+    assert reasons == {"the mail cannot be decrypted: it is damaged, or was made for another key of the same name"}
     for raw in (message[:-40], message[:30], b"", b"nonsense"):
         failure = parse_mail(mail(raw), keyring=keys).failure
         assert failure.code == "MAIL_NOT_DECRYPTED"
@@ -229,9 +229,9 @@ def test_why_a_mail_cannot_be_decrypted_is_told_and_no_more(bob, eve, authority)
 
 def test_a_long_message_with_a_short_rc2_key_is_refused_at_once(bob):
     message = encrypted(bob, f"-rc2-40 {LEGACY}", content=b"Content-Type: text/plain\r\n\r\n" + b"x" * 600_000)
-    started = time.monotonic()
+    started = time.thread_time()
     assert "RC2" in parse_mail(mail(message), keyring=ring(bob)).failure.message
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_text_beside_an_encrypted_part_is_not_read_as_one_with_it(bob):

@@ -67,7 +67,7 @@ async def test_without_settings_there_is_no_keyring():
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "told"),
+    ("changes", "code", "expected"),
     [
         ({"password": "hunter2"}, "SMIME_KEY_INVALID", "password is wrong"),
         ({"key": "both.jks", "password": "hunter2"}, "SMIME_KEY_INVALID", "password is wrong"),
@@ -80,8 +80,8 @@ async def test_without_settings_there_is_no_keyring():
         ({"trusted": "nonsense"}, "SMIME_KEY_INVALID", "smimeTrusted: is not a certificate"),
     ],
 )
-async def test_what_is_wrong_with_the_settings_is_told(changes, code, told):
-    with pytest.raises(InputError, match=re.escape(told)) as caught:
+async def test_what_is_wrong_with_the_settings_is_reported(changes, code, expected):
+    with pytest.raises(InputError, match=re.escape(expected)) as caught:
         await opened(**{"key": "rsa.p12", **changes})
     assert caught.value.code == code
     assert "data.smime" in caught.value.message
@@ -117,7 +117,7 @@ async def test_damage_anywhere_never_raises_and_is_never_taken_for_valid(name):
             assert (read.plain, read.attachments[0].data) == (good.plain, good.attachments[0].data)
 
 
-async def test_every_length_of_a_cut_message_is_told():
+async def test_every_length_of_a_cut_message_is_noticed():
     keyring = await opened("both.jks")
     before, message, after = parts(MAILS["ec-aes256"])
     for length in range(len(message)):

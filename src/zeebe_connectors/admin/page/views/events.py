@@ -22,9 +22,9 @@ from zeebe_connectors.admin.api.events import (
     check_data_shown,
     chosen,
     event_detail,
-    event_shown,
     events_shown,
     forget,
+    newest_events,
     original_of,
     retry,
 )
@@ -110,8 +110,8 @@ async def _act(visit: Visit, what: str) -> Drawn | web.Response:
 
 async def _to_forget(visit: Visit, source: str, event: str) -> dict[str, str]:
     """What is shown of an event before it is forgotten."""
-    known = await visit.runtime.ledger.find(source, event)
-    title = known.title if known is not None and visit.runtime.settings.page_data != "none" else ""
+    known = await event_detail(visit.runtime, source, event)
+    title = "" if known is None else known["title"]
     return {"source": source, "id": event, "title": title, "value": json.dumps([source, event])}
 
 
@@ -172,12 +172,11 @@ async def _moved(visit: Visit, given: Mapping[str, str], top: float) -> dict[str
         given: The filter of the list.
         top: When the newest event of the list changed last as it was drawn, in seconds since 1970.
     """
-    titles = visit.runtime.settings.page_data != "none"
     found: dict[str, Mapping[str, Any]] = {}
     for state in STATES:
         if state != given["state"]:
-            entries = await visit.runtime.ledger.entries(source=given["source"] or None, state=state, limit=ROWS)
-            rows = [_row(visit, event_shown(one, titles=titles), given, stays=False) for one in entries]
+            events = await newest_events(visit.runtime, source=given["source"] or None, state=state, limit=ROWS)
+            rows = [_row(visit, event, given, stays=False) for event in events]
             found |= {row["region"]: row for row in rows if row["updated"] > top}
     return found
 

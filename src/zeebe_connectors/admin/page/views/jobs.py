@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from zeebe_connectors.admin.api.jobs import SINCE, JobShown, jobs_shown, tries_shown
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.runtime.record import FAILED, OUTCOMES
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 WORDS = {
     "incident": "Incident",
@@ -25,7 +26,6 @@ STEP_WORDS = {
     "delivery": "Sent to the engine",
 }
 """Names of a job's stages."""
-_AFTER_ALL_KEYS = 2**63
 _FILTERS = ("outcome", "connector", "process", "q", "since")
 
 
@@ -39,7 +39,7 @@ async def some_jobs(visit: Visit) -> Drawn:
 
     before, top = visit.query.get("before", ""), visit.query.get("top", "")
     if top and not before:  # a stream: the rows are those that were the newest when the page was drawn
-        before = f"{top}-{_AFTER_ALL_KEYS}"
+        before = f"{top}-{INT64_BOUND}"  # above every key
     shown = jobs_shown(visit.runtime.record, given | {"before": before, "top": top})
     rows = [_row(job) for job in shown["jobs"]]
     segments = [("", "All", sum(shown["counts"].values()), link(outcome=""))]

@@ -11,7 +11,8 @@ from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.trying import SECONDS, Try, attempt, environment_in_force, is_live
 from zeebe_connectors.admin.page.views.connectors import counts_of, one_connector
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
-from zeebe_connectors.config.providers.secured import put, refers
+from zeebe_connectors.config.providers.secured import put
+from zeebe_connectors.config.secrets.placeholders import refers
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from zeebe_connectors.mail.reading.decoding import unbase64
 from zeebe_connectors.mail.reading.headers import Parameters
 from zeebe_connectors.mail.reading.mime import Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.model import Signature
@@ -30,7 +31,6 @@ from zeebe_connectors.mail.reading.smime.envelope import (
     message,
 )
 from zeebe_connectors.mail.reading.smime.signature import Signed, Trust, canonical, verify
-from zeebe_connectors.mail.reading.text import unbase64
 from zeebe_connectors.sdk.errors import PermanentError
 
 MAX_LAYERS = 6

@@ -1,4 +1,4 @@
-"""Read the times of timer events: ISO 8601 dates, durations and cycles, and cron expressions."""
+"""Read when timer events fire: ISO 8601 dates, durations and cycles, and cron expressions, become schedules."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
 from zeebe_connectors.config.environment import Environment, SettingsError
+from zeebe_connectors.sdk.entry_points import declared
 
 PREFIX_SETTING = "CAMUNDA_CONNECTOR_SECRETPROVIDER_ENVIRONMENT_PREFIX"
 DEFAULT_PREFIX = "SECRET_"
@@ -117,7 +117,7 @@ def installed_providers(environment: Environment) -> list[SecretProvider]:
     if directory := environment.text(DIRECTORY_SETTING):
         providers.append(DirectorySecrets(Path(directory)))
     if environment.flag(DISCOVERY_SETTING, default=True):
-        for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
+        for point in declared(PLUGIN_GROUP):
             make = point.load()
             providers.append(make(environment))
             _log.info("Secrets are also looked up by the plugin %s", point.name)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zeebe_connectors.cli import log
+from zeebe_connectors.cli import log_setup
 from zeebe_connectors.config.secrets import Mask
 
 
@@ -36,14 +36,14 @@ def logger() -> Iterator[logging.Logger]:
     made.propagate = False
     yield made
     for handler in list(made.handlers):
-        if isinstance(handler, log.WritingHandler):
+        if isinstance(handler, log_setup.WritingHandler):
             handler.close()
             made.removeHandler(handler)
 
 
-def _handler(reader: io.StringIO, *, as_json: bool = False, max_lines: int = 1000) -> log.WritingHandler:
-    handler = log.WritingHandler(reader, max_lines=max_lines)
-    handler.setFormatter(log._Masked(Mask(["hunter2"]), as_json=as_json))
+def _handler(reader: io.StringIO, *, as_json: bool = False, max_lines: int = 1000) -> log_setup.WritingHandler:
+    handler = log_setup.WritingHandler(reader, max_lines=max_lines)
+    handler.setFormatter(log_setup._Masked(Mask(["hunter2"]), as_json=as_json))
     return handler
 
 
@@ -63,8 +63,8 @@ def test_what_is_masked_is_known_when_a_line_is_written(logger: logging.Logger) 
     """A secret that was resolved after the line was logged; and a learned one that was forgotten meanwhile."""
     reader = Reader()
     mask = Mask(["hunter2"])
-    handler = log.WritingHandler(reader, max_lines=1000)
-    handler.setFormatter(log._Masked(mask, as_json=False))
+    handler = log_setup.WritingHandler(reader, max_lines=1000)
+    handler.setFormatter(log_setup._Masked(mask, as_json=False))
     with handler._writing:  # nothing is written yet
         logger.addHandler(handler)
         logger.info("later s3cr3t-value and %s", "hunter%32")
@@ -81,7 +81,7 @@ def test_what_is_masked_is_known_when_a_line_is_written(logger: logging.Logger) 
 
 
 def test_a_warning_does_not_wait_for_others(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "_PAUSE", 30.0)
+    monkeypatch.setattr(log_setup, "_PAUSE", 30.0)
     reader = Reader()
     handler = _handler(reader)
     logger.addHandler(handler)
@@ -125,7 +125,9 @@ def test_a_reader_that_is_gone_or_stuck_does_not_keep_the_process(logger: loggin
 
 def test_a_record_has_all_that_formatters_ask_for() -> None:
     """Records are made without looking for file and line; any formatter of the library still finds its fields."""
-    record = log._Record("a.b", logging.WARNING, "(unknown file)", 0, "%(x)s of %(y)d", ({"x": "one", "y": 2},), None)
+    record = log_setup._Record(
+        "a.b", logging.WARNING, "(unknown file)", 0, "%(x)s of %(y)d", ({"x": "one", "y": 2},), None
+    )
     usual = logging.LogRecord("a.b", logging.WARNING, "(unknown file)", 0, "%s", (1,), None)
     assert set(vars(usual)) <= set(vars(record))
     line = logging.Formatter("%(name)s %(levelname)s %(filename)s:%(lineno)d %(message)s").format(record)
