@@ -1,4 +1,4 @@
-"""What a task does on a server, in a way that a second try of the same job does no harm."""
+"""Carry out a task on a file server, in such a way that a second try of the same job does no harm."""
 
 from __future__ import annotations
 
