@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import accumulate
 
-from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome, Throw
+from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.sdk.context import Job
 
 _MAX_TEMPLATES = 500
@@ -84,15 +84,19 @@ class PrometheusMetrics:
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
         """Counts a job that was answered."""
         counts = self._of(job)
-        action = (
-            "completed" if isinstance(outcome, Complete) else "bpmn-error" if isinstance(outcome, Throw) else "failed"
-        )
-        counts.actions[action] += 1
+        last, kind = self.last, job.type
+        if isinstance(outcome, Complete):
+            counts.actions["completed"] += 1
+            last.completed[kind] = time.time()
+        elif isinstance(outcome, Fail):
+            counts.actions["failed"] += 1
+            last.failed[kind] = time.time()
+        else:
+            counts.actions["bpmn-error"] += 1
+            last.completed[kind] = time.time()
         counts.buckets[bisect_left(_BUCKETS, seconds)] += 1
         counts.sum += seconds
         counts.in_flight -= 1
-        last, kind = self.last, job.type
-        (last.failed if isinstance(outcome, Fail) else last.completed)[kind] = time.time()
         if seconds > last.longest.get(kind, 0.0):
             last.longest[kind] = seconds
 

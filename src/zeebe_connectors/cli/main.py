@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from zeebe_connectors.cli.start import fail, start
@@ -12,6 +13,8 @@ LIBRARIES = {"httpx": "soap", "lxml": "soap", "zeep": "soap", "xmlsec": "soap", 
 
 def main() -> None:
     """Runs the command; a wrong setting ends it with one line instead of a traceback."""
+    if sys.argv[1:] == ["run"]:
+        gc.disable()  # as `start` does, before what follows is imported
     from zeebe_connectors.config.environment import SettingsError
     from zeebe_connectors.sdk.connector import DefinitionError
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.sdk.budget import one_writer
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.numbers import INT64_BOUND
@@ -20,6 +21,7 @@ MAX_PAYLOAD = 1_572_864
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
 _JSON_LEAVES = frozenset({str, int, float, bool, type(None)})
 _WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_write = one_writer(_WRITER)
 
 
 def plain(value: Any) -> Any:
@@ -76,7 +78,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     if not variables:
         return "{}"
     try:
-        text = _WRITER.encode(variables)
+        text = _write(variables)
     except ValueError:
         raise _unsendable_number(variables, what) from None
     if _LONG_NUMBER.search(text):

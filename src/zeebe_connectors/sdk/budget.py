@@ -141,6 +141,30 @@ def one_pass(decoder: json.JSONDecoder) -> Callable[[str], Any]:
     return decode
 
 
+def one_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """What writes a value as the encoder does, without a new inner encoder for each; a circle is a RecursionError.
+
+    Args:
+        encoder: Neither indents nor sorts.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # an interpreter without the library's part in C
+        return encoder.encode
+    text = json.encoder.encode_basestring_ascii if encoder.ensure_ascii else json.encoder.encode_basestring
+    write = make(
+        None,
+        encoder.default,
+        text,
+        None,
+        encoder.key_separator,
+        encoder.item_separator,
+        encoder.sort_keys,
+        encoder.skipkeys,
+        encoder.allow_nan,
+    )
+    return lambda value: "".join(write(value, 0))
+
+
 def json_nodes(data: bytes | str) -> int:
     """At most so many values a JSON text has: its brackets, braces and commas, those inside of texts too."""
     if isinstance(data, str):
@@ -150,7 +174,8 @@ def json_nodes(data: bytes | str) -> int:
 
 def json_is_quick(data: bytes | str) -> bool:
     """Whether the event loop may read a JSON text itself."""
-    return len(data) <= _QUICK_BYTES and (len(data) <= _QUICK_NODES or json_nodes(data) <= _QUICK_NODES)
+    size = len(data)
+    return size <= _QUICK_NODES or (size <= _QUICK_BYTES and json_nodes(data) <= _QUICK_NODES)
 
 
 async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:

@@ -54,10 +54,14 @@ class ClientCache:
     def opened(self, key: Hashable) -> Any:
         """The client for a key, where it is open already; else None, and `get` opens it."""
         known = self._clients.get(key)
-        if known is None or not known.done() or known.cancelled() or known.exception() is not None:
+        if known is None:
             return self._preset.get(key)
+        try:
+            client = known.result()  # asks whether it is there and takes it in one
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - not open yet, or it could not be opened
+            return None
         self._clients.move_to_end(key)
-        return known.result()
+        return client
 
     def _forget_failure(self, key: Hashable, done: asyncio.Future[Any]) -> None:
         if (done.cancelled() or done.exception()) and self._clients.get(key) is done:

@@ -31,38 +31,41 @@ class Deadlines:
         loop: The loop.
     """
 
-    __slots__ = ("_bounded", "_next", "_timer", "loop", "remove")
+    __slots__ = ("_timer", "bounded", "loop", "next", "remove")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._bounded: set[Bounded] = set()
-        self.remove: Callable[[Bounded], None] = self._bounded.discard
+        self.bounded: set[Bounded] = set()
+        """What is watched."""
+        self.remove: Callable[[Bounded], None] = self.bounded.discard
         """Watches a deadline no longer; nothing happens when it is not watched. The set's own, since each job calls it
         three times."""
-        self._next = float("inf")
+        self.next = float("inf")
+        """When the timer goes off."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, bounded: Bounded) -> None:
         """Watches a deadline from now on."""
-        self._bounded.add(bounded)
-        if bounded.ends < self._next:
-            self._set(bounded.ends)
+        self.bounded.add(bounded)
+        if bounded.ends < self.next:
+            self.move(bounded.ends)
 
-    def _set(self, when: float) -> None:
+    def move(self, when: float) -> None:
+        """Sets the timer for a time."""
         if self._timer is not None:
             self._timer.cancel()
-        self._next = when
+        self.next = when
         self._timer = self.loop.call_at(when, self._look)
 
     def _look(self) -> None:
         """Ends what is over, and sets the timer for what is next; that one may have left already."""
         now = time.monotonic()
-        self._timer, self._next = None, float("inf")
-        for bounded in [one for one in self._bounded if one.ends <= now]:
-            self._bounded.discard(bounded)
+        self._timer, self.next = None, float("inf")
+        for bounded in [one for one in self.bounded if one.ends <= now]:
+            self.bounded.discard(bounded)
             bounded.expire()
-        if self._bounded:
-            self._set(min(one.ends for one in self._bounded))
+        if self.bounded:
+            self.move(min(one.ends for one in self.bounded))
 
 
 _latest: Deadlines | None = None
@@ -111,7 +114,9 @@ class Within:
             raise RuntimeError("a limit in time needs a task to end")
         self._task = task
         self._before = task.cancelling()
-        watch.add(self)
+        watch.bounded.add(self)  # as `add`, which each job would call twice
+        if self.ends < watch.next:
+            watch.move(self.ends)
         return self
 
     def __exit__(

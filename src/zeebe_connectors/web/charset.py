@@ -77,14 +77,14 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
         for mark, encoding in _MARKS:
             if body.startswith(mark):
                 return encoding, len(mark)
-    named = _named(content_type)
+    named, may_be_page = _named(content_type)
     if named is not None:
         return named, 0
     head = body[:256]
     if b"\0" in head[:4]:
         return _by_zeros(head), 0
-    declared = _DECLARATION.match(head.lstrip())
-    if declared is None and "html" in content_type.lower():
+    declared = _DECLARATION.match(head.lstrip()) if b"<?" in head else None
+    if declared is None and may_be_page:
         declared = _META.search(_COMMENT.sub(b"", body[:_META_WITHIN]))
     known = codec(declared[1].decode("ascii")) if declared else None
     # ASCII could be read up to here, so it is not UTF-16 or UTF-32, whatever the body itself declares.
@@ -92,10 +92,10 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=256)
-def _named(content_type: str) -> str | None:
-    """The codec that a content type names; cached, as a service sends the same with every answer."""
+def _named(content_type: str) -> tuple[str | None, bool]:
+    """The codec that a content type names, and whether it is HTML's; cached, since a service's answers share one."""
     # After a proxy joined two headers, the second one's type follows the first one's character set.
-    return codec((parameter(content_type, "charset") or "").partition(",")[0])
+    return codec((parameter(content_type, "charset") or "").partition(",")[0]), "html" in content_type.lower()
 
 
 def codec(label: str) -> str | None:

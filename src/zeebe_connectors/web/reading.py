@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
@@ -97,9 +98,15 @@ def header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     Raises:
         PermanentError: `RESPONSE_TOO_LARGE` when they have more than 256 KiB.
     """
+    raw = response.raw_headers
+    lines = b"\n".join(chain.from_iterable(raw))  # names and values in turn; no name and no value holds a line break
+    if lines.isascii() and len(lines) < _HEADERS_LIMIT:
+        texts = lines.decode().split("\n")
+        if len(texts) == 2 * len(raw):
+            return list(zip(map(str.strip, texts[::2]), texts[1::2], strict=True))
     size = 0
     found = []
-    for name, value in response.raw_headers:
+    for name, value in raw:
         size += len(name) + len(value)
         found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
     if size > _HEADERS_LIMIT:

@@ -404,7 +404,7 @@ class Worker:
         taken = self._running[job.key] = TakenJob(self.gateway, job, outcome)
         self._free.take()
         self._metrics.activated(job)
-        taken.task = asyncio.create_task(self._work(taken))
+        taken.task = asyncio.get_running_loop().create_task(self._work(taken))
 
     async def _work(self, taken: TakenJob) -> None:
         job = taken.job
