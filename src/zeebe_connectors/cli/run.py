@@ -83,9 +83,9 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
     server = None
     try:
         if metrics is not None:
-            from zeebe_connectors.admin.server import AdminServer
+            from zeebe_connectors.admin.deferred_server import DeferredServer
 
-            server = AdminServer(runtime, metrics, host=settings.host, port=settings.port)
+            server = DeferredServer(runtime, metrics, host=settings.host, port=settings.port)
             try:
                 await server.start()
                 _log.info("Health and metrics: http://%s:%d/health and /metrics", settings.host, server.port)
