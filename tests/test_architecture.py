@@ -134,6 +134,24 @@ def test_public_names_are_what_they_say() -> None:
         assert hasattr(zeebe_connectors, name)
 
 
+NO_VERBS = {
+    "A",
+    "All",
+    "An",
+    "Documents",
+    "Errors",
+    "Events",
+    "How",
+    "It",
+    "Mails",
+    "Options",
+    "Our",
+    "The",
+    "This",
+    "What",
+}
+
+
 def test_every_module_says_what_it_does() -> None:
     """A newcomer learns from the first line of each file, which begins with a verb and follows no formula."""
     for path, _, _ in modules():
@@ -142,6 +160,9 @@ def test_every_module_says_what_it_does() -> None:
         assert docstring, f"{path} has no docstring"
         first = docstring.partition("\n\n")[0]
         assert not re.search(r"\bgo(es)? (in|into)\b.*\bcomes? out\b", first), f"{path}: say what the module does"
+        word = re.match(r"[A-Z][a-z]+\b", first)
+        assert word is not None, f"{path}: begin with a verb: what does the module do, and for whom?"
+        assert word[0] not in NO_VERBS, f"{path}: begin with a verb, not with {word[0]}"
 
 
 PAGE = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Zeebe Connectors: the connector runtime for Camunda 8 in Python. These names are all that a connector imports.
+"""Run Camunda 8's connectors in Python. The names defined here are all that a connector imports.
 
 They are imported when they are used first: a program that needs one room only, as the local engine, starts without
 the rest.

@@ -1,3 +1,3 @@
-"""The one place where the version stands; the changelog and the templates follow it."""
+"""State the version, in the one place that the package, the changelog and the templates follow."""
 
 __version__ = "0.1.0"

@@ -35,8 +35,8 @@ async def test_rules_from_the_env_file(tmp_path):
     assert rules.hosts.enabled
     assert rules.hosts.allows(ipaddress.ip_address("10.1.1.1"))
     assert rules.blocked_ports == (("internal", 9600),)
-    assert rules.proxy_for("https", "example.com").url == "http://proxy:3128"
-    assert rules.proxy_for("http", "example.com") is None
+    assert rules.proxies.proxy_for("https", "example.com").url == "http://proxy:3128"
+    assert rules.proxies.proxy_for("http", "example.com") is None
     await clients.aclose()
 
 

@@ -10,6 +10,10 @@ import asyncssh
 USER, PASSWORD = "ann", "s3cr:t/p@ss"
 
 
+def _before(odd: type, usual: type) -> type:
+    return usual if odd is object else type(usual.__name__, (odd, usual), {})
+
+
 class SftpServer:
     """Serves a directory to the user `ann`.
 
@@ -17,9 +21,20 @@ class SftpServer:
         root: The directory, her home.
         key: Her public key, if she signs in by one.
         posix_rename: Whether a rename may replace a file (OpenSSH's extension).
+        files: What its file operations do otherwise: a class put before the library's.
+        login: What its login does otherwise, likewise.
     """
 
-    def __init__(self, root: Path, *, key: asyncssh.SSHKey | None = None, posix_rename: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        key: asyncssh.SSHKey | None = None,
+        posix_rename: bool = True,
+        files: type = object,
+        login: type = object,
+    ) -> None:
+        self._oddities = (files, login)
         self.root = root
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.port = 0
@@ -62,8 +77,13 @@ class SftpServer:
                     raise asyncssh.SFTPOpUnsupported("no")
                 super().posix_rename(oldpath, newpath)
 
+        odd_files, odd_login = self._oddities
         self._server = await asyncssh.listen(
-            "127.0.0.1", 0, server_factory=Login, server_host_keys=[self.host_key], sftp_factory=Files
+            "127.0.0.1",
+            0,
+            server_factory=_before(odd_login, Login),
+            server_host_keys=[self.host_key],
+            sftp_factory=_before(odd_files, Files),
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

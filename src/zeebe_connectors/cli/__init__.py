@@ -1,1 +1,1 @@
-"""The command `zeebe-connectors`, one module for each part of it."""
+"""Offer the command `zeebe-connectors`: one module for each part of it."""

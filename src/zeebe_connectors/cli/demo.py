@@ -1,4 +1,4 @@
-"""`zeebe-connectors demo`: run the main job on the local engine, and show what really happened."""
+"""Run the main job on the local engine, and show what really happened: `zeebe-connectors demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors documents`: erase documents in the local directory."""
+"""Erase documents in the local directory: `zeebe-connectors documents`."""
 
 from __future__ import annotations
 

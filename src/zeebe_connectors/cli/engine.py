@@ -1,4 +1,4 @@
-"""`zeebe-connectors engine`: start, stop and show the local engine and mail server of this machine's developer."""
+"""Start, stop and show the local engine and mail server of a developer's machine: `zeebe-connectors engine`."""
 
 import asyncio
 import json

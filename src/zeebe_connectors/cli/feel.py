@@ -1,4 +1,4 @@
-"""`zeebe-connectors feel`: try a FEEL expression, and see why parts of its value are null."""
+"""Evaluate a FEEL expression, and show why parts of its value are null: `zeebe-connectors feel`."""
 
 from __future__ import annotations
 

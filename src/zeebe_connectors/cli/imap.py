@@ -1,4 +1,4 @@
-"""`zeebe-connectors imap test`: show which mails an IMAP source would hand over, and with which variables."""
+"""Show which mails an IMAP source would hand over, and with which variables: `zeebe-connectors imap test`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors ledger`: show what became of events and of effects outside, and let operators act."""
+"""Show what became of events and of effects outside, and let operators act: `zeebe-connectors ledger`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands have: each module of commands names them in its signatures."""
+"""Define the options that several commands have; each command names them in its signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zeebe-connectors pop3 test`: show which mails a POP3 source would hand over, and with which variables."""
+"""Show which mails a POP3 source would hand over, and with which variables: `zeebe-connectors pop3 test`."""
 
 from __future__ import annotations
 

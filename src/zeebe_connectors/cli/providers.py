@@ -1,4 +1,4 @@
-"""`zeebe-connectors providers`: show, edit and check the named remote systems, for operators at a terminal."""
+"""Show, edit and check the named remote systems, for operators at a terminal: `zeebe-connectors providers`."""
 
 from __future__ import annotations
 

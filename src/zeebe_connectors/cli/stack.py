@@ -1,4 +1,4 @@
-"""The local engine and the local mail server in processes of their own, as `zeebe-connectors engine` starts them."""
+"""Run the local engine and the local mail server in processes of their own, for `zeebe-connectors engine`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The connectors that come with the package: one folder each; none imports another."""
+"""Hold the connectors that come with the package: one folder each; none imports another."""

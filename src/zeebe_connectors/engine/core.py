@@ -25,7 +25,7 @@ from zeebe_connectors.engine.model import Element
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
 from zeebe_connectors.engine.signals import Signals
-from zeebe_connectors.engine.start_elements import check_start_elements
+from zeebe_connectors.engine.start_instructions import check_start_instructions
 from zeebe_connectors.engine.store import Changes, MemoryStore, Store
 
 _TIMERS_AT_ONCE = 100
@@ -283,7 +283,7 @@ class Engine:
         """
         definition = self._definition(bpmn_process_id, version, definition_key)
         if start_at:
-            check_start_elements(definition, start_at)
+            check_start_instructions(definition, start_at)
         elif definition.model.none_start is None:
             raise rejected(
                 "CREATE",

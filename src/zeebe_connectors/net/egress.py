@@ -1,4 +1,4 @@
-"""Hold what the operator allows on the network: proxies, blocked targets, allowed addresses and size limits.
+"""Hold what the operator allows on the network: blocked targets, allowed addresses and size limits.
 
 One policy covers HTTP, mail, files, databases and every other protocol. It applies to the requested target, to the
 addresses of its name, and to each redirect. The names of the settings are the official runtime's.
@@ -28,9 +28,10 @@ from zeebe_connectors.net.addresses import (
     may_be_metadata,
     plain_host,
 )
+from zeebe_connectors.net.proxies import Proxies
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
-__all__ = ["RULES", "HostRules", "NetworkRules", "Proxy", "Reach"]
+__all__ = ["RULES", "HostRules", "NetworkRules", "Reach"]
 
 RULES = "web.rules"
 """Key under which the runtime keeps its rules."""
@@ -38,15 +39,6 @@ _BLOCK = "CAMUNDA_CONNECTOR_HTTP_BLOCK_"
 _HOSTS = "CAMUNDA_CONNECTOR_VALIDATION_HOSTS_"
 _MAX_BODY = "CONNECTOR_HTTP_CLIENT_MAX_BODY_SIZE"
 _PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A forward proxy for one kind of target."""
-
-    url: str
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +84,7 @@ def _beyond(name: str, what: str, where: str) -> InputError:
 class NetworkRules:
     """Proxies, blocked targets and limits, read once from the environment."""
 
-    proxies: Mapping[str, Proxy] = field(default_factory=dict)
-    """Proxies by the target's scheme."""
-    direct: Sequence[str] = ()
-    """Host patterns that are called without a proxy."""
+    proxies: Proxies = field(default_factory=Proxies)
     blocked_texts: Sequence[tuple[str, str]] = ()
     blocked_ports: Sequence[tuple[str, int]] = ()
     blocked_patterns: Sequence[tuple[str, re.Pattern[str]]] = ()
@@ -114,25 +103,17 @@ class NetworkRules:
         """
         env = os.environ if environ is None else environ
         return cls(
-            proxies=_proxies(env),
-            direct=tuple(_split(env.get("CONNECTOR_HTTP_NON_PROXY_HOSTS", ""), "|")),
+            proxies=Proxies.from_environment(env),
             blocked_texts=tuple(_blocks(env, "URL")),
             blocked_ports=tuple(
                 (name, _number(port, f"{_BLOCK}PORT", 65535))
                 for name, ports in _blocks(env, "PORT")
-                for port in _split(ports, ",")
+                for port in _split(ports)
             ),
             blocked_patterns=tuple((name, _pattern(text)) for name, text in _blocks(env, "REGEX")),
             hosts=_host_rules(env),
             max_body=_number(env.get(_MAX_BODY) or str(50 * 1024 * 1024), _MAX_BODY, 2**40),
         )
-
-    def proxy_for(self, scheme: str, host: str) -> Proxy | None:
-        """The proxy through which a host is called, or None for directly."""
-        proxy = self.proxies.get(scheme)
-        if proxy is None or any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in self.direct):
-            return None
-        return proxy
 
     def check(self, url: str, *, name: str = "url") -> SplitResult:
         """Refuses a URL that the operator blocked; returns its parts.
@@ -293,8 +274,8 @@ def _blocked(message: str) -> InputError:
     return InputError(message, code="HOST_FORBIDDEN")
 
 
-def _split(text: str, separator: str) -> list[str]:
-    return [item.strip() for item in text.split(separator) if item.strip()]
+def _split(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _blocks(env: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
@@ -320,21 +301,6 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise InputError(f"{_BLOCK}REGEX: is not a regular expression: {error}") from None
 
 
-def _proxies(env: Mapping[str, str]) -> dict[str, Proxy]:
-    proxies = {}
-    for scheme in ("http", "https"):
-        prefix = f"CONNECTOR_{scheme.upper()}_PROXY_"
-        host, port = env.get(prefix + "HOST", "").strip(), env.get(prefix + "PORT", "").strip()
-        if host and port:
-            own = env.get(prefix + "SCHEME", "").strip() or "http"
-            proxies[scheme] = Proxy(
-                f"{own}://{host}:{_number(port, prefix + 'PORT', 65535)}",
-                env.get(prefix + "USER", ""),
-                env.get(prefix + "PASSWORD", ""),
-            )
-    return proxies
-
-
 def _host_rules(env: Mapping[str, str]) -> HostRules:
     def flag(name: str) -> bool:
         return env.get(_HOSTS + name, "").strip().lower() == "true"
@@ -350,6 +316,6 @@ def _host_rules(env: Mapping[str, str]) -> HostRules:
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[IpNetwork, ...]:
     try:
-        return tuple(ipaddress.ip_network(text, strict=False) for text in _split(env.get(_HOSTS + name, ""), ","))
+        return tuple(ipaddress.ip_network(text, strict=False) for text in _split(env.get(_HOSTS + name, "")))
     except ValueError as error:
         raise InputError(f"{_HOSTS}{name}: {error}; write networks like 10.0.0.0/8, separated by commas") from None

@@ -89,7 +89,7 @@ def services_of(
     except InputError as error:
         raise SettingsError(error.message) from None
     clients = ClientCache(preset={RULES: rules})
-    own = ClientCache(preset={RULES: NetworkRules(proxies=rules.proxies, direct=rules.direct)})
+    own = ClientCache(preset={RULES: NetworkRules(proxies=rules.proxies)})
     api = cluster_api(settings.cluster, own)
     secrets = SecretResolver(
         installed_providers(environment), log_mask=log_mask, uses=SecretUses(read_rules(environment))

@@ -1,1 +1,1 @@
-"""The author's API: describe a connector with a model and a function; nothing here knows an engine."""
+"""Describe connectors, with a model and a function: the author's API; nothing here knows an engine."""

@@ -1,4 +1,4 @@
-"""What the runtime hands a connector besides its inputs: the job's identity, the time left, clients, documents, log."""
+"""Define what the runtime hands a connector besides its inputs: the job, the time left, clients, documents, log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: bytes with a name and a type, passed on by reference in the official runtime's format."""
+"""Define documents: bytes with a name and a type, passed on by reference in the official runtime's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors that a connector raises; the type says what the runtime does with the job.
+"""Define the errors that a connector raises; the type says what the runtime does with the job.
 
     ConnectorError            one try is used up; the header's back-off applies
     ├── TransientError        the same, and the error may say after how many seconds to try again

@@ -1,4 +1,4 @@
-"""Events: one thing that happened outside, with the way to acknowledge it."""
+"""Define events: one thing that happened outside, with the way to acknowledge it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m zeebe_connectors.templates [--check | --release]`: write or check the generated files."""
+"""Write or check the generated files: `python -m zeebe_connectors.templates [--check | --release]`."""
 
 from __future__ import annotations
 

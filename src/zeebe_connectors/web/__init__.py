@@ -1,4 +1,4 @@
-"""HTTP for connectors: requests, authentication schemes, limits, and one error for each kind of failure.
+"""Call HTTP services for connectors: requests, authentication schemes, limits, one error for each kind of failure.
 
 Connectors that speak HTTP build on these names; none of them imports an HTTP library before the first request.
 """

@@ -137,7 +137,7 @@ class HttpClient:
         custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
         options: dict[str, Any] = {}
-        if self.rules.proxies:
+        if self.rules.proxies.by_scheme:
             request, options = await self._proxied(request, target)
         url = target.url
         if target.has_user:
@@ -194,7 +194,7 @@ class HttpClient:
 
     async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
         """The request and what the library must know to send it through the target's proxy, where it has one."""
-        proxy = self.rules.proxy_for(target.scheme, target.host)
+        proxy = self.rules.proxies.proxy_for(target.scheme, target.host)
         if proxy is None:
             return request, {}
         await self.rules.check_proxied(target.host)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import ftpd, sftpd
+from tests.servers import ftpd, odd_ftpd, sftpd
 
 from zeebe_connectors.connectors.files.connector import carry
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -101,6 +101,11 @@ class Places:
         self._stack.enter_context(server)
         trusted = self._trusted if tls != "none" else ""
         return self._place(server, protocol, trustedCertificate=trusted)
+
+    async def odd_ftp(self, files: dict[str, bytes], **oddities: Any) -> Place:
+        """A server of which single answers are replaced."""
+        server = await self._stack.enter_async_context(odd_ftpd.OddFtpServer(files, **oddities))
+        return self._place(server, "ftp", timeout=2)
 
     async def sftp(self, **options: Any) -> Place:
         server = await self._stack.enter_async_context(sftpd.SftpServer(self._home, **options))

@@ -288,7 +288,7 @@ async def test_the_data_connection_goes_to_the_server_itself(places):
     """A server that names somebody else's address (or a NAT's inner one) is not believed."""
     place = await places.ftp()
     server, port, commands = await _serve(
-        b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b"250 in\r\n", b"500 no\r\n",
+        b"220 hi\r\n", b"230 in\r\n", b"500 no\r\n", b"200 ok\r\n", b'257 "/"\r\n', b"500 no\r\n",
         b"227 Entering (10,1,2,3,0,9)\r\n",
     )  # fmt: skip
     fail = await place.fails("list", port=port, timeout=1)

@@ -10,7 +10,7 @@ import email.policy
 import pytest
 import trustme
 
-from zeebe_connectors import PermanentError, TransientError
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.sdk.names import file_name, name_of_disposition
@@ -207,6 +207,33 @@ async def test_an_offer_is_read_however_it_is_written(smtp, offer):
     async with scripted as port:
         await smtp("127.0.0.1", port=port, authentication=LOGIN)
     assert "AUTH PLAIN AGFubgBwdw==" in scripted.lines
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "says", "says_not"),
+    [
+        ("GREETING", "450 4.3.2 Busy", "tried again", "Ask its operator"),
+        ("MAIL", "452 4.3.1 Insufficient system resources", "tried again", "Use an address"),
+        ("RCPT", "450 4.2.0 Greylisted", "tried again", "Correct the addresses"),
+        ("DOT", "432 4.3.2 STOREDRV; sender thread limit exceeded", "tried again", "content, policy"),
+        ("RCPT", "550 5.7.54 SMTP; Unable to relay recipient", "choose how to sign in", "Correct the addresses"),
+        (
+            "RCPT",
+            "553 sorry, that domain isn't in my list of allowed rcpthosts",
+            "choose how to sign in",
+            "Correct the",
+        ),
+        ("RCPT", "550 5.1.1 User unknown", "Correct the addresses", "sign in"),
+    ],
+)
+async def test_the_remedy_fits_the_refusal(smtp, verb, answer, says, says_not):
+    """Nobody corrects an address because a server is busy, or because it wants a login."""
+    async with SmtpServer() as server:
+        server.say(verb, answer)
+        with pytest.raises(ConnectorError) as caught:
+            await smtp(server)
+    assert says in caught.value.message
+    assert says_not not in caught.value.message
 
 
 async def test_an_unexpected_reply_ends_an_idle_session(smtp):

@@ -1,1 +1,1 @@
-"""The connector `coap`: resources of constrained devices, over UDP or DTLS."""
+"""Read and change resources of constrained devices, over UDP or DTLS."""

@@ -1,1 +1,1 @@
-"""Mails over SMTP, IMAP and POP3, as the official email task has them."""
+"""Send and read mails over SMTP, IMAP and POP3, as the official email task does."""

@@ -1,1 +1,1 @@
-"""The connector `files`: files on FTP, FTPS and SFTP servers."""
+"""Read, write and move files on FTP, FTPS and SFTP servers."""

@@ -65,7 +65,8 @@ async def carry(request: Request, context: Context) -> Done:
     what this needs. A second delete finds nothing: `ifMissing` decides whether that is an error.
 
     The path is folder and file, joined by one slash. With a base folder no path leaves it: `..` is refused everywhere.
-    Links on the server are followed by the server.
+    Links on the server are followed by the server; over SFTP, one that leads out of the base folder is refused (FTP
+    does not tell where a link leads). A folder is removed without following links.
 
     FTPS resumes the TLS session of the control connection for each file, as strict servers demand; active mode listens
     on the address that the control connection has. SFTP signs in by password or key; an agent and the runtime's own SSH
@@ -89,6 +90,9 @@ async def carry(request: Request, context: Context) -> Done:
     if request.operation in {"write", "append"}:
         _content(request)
     async with _task(request, context) as task:
+        if request.base.strip("/ ") and not request.links_leave_base:
+            for path, itself in _touched(request):
+                await task.stays_within(joined(request.base, ""), path, itself=itself)
         return await operations[request.operation](request, task)
 
 
@@ -101,6 +105,21 @@ def _target(request: Request) -> str:
     directory = request.target_directory if request.target_directory.strip() else folder
     file = request.target_file if request.target_file.strip() else name
     return joined(request.base, directory, file, fields=("targetDirectory", "targetFile"))
+
+
+def _touched(request: Request) -> list[tuple[str, bool]]:
+    """The paths of a task, each with whether it is the name that counts and not what a link of this name leads to."""
+    if request.operation in {"move", "rename"}:
+        return [(_source(request), True), (_destination(request), True)]
+    if request.operation == "copy":
+        return [(_source(request), False), (_target(request), True)]
+    return [(_source(request), request.operation in {"write", "delete", "removeFolder"})]
+
+
+def _destination(request: Request) -> str:
+    if request.operation != "rename":
+        return _target(request)
+    return joined(split(_source(request))[0], "", request.target_file, fields=("directory", "targetFile"))
 
 
 def _content(request: Request) -> Content:
@@ -169,9 +188,7 @@ async def _move(request: Request, task: Task) -> Done:
 
 
 async def _rename(request: Request, task: Task) -> Done:
-    source = _source(request)
-    target = joined(split(source)[0], "", request.target_file, fields=("directory", "targetFile"))
-    return _done(await task.move(source, target, if_exists=request.if_exists))
+    return _done(await task.move(_source(request), _destination(request), if_exists=request.if_exists))
 
 
 async def _copy(request: Request, task: Task) -> Done:
@@ -259,7 +276,7 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
         lambda: Sessions(max_sessions=server.max_sessions, shares=SHARES.get(server.protocol, 1), where=server.where),
     )
     async with pool.session(signed_in, seconds=context.seconds_left()) as session:
-        yield Task(session, another, context, f"{server.login.username}@{server.where}")
+        yield Task(session, another, context, f"{server.login.username}@{server.where}", pool.naming)
 
 
 async def _sftp(server: Server, resolver: Any, context: Context) -> Session:
@@ -267,7 +284,7 @@ async def _sftp(server: Server, resolver: Any, context: Context) -> Session:
         raise PermanentError(
             "FILES_UNAVAILABLE", "protocol: SFTP needs the extra files (pip install 'zeebe-connectors[files]')"
         )
-    from zeebe_connectors.connectors.files.sftp import open_sftp  # noqa: PLC0415 - only who uses SFTP
+    from zeebe_connectors.connectors.files.sftp_connect import open_sftp  # noqa: PLC0415 - only who uses SFTP
 
     first = ""
     if server.host_key == "firstUse":

@@ -12,196 +12,25 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from zeebe_connectors import ConnectorError, InputError, PermanentError
+from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, nothing_to_read, resuming
-from zeebe_connectors.connectors.files.ftp_replies import Reply, plain_argument, refusal, says_empty, tls_failure
-from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, timestamp
-from zeebe_connectors.connectors.files.session import PIECE, Entry, Server, lost, not_empty, not_found, timed_out
+from zeebe_connectors.connectors.files.ftp_control import FtpControl
+from zeebe_connectors.connectors.files.ftp_replies import Reply, extended_port, passive_port, says_empty
+from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
+from zeebe_connectors.connectors.files.names import text_of
+from zeebe_connectors.connectors.files.paths import split
+from zeebe_connectors.connectors.files.session import PIECE, Entry, lost, not_empty, not_found
 
-_MAX_REPLY_LINES = 1000
-ResultT = TypeVar("ResultT")
+_UNKNOWN = frozenset({500, 501, 502, 504})
+"""What servers answer to a command that they do not know."""
 
 
-class FtpSession:
-    """One control connection, signed in. Make it with `open_ftp`."""
-
-    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._server = server
-        self._reader = reader
-        self._writer = writer
-        self._tls: ssl.SSLContext | None = None
-        self._features: set[str] = set()
-        self._encoding = server.encoding or "utf-8"
-        self._guess = not server.encoding
-        self._home = ""
-        self._epsv = True
-        self._broken = False
-
-    # Control connection
-
-    async def greet(self) -> None:
-        """Reads the server's greeting.
-
-        Raises:
-            ConnectorError: It is no FTP server, or takes nobody now.
-        """
-        reply = await self._reply()
-        while reply.code == 120:
-            reply = await self._reply()
-        if reply.code != 220:
-            raise self._refusal(reply)
-
-    async def upgrade(self, context: ssl.SSLContext) -> None:
-        """Upgrades to TLS (AUTH TLS); from here on everything is encrypted.
-
-        Raises:
-            PermanentError: `FILES_TLS_FAILED`: the server does not offer it.
-        """
-        reply = await self.command("AUTH TLS")
-        if reply.code != 234:
-            raise PermanentError(
-                "FILES_TLS_FAILED",
-                f"{self._server.where}: offers no TLS (AUTH TLS: {reply.code}); choose ftps, or ask its operator",
-            )
-        if self._buffered():
-            raise PermanentError("FILES_TLS_FAILED", f"{self._server.where}: sent unrequested data before TLS")
-        await self._patiently(self._writer.start_tls(context, server_hostname=self._server.host))
-        self._tls = context
-
-    def encrypted_with(self, context: ssl.SSLContext) -> None:
-        """Takes note that the connection began with TLS."""
-        self._tls = context
-
-    async def sign_in(self) -> None:
-        """Signs in, protects data connections, and asks what the server supports.
-
-        Raises:
-            PermanentError: `FILES_AUTH_FAILED`.
-        """
-        if self._tls is not None:
-            await self._expect("PBSZ 0", {200})
-            await self._expect("PROT P", {200})
-        login = self._server.login
-        reply = await self.command("USER", plain_argument(login.username, "authentication.username"))
-        if reply.code == 331:
-            secret = login.password.reveal() if login.password else "anonymous@"
-            reply = await self.command("PASS", plain_argument(secret, "authentication.password"))
-        if reply.code not in {230, 202}:
-            if reply.code in {421, 450, 451}:
-                raise self._refusal(reply)
-            raise PermanentError(
-                "FILES_AUTH_FAILED",
-                f"{self._server.where}: refuses the login ({reply.code}); check authentication.username and password, "
-                "and whether the server wants TLS (ftpes)",
-            )
-        reply = await self.command("FEAT")
-        if reply.code == 211:
-            self._features = {line.strip().upper() for line in reply.lines[1:-1]}
-        if "UTF8" in self._features and not self._server.encoding:
-            await self.command("OPTS UTF8 ON")
-            self._guess = False
-        await self._expect("TYPE I", {200})
-        reply = await self.command("PWD")
-        match = re.search(r'"((?:[^"]|"")*)"', reply.text)
-        self._home = match.group(1).replace('""', '"') if reply.code == 257 and match else ""
-
-    async def command(self, verb: str, argument: str = "") -> Reply:
-        """Sends one command and reads the answer.
-
-        Raises:
-            TransientError: `FILES_LOST` or `FILES_TIMEOUT`; the session is of no use then.
-        """
-        line = f"{verb} {argument}" if argument else verb
-        try:
-            data = line.encode(self._encoding, "surrogateescape")
-        except UnicodeEncodeError:
-            raise InputError(
-                f"path: has characters that the server's file names cannot have ({self._encoding}); choose another "
-                "encoding, or other names"
-            ) from None
-        self._writer.write(data.replace(b"\xff", b"\xff\xff") + b"\r\n")
-        await self._patiently(self._writer.drain())
-        return await self._reply()
-
-    async def _reply(self) -> Reply:
-        lines: list[str] = []
-        code = ""
-        while True:
-            line = await self._line()
-            if not code:
-                if not re.match(r"\d{3}[ -]", line) and not re.fullmatch(r"\d{3}", line):
-                    raise self._no_ftp(line)
-                code = line[:3]
-            ends = line.startswith(code) and line[3:4] != "-"
-            lines.append(line[4:] if line.startswith(code) else line)
-            if ends:
-                return Reply(int(code), lines)
-            if len(lines) > _MAX_REPLY_LINES:
-                raise self._no_ftp("")
-
-    async def _line(self) -> str:
-        try:
-            data = await self._patiently(self._reader.readuntil(b"\n"))
-        except asyncio.LimitOverrunError:
-            raise self._no_ftp("") from None
-        data = data.rstrip(b"\r\n")
-        try:
-            return data.decode(self._encoding)
-        except UnicodeDecodeError:
-            if self._guess:
-                self._encoding = "latin-1"
-            return data.decode(self._encoding, "surrogateescape")
-
-    def _no_ftp(self, line: str) -> PermanentError:
-        self._broken = True
-        hint = "it speaks SSH: choose the protocol sftp" if line.startswith("SSH-") else "check host, port and protocol"
-        return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
-
-    async def _patiently(self, waiting: Awaitable[ResultT]) -> ResultT:
-        """One wait with the server's time; a session that had to wait too long, or broke, is not used again."""
-        try:
-            async with asyncio.timeout(self._server.timeout):
-                return await waiting
-        except TimeoutError:
-            self._broken = True
-            raise timed_out(self._server.where, self._server.timeout) from None
-        except ssl.SSLError as error:
-            self._broken = True
-            raise tls_failure(self._server, error) from None
-        except (OSError, asyncio.IncompleteReadError) as error:
-            self._broken = True
-            raise lost(self._server.where, error) from None
-        except BaseException:
-            self._broken = True  # cancelled: an answer is still to come
-            raise
-
-    async def _expect(self, command: str, codes: set[int]) -> Reply:
-        reply = await self.command(*command.split(" ", 1))
-        if reply.code not in codes:
-            raise self._refusal(reply)
-        return reply
-
-    async def _do(self, verb: str, path: str) -> Reply:
-        """A command about a path that must succeed."""
-        reply = await self.command(verb, self._argument(path))
-        if reply.code >= 300 and not (verb == "RNFR" and reply.code == 350):
-            raise self._refusal(reply, path)
-        return reply
-
-    def _argument(self, path: str) -> str:
-        """A path that no server takes for an option, nor for nothing."""
-        if not path:
-            return self._home or "."
-        return f"./{path}" if path.startswith("-") else path
-
-    def _refusal(self, reply: Reply, path: str = "") -> ConnectorError:
-        if reply.code in {421, 425, 426}:
-            self._broken = True
-        return refusal(reply, path, self._server.where)
+class FtpSession(FtpControl):
+    """One session, signed in. Make it with `open_ftp`."""
 
     # Data connections
 
@@ -222,15 +51,13 @@ class FtpSession:
         peer = str(self._writer.get_extra_info("peername")[0])
         if self._epsv:
             reply = await self.command("EPSV")
-            match = re.search(r"\(([!-~])\1\1(\d+)\1\)", reply.text)
-            if reply.code == 229 and match:
-                return peer, int(match.group(2))
+            if (port := extended_port(reply)) is not None:
+                return peer, port
             self._epsv = False
         reply = await self.command("PASV")
-        match = re.search(r"(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)", reply.text)
-        if reply.code != 227 or match is None:
+        if (port := passive_port(reply)) is None:
             raise self._refusal(reply)
-        return peer, int(match.group(5)) * 256 + int(match.group(6))
+        return peer, port
 
     async def _listening(self) -> Channel:
         """Active mode: the server connects to us, and to nobody else's connection do we listen."""
@@ -297,7 +124,7 @@ class FtpSession:
                 await self._quietly(writer)
             reply = await self._reply()
             done = True
-            if reply.code not in {226, 250}:
+            if not 200 <= reply.code < 300:
                 raise self._refusal(reply, path or "")
         finally:
             channel.close()
@@ -320,26 +147,30 @@ class FtpSession:
 
     # Operations
 
-    @property
-    def usable(self) -> bool:
-        """Whether another job may use it: nothing is pending and nothing broke."""
-        return not (self._broken or self._reader.at_eof() or self._buffered() or self._writer.is_closing())
-
-    def _buffered(self) -> bool:
-        return bool(self._reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio offers no other look
-
     async def entries(self, path: str) -> AsyncIterator[Entry]:
         """See `Session.entries`."""
-        if any(feature.startswith(("MLST", "MLSD")) for feature in self._features):
-            async with contextlib.aclosing(self._lines("MLSD", path)) as lines:
-                async for line in lines:
-                    if (entry := mlsd(line)) is not None:
-                        yield entry
-            return
-        # LIST takes blanks and brackets for several names or patterns; so the folder is entered and listed by itself.
+        if self._has_mlsd:
+            try:
+                async with contextlib.aclosing(self._lines("MLSD", path)) as lines:
+                    async for line in lines:
+                        if (entry := mlsd(line)) is not None:
+                            yield self._named(entry, path)
+            except ConnectorError as error:
+                if error.code != "FILES_UNSUPPORTED":
+                    raise
+                self._has_mlsd = False  # it was announced only
+            else:
+                return
+        async with contextlib.aclosing(self._listed(path)) as entries:
+            async for entry in entries:
+                yield self._named(entry, path)
+
+    async def _listed(self, path: str) -> AsyncGenerator[Entry, None]:
+        """By LIST, which takes blanks and brackets for several names or patterns; so the folder is entered first."""
         now = datetime.now(UTC)
         found, unknown = 0, False
-        await self._do("CWD", path)
+        if path:
+            await self._do("CWD", path)
         try:
             async with contextlib.aclosing(self._lines("LIST", None)) as lines:
                 async for line in lines:
@@ -349,8 +180,8 @@ class FtpSession:
                     elif not found and not unknown:
                         unknown = is_unknown(line)
         finally:
-            if not self._broken and self._home:
-                await self.command("CWD", self._home)
+            if path and not self._broken:
+                await self._go_home(path)
         if unknown and not found:
             raise PermanentError(
                 "FILES_UNSUPPORTED",
@@ -358,13 +189,19 @@ class FtpSession:
                 "or name the files without listing them",
             )
 
+    def _named(self, entry: Entry, path: str) -> Entry:
+        """An entry by its name alone; some servers list whole paths."""
+        folder, slash, name = entry.name.rpartition("/")
+        places = {".", path.rstrip("/"), f"./{path}", f"{self._home.rstrip('/')}/{path}".rstrip("/")}
+        return replace(entry, name=name) if slash and folder in places else entry
+
     async def _lines(self, verb: str, path: str | None) -> AsyncGenerator[str, None]:
         async with self._transfer(verb, path, sends=False) as (reader, _):
             while data := await self._next_line(reader):
                 try:
                     line = data.decode(self._encoding)
                 except UnicodeDecodeError:
-                    line = data.decode("latin-1" if self._guess else self._encoding, "surrogateescape")
+                    line = text_of(data, "latin-1" if self._guess else self._encoding)
                 yield line.rstrip("\r\n")
 
     async def _next_line(self, reader: asyncio.StreamReader) -> bytes:
@@ -375,27 +212,33 @@ class FtpSession:
                 "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
             ) from None
 
+    async def real(self, path: str) -> None:
+        """See `Session.real`; FTP has no such command."""
+
     async def stat(self, path: str) -> Entry | None:
         """See `Session.stat`."""
         name = path.rpartition("/")[2]
-        if any(feature.startswith("MLST") for feature in self._features):
+        if self._has_mlst:
             reply = await self.command("MLST", self._argument(path))
             if reply.code == 250 and len(reply.lines) >= 2:
                 line = reply.lines[1].lstrip()
                 entry = mlsd(re.sub(r"type=[cp]dir", "type=dir", line, flags=re.IGNORECASE))
                 return Entry(name, entry.kind, entry.size, entry.modified) if entry else None
-            if reply.code not in {500, 502, 504}:
+            if reply.code not in _UNKNOWN:
                 return self._nothing(reply, path)
+            self._has_mlst = False
         reply = await self.command("SIZE", self._argument(path))
         if reply.code == 213:
-            size = int(reply.text) if reply.text.isdecimal() else None
+            size = size_of(reply.text.strip())
             time = await self.command("MDTM", self._argument(path))
             return Entry(name, "file", size, timestamp(time.text) if time.code == 213 else None)
-        entered = await self.command("CWD", self._argument(path))
-        if entered.code == 250:
-            if self._home:
-                await self.command("CWD", self._home)
+        if not path or (await self.command("CWD", self._argument(path))).code == 250:
+            if path:
+                await self._go_home(path)
             return Entry(name, "folder")
+        if reply.code in _UNKNOWN:  # only a listing tells
+            found = [entry async for entry in self.entries(split(path)[0]) if entry.name == name]
+            return found[0] if found else None
         return self._nothing(reply, path)
 
     def _nothing(self, reply: Reply, path: str) -> Entry | None:
@@ -410,8 +253,8 @@ class FtpSession:
         """See `Session.reading`."""
         size = None
         reply = await self.command("SIZE", self._argument(path))
-        if reply.code == 213 and reply.text.isdecimal():
-            size = int(reply.text)
+        if reply.code == 213:
+            size = size_of(reply.text.strip())
 
         async def pieces() -> AsyncGenerator[bytes, None]:
             received = 0

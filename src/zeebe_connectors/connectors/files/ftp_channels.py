@@ -1,4 +1,4 @@
-"""What FTP's data connections need: the session of the control connection's TLS, and how one comes about."""
+"""Open FTP's data connections, which resume the TLS session of the control connection."""
 
 from __future__ import annotations
 

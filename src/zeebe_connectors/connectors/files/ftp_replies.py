@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 
@@ -23,8 +24,10 @@ _CODES: dict[int, Meaning] = {
     530: ("FILES_AUTH_FAILED", PermanentError, "requires another login for{about}"),
     532: ("FILES_AUTH_FAILED", PermanentError, "requires an account for{about}, which is not supported"),
 }
+_BUSY: Meaning = ("FILES_BUSY", TransientError, "cannot use{about} now")
 _WORDS: tuple[tuple[tuple[str, ...], Meaning], ...] = (
-    (("quota", "no space"), _FULL),
+    (("quota", "no space", "disk full", "insufficient storage"), _FULL),
+    (("another process", "in use", "locked", "sharing violation"), _BUSY),
     (("not empty",), ("FILES_NOT_EMPTY", PermanentError, "the folder{about} is not empty")),
     (
         ("no such", "not found", "not exist", "doesn't exist", "cannot find", "can't open", "not a directory",
@@ -39,7 +42,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Meaning], ...] = (
 )  # fmt: skip
 _CLASSES: dict[int, Meaning] = {
     **dict.fromkeys((500, 501, 502, 503, 504), ("FILES_UNSUPPORTED", PermanentError, "cannot do that")),
-    **dict.fromkeys((450, 451), ("FILES_BUSY", TransientError, "cannot use{about} now")),
+    **dict.fromkeys((450, 451), _BUSY),
 }
 _EMPTY = ("no files", "no members", "no data sets", "directory is empty", "folder is empty", "empty directory")
 _OTHER: Meaning = ("FILES_REFUSED", ConnectorError, "refuses{about}")
@@ -68,10 +71,45 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
     """
     text = reply.text.casefold()
     by_words = next((meaning for words, meaning in _WORDS if any(word in text for word in words)), None)
-    code, kind, words = _CODES.get(reply.code) or by_words or _CLASSES.get(reply.code) or _OTHER
-    about = f" {path}" if path else " it"
+    if not is_crowded(reply) or reply.code != 530:
+        code, kind, words = _CODES.get(reply.code) or by_words or _CLASSES.get(reply.code) or _OTHER
+    else:
+        code, kind, words = _CODES[421]
+    about = f" {path}" if path else " such file or folder" if code == "FILES_NOT_FOUND" else " it"
     message = f"{where}: {words.format(about=about)} ({reply.code})"
     return kind(code, message, variables={"reply": reply.code})
+
+
+def is_crowded(reply: Reply) -> bool:
+    """Whether a login is refused only because others are signed in."""
+    text = reply.text.casefold()
+    return any(word in text for word in ("too many", "maximum number", "max clients", "connection limit", "try again"))
+
+
+def home_of(reply: Reply) -> str:
+    """The folder that PWD names, in quotes or, by some servers, without; empty when it names none."""
+    if reply.code != 257:
+        return ""
+    if match := re.search(r'"((?:[^"]|"")*)"', reply.text):
+        return match.group(1).replace('""', '"')
+    first = reply.text.strip().partition(" ")[0]
+    return first if first.startswith("/") else ""
+
+
+def extended_port(reply: Reply) -> int | None:
+    """The port that EPSV names: `229 Entering Extended Passive Mode (|||6446|)`."""
+    match = re.search(r"\(([!-~])(\d?)\1[^()]*?\1(\d{1,5})\1\)", reply.text)
+    return _port(int(match.group(3))) if match and reply.code == 229 else None
+
+
+def passive_port(reply: Reply) -> int | None:
+    """The port that PASV names: `227 Entering Passive Mode (192,168,0,5,25,46)`."""
+    match = re.search(r"\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})", reply.text)
+    return _port(int(match.group(1)) * 256 + int(match.group(2))) if match and reply.code == 227 else None
+
+
+def _port(number: int) -> int | None:
+    return number if 0 < number < 65536 else None
 
 
 def says_empty(reply: Reply, verb: str) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.files.session import Server
-
-if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
-    import asyncssh
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
@@ -26,18 +23,10 @@ class HostKeyCheck:
         self.seen = ""
         """Fingerprint of the key that the server showed; empty before it did."""
 
-    def client(self) -> Any:
-        """Returns the class of asyncssh's client that asks this check."""
-        import asyncssh  # noqa: PLC0415 - only those pay for it who use SFTP
-
-        check = self
-
-        class Client(asyncssh.SSHClient):
-            def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-                check.seen = key.get_fingerprint()
-                return check._allowed is not None and (not check._allowed or check.seen in check._allowed)
-
-        return Client
+    def accepts(self, fingerprint: str) -> bool:
+        """Whether a key of this fingerprint is accepted without known hosts; takes note of it for messages."""
+        self.seen = fingerprint
+        return self._allowed is not None and (not self._allowed or fingerprint in self._allowed)
 
 
 def allowed_fingerprints(server: Server, first: str) -> set[str] | None:
@@ -66,7 +55,7 @@ def known_hosts(server: Server) -> Any:
     Raises:
         InputError: They are missing or cannot be read.
     """
-    import asyncssh  # noqa: PLC0415 - as above
+    import asyncssh  # noqa: PLC0415 - 28 MB and 0.2 s, which only those pay who use SFTP
 
     if server.host_key != "knownHosts":
         return ([], [], [])

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from zeebe_connectors.connectors.files.session import Entry, Kind
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 _NAMES: Final = {
-    1: "jan janv ene gen", 2: "feb febr févr fevr fev fév", 3: "mar märz mrz mär mars mrt", 4: "apr avr abr",
-    5: "may mai mei maj mag", 6: "jun juin giu", 7: "jul juil lug", 8: "aug août aout ago", 9: "sep sept set",
-    10: "oct okt ott out", 11: "nov", 12: "dec déc dez dic",
+    1: "jan janv ene gen sty led oca янв", 2: "feb febr févr fevr fev fév lut úno şub фев",
+    3: "mar märz mrz mär mars mrt bře мар", 4: "apr avr abr kwi dub nis апр", 5: "may mai mei maj mag kvě май мая",
+    6: "jun juin giu cze čvn haz июн", 7: "jul juil lug lip čvc tem июл", 8: "aug août aout ago sie srp ağu авг",
+    9: "sep sept set wrz zář eyl сен", 10: "oct okt ott out paź říj eki окт", 11: "nov lis kas ноя",
+    12: "dec déc dez dic gru pro ara дек",
 }  # fmt: skip
 _MONTHS: Final = {name: month for month, names in _NAMES.items() for name in names.split()}
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
@@ -27,9 +30,14 @@ _UNIX = re.compile(
     r"\s(?P<name>.*)$",
     re.IGNORECASE,
 )
+# Any other language's month, a size for people (1.2K), or one that holds no size at all: only the name counts then.
+_LOOSE = re.compile(
+    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s{0,9}\d{1,9}\s{1,99}(?:\S.{0,199}?\s{1,99})?(?P<size>\d[\d.,]*)[KMGTPkmgt]?B?"
+    r"\s{1,99}\S{1,20}\s{1,9}\S{1,9}\s{1,99}(?:\d{1,2}:\d\d(?::\d\d)?|\d{4})\s(?P<name>.*)$"
+)
 _DOS = re.compile(
     r"^(?P<a>\d{1,4})(?P<mark>[-/.])(?P<b>\d\d)[-/.](?P<c>\d{2,4})\s{1,99}(?P<hour>\d{1,2}):(?P<minute>\d\d)\s{0,99}"
-    r"(?P<half>[AP]M)?\s{1,99}(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>[\d,.]+))\s{1,99}(?P<name>.*)$",
+    r"(?P<half>[AP]M?)?\s{1,99}(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>\d[\d,.\xa0\u202f]*))\s{1,99}(?P<name>.*)$",
     re.IGNORECASE,
 )
 _EPLF = re.compile(r"^\+(?P<facts>[^\t]*)\t(?P<name>.+)$")
@@ -55,8 +63,14 @@ def mlsd(line: str) -> Entry | None:
     entry_kind: Kind = "file" if kind == "file" else "folder" if kind == "dir" else "other"
     if kind.startswith(("os.unix=slink", "os.unix=symlink")):
         entry_kind = "link"
-    size = known.get("size", known.get("sizd", ""))
-    return Entry(name, entry_kind, int(size) if size.isdecimal() else None, timestamp(known.get("modify", "")))
+    size = size_of(known.get("size", "")) if entry_kind in {"file", "other"} else None
+    return Entry(name, entry_kind, size, timestamp(known.get("modify", "")))
+
+
+def size_of(text: str) -> int | None:
+    """A size in digits; None for what is none, or larger than any file."""
+    size = int(text) if text.isdecimal() and len(text) < 20 else INT64_BOUND
+    return size if size < INT64_BOUND else None
 
 
 def timestamp(text: str) -> datetime | None:
@@ -82,8 +96,10 @@ def listed(line: str, now: datetime) -> Entry | None:
     match = _DOS.match(line)
     if match:
         return _dos(match)
-    match = _EPLF.match(line)
-    return _eplf(match) if match else None
+    if match := _EPLF.match(line):
+        return _eplf(match)
+    match = _LOOSE.match(line)
+    return _loose(match) if match else None
 
 
 def is_unknown(line: str) -> bool:
@@ -113,7 +129,15 @@ def _unix(match: re.Match[str], now: datetime) -> Entry | None:
             modified = _latest(number, day, hour, minute, int(match["year"] or 0), now)
     except (ValueError, OverflowError):
         modified = None
-    return Entry(name, kind, int(match["size"]) if kind == "file" else None, modified)
+    return Entry(name, kind, size_of(match["size"]) if kind == "file" else None, modified)
+
+
+def _loose(match: re.Match[str]) -> Entry | None:
+    kind = _KINDS.get(match["kind"], "other")
+    name = match["name"].partition(" -> ")[0] if kind == "link" else match["name"]
+    if name in {"", ".", ".."}:
+        return None
+    return Entry(name, kind, size_of(match["size"]) if kind == "file" else None)
 
 
 def _latest(month: int, day: int, hour: int, minute: int, year: int, now: datetime) -> datetime:
@@ -139,14 +163,14 @@ def _dos(match: re.Match[str]) -> Entry | None:
     year += 0 if year > 99 else 2000 if year < 70 else 1900
     hour = int(match["hour"])
     if match["half"]:
-        hour = hour % 12 + (12 if match["half"].upper() == "PM" else 0)
+        hour = hour % 12 + (12 if match["half"][0].upper() == "P" else 0)
     try:
         modified: datetime | None = datetime(year, month, day, hour, int(match["minute"]), tzinfo=UTC)
     except ValueError:
         modified = None
     if match["dir"]:
         return Entry(name, "folder" if match["dir"].upper() in {"DIR", "JUNCTION"} else "link", None, modified)
-    return Entry(name, "file", int(re.sub("[,.]", "", match["size"])), modified)
+    return Entry(name, "file", size_of(re.sub(r"\D", "", match["size"])), modified)
 
 
 def _eplf(match: re.Match[str]) -> Entry | None:
@@ -159,4 +183,4 @@ def _eplf(match: re.Match[str]) -> Entry | None:
         with contextlib.suppress(ValueError, OverflowError, OSError):
             modified = datetime.fromtimestamp(int(moment), UTC)
     kind: Kind = "folder" if "/" in facts else "file" if "r" in facts else "other"
-    return Entry(match["name"], kind, int(size) if kind == "file" and size.isdecimal() else None, modified)
+    return Entry(match["name"], kind, size_of(size) if kind == "file" else None, modified)

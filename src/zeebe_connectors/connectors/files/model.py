@@ -120,6 +120,12 @@ class Request(Model):
     ] = ""
     """Folder that no path of the task can leave. If empty, paths start at the login's home, or at the root if they
     begin with a slash."""
+    links_leave_base: Annotated[
+        bool,
+        Hint("security", "Links may leave the base", provider="options.linksLeaveBase",
+             when=When("protocol", ("sftp",))),
+    ] = False  # fmt: skip
+    """Whether a link on an SFTP server may lead out of the base folder. FTP does not tell where a link leads."""
     authentication: Annotated[
         NoLogin | PasswordLogin | KeyLogin,
         Field(discriminator="type"),
@@ -276,10 +282,9 @@ class Request(Model):
         bool, Hint("connection", "Active mode", provider="options.active", when=When("protocol", _FTP))
     ] = False
     """Whether the server connects to the runtime for each file; few firewalls allow it."""
-    encoding: Annotated[
-        str, Hint("connection", "Encoding of names", provider="options.encoding", when=When("protocol", _FTP))
-    ] = ""
-    """If empty, UTF-8, or Latin-1 where the server does not support it. An old server may need `cp1252` or `cp850`."""
+    encoding: Annotated[str, Hint("connection", "Encoding of names", provider="options.encoding")] = ""
+    """If empty, UTF-8, or Latin-1 where an FTP server does not support it. An old server may need `cp1252` or `cp850`.
+    A byte outside the encoding is listed as a private character (U+F780 to U+F7FF) and is understood in paths."""
     legacy_algorithms: Annotated[
         bool, Hint("connection", "Allow old algorithms", provider="options.legacyAlgorithms",
                    when=When("protocol", ("sftp",)))

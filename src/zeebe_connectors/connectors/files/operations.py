@@ -1,7 +1,8 @@
-"""What a task does on a server, in a way that a second try of the same job does no harm."""
+"""Carry out a task on a file server, in such a way that a second try of the same job does no harm."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import contextlib
@@ -18,6 +19,8 @@ from zeebe_connectors.connectors.files import paths
 from zeebe_connectors.connectors.files.session import PIECE, Entry, Session, not_found
 
 MAX_NUMBER = 1000
+_UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
+"""After these, the server may have done what it was asked to do."""
 MAX_VISITED = 100_000
 """Files and folders that one listing looks at."""
 
@@ -44,14 +47,49 @@ class Task:
         another: Opens a second one, for copies through the runtime.
         context: The job's.
         where: Names the server and login, for what is remembered.
+        naming: Held from looking whether a name is free to taking it.
     """
 
     session: Session
     another: Callable[[], AbstractAsyncContextManager[Session]]
     context: Context
     where: str
+    naming: asyncio.Lock
 
     # Looking
+
+    async def stays_within(self, base: str, path: str, *, itself: bool) -> None:
+        """Follows the links of a path, where the server says where they lead.
+
+        Args:
+            base: The folder that it must not leave.
+            path: A path below it, which need not be there.
+            itself: Its last part is not followed, since the operation is about that name.
+
+        Raises:
+            PermanentError: `FILES_PATH_FORBIDDEN`.
+        """
+        looked = paths.split(path)[0] if itself else path
+        while len(looked) > len(base):
+            real = await self._real(looked)
+            if real is not None:
+                top = await self._real(base)
+                if top is not None and real != top and not real.startswith(top.rstrip("/") + "/"):
+                    raise PermanentError(
+                        "FILES_PATH_FORBIDDEN",
+                        f"{path}: a link on the server leads out of the base folder; name another file, or have the "
+                        "operator allow it (linksLeaveBase)",
+                    )
+                return
+            looked = paths.split(looked)[0]
+
+    async def _real(self, path: str) -> str | None:
+        try:
+            return await self.session.real(path)
+        except ConnectorError as error:
+            if error.code != "FILES_NOT_FOUND":
+                raise
+            return None
 
     async def listing(
         self, folder: str, *, patterns: Sequence[str], depth: int, kinds: frozenset[str], limit: int
@@ -123,39 +161,97 @@ class Task:
         Returns:
             The file's path, with its number if it got one, and its size.
         """
-        path = await self._target(path, if_exists)
         temporary = paths.temporary(path, self.context.key)
+        if (named := await self._earlier(temporary, path, if_exists)) is not None:
+            there = await self.session.stat(named)
+            return named, there.size if there is not None and there.size is not None else content.size
+        if if_exists == "fail" and await self.session.stat(path) is not None:
+            raise _exists(path)
         try:
             async with content.opened(self.context) as pieces:
                 size = await self.session.write(temporary, pieces)
-            await self.session.rename(temporary, path, replace=if_exists != "fail")
-        except ConnectorError as error:
+            return await self._named(temporary, path, if_exists, noted=if_exists != "overwrite"), size
+        except ConnectorError:
             await self._tidy(temporary)
-            if error.code == "FILES_EXISTS":
-                raise _exists(path) from None
             raise
-        return path, size
 
-    async def _target(self, path: str, if_exists: str) -> str:
+    async def _named(self, source: str, target: str, if_exists: str, *, noted: bool) -> str:
+        """Gives what is complete its name, or the next free one.
+
+        Args:
+            source: Where it is.
+            target: The name that was asked for.
+            if_exists: `overwrite`, `fail` or `number`.
+            noted: A further try must find out what became of this one.
+
+        Raises:
+            PermanentError: `FILES_EXISTS`.
+        """
         if if_exists == "overwrite":
-            return path
+            return await self._renamed(source, target, target, replace=True, noted=noted)
         if if_exists == "fail":
-            if await self.session.stat(path) is not None:
-                raise _exists(path)
-            return path
-        place = f"files:{self.where}/numbers"
-        known = (await self.context.memory.recall(place, [self.context.key])).get(self.context.key)
-        if known:  # an earlier try of this job chose it
-            return known
-        chosen = path
+            async with self.naming:
+                if await self.session.stat(target) is not None:
+                    raise _exists(target)
+                return await self._renamed(source, target, target, replace=False, noted=noted)
+        chosen = target
         for number in range(2, MAX_NUMBER + 2):
-            if await self.session.stat(chosen) is None:
-                break
-            chosen = paths.numbered(path, number)
-        else:
-            raise PermanentError("FILES_EXISTS", f"{path}: {MAX_NUMBER} files of this name already exist")
-        self.context.discard_on_success(place, self.context.key)
-        return await self.context.memory.remember(place, self.context.key, chosen)
+            if await self.session.stat(chosen) is None and await self._claimed(chosen):
+                try:
+                    return await self._renamed(source, target, chosen, replace=False, noted=noted)
+                except ConnectorError as error:
+                    if error.code != "FILES_EXISTS":
+                        raise
+            chosen = paths.numbered(target, number)
+        raise PermanentError("FILES_EXISTS", f"{target}: {MAX_NUMBER} files of this name already exist")
+
+    async def _claimed(self, name: str) -> bool:
+        """Whether a name is this job's: claimed before anybody else did, and still free after that."""
+        place = f"files:{self.where}/claims"
+        if await self.context.memory.remember(place, name, self.context.key) != self.context.key:
+            return False
+        if await self.session.stat(name) is not None:  # somebody else was done with it meanwhile
+            await self.context.memory.forget(place, name)
+            return False
+        self.context.discard_on_success(place, name)
+        return True
+
+    async def _renamed(self, source: str, target: str, chosen: str, *, replace: bool, noted: bool) -> str:
+        place, key = self._names, self.context.key
+        if noted:
+            self.context.discard_on_success(place, key)
+            await self.context.memory.remember(place, key, json.dumps([source, target, chosen]))
+        try:
+            await self.session.rename(source, chosen, replace=replace)
+        except ConnectorError as error:
+            if noted and error.code not in _UNKNOWN_OUTCOME:
+                await self.context.memory.forget(place, key)
+            if error.code == "FILES_EXISTS":
+                raise _exists(chosen) from None
+            raise
+        return chosen
+
+    async def _earlier(self, source: str, target: str, if_exists: str) -> str | None:
+        """The name that an earlier try of this job gave to what is not under its old one any more."""
+        if if_exists == "overwrite" and source == paths.temporary(target, self.context.key):
+            return None  # it is written again
+        place, key = self._names, self.context.key
+        known = (await self.context.memory.recall(place, [key])).get(key)
+        if known is None:
+            return None
+        was, requested, chosen = json.loads(known)
+        if (was, requested) == (source, target) and await self.session.stat(source) is None:
+            there: str | None = chosen if await self.session.stat(chosen) is not None else None
+            if there is not None:
+                self.context.discard_on_success(place, key)
+                return there
+        await self.context.memory.forget(place, key)
+        return None
+
+    @property
+    def _names(self) -> str:
+        """Where the memory has which name a job was about to give."""
+        return f"files:{self.where}/names"
 
     async def _tidy(self, temporary: str) -> None:
         """Removes an unfinished file if the session still can; the next try of the job writes over it else."""
@@ -171,6 +267,12 @@ class Task:
         """
         place = f"files:{self.where}/appended"
         there = await self.session.stat(path)
+        if there is not None and there.size is None:
+            raise PermanentError(
+                "FILES_UNSUPPORTED",
+                f"{path}: the server does not say how large it is, so that a further try could append twice; write a "
+                "file of its own",
+            )
         size = (there.size or 0) if there is not None else 0
         before = int(await self.context.memory.remember(place, self.context.key, str(size)))
         self.context.discard_on_success(place, self.context.key)
@@ -183,26 +285,14 @@ class Task:
 
     async def move(self, source: str, target: str, *, if_exists: str) -> str:
         """Gives a file or folder another path; a further try finds it there and is content."""
-        place = f"files:{self.where}/moves"
-        mark = json.dumps([source, target])
-        known = (await self.context.memory.recall(place, [self.context.key])).get(self.context.key)
         if await self.session.stat(source) is None:
-            if known == mark and await self.session.stat(target) is not None:
-                return target
+            if (named := await self._earlier(source, target, if_exists)) is not None:
+                return named
             raise not_found(source, self.where)
         if source == target:
             return target
-        target = await self._target(target, if_exists)
-        if if_exists != "number":
-            self.context.discard_on_success(place, self.context.key)
-            await self.context.memory.remember(place, self.context.key, mark)
-        try:
-            await self.session.rename(source, target, replace=if_exists == "overwrite")
-        except ConnectorError as error:
-            if error.code == "FILES_EXISTS":
-                raise _exists(target) from None
-            raise
-        return target
+        await self._earlier(source, target, if_exists)
+        return await self._named(source, target, if_exists, noted=True)
 
     async def copy(self, source: str, target: str, *, if_exists: str) -> tuple[str, int | None, bool]:
         """Copies a file, within the server where it can, else through the runtime.
@@ -217,20 +307,21 @@ class Task:
             raise PermanentError("FILES_UNSUPPORTED", f"{source}: is a folder; copy its files")
         if source == target:
             raise InputError("targetDirectory, targetFile: name the source itself; give another target")
-        target = await self._target(target, if_exists)
         temporary = paths.temporary(target, self.context.key)
+        if (named := await self._earlier(temporary, target, if_exists)) is not None:
+            return named, there.size, False
+        if if_exists == "fail" and await self.session.stat(target) is not None:
+            raise _exists(target)
         try:
             here = await self.session.copy(source, temporary)
             if not here:
                 async with self.another() as other, other.reading(source) as pieces:
                     await self.session.write(temporary, pieces)
-            await self.session.rename(temporary, target, replace=if_exists != "fail")
-        except ConnectorError as error:
+            named = await self._named(temporary, target, if_exists, noted=if_exists != "overwrite")
+        except ConnectorError:
             await self._tidy(temporary)
-            if error.code == "FILES_EXISTS":
-                raise _exists(target) from None
             raise
-        return target, there.size, here
+        return named, there.size, here
 
     async def delete(self, path: str, *, missing_ok: bool) -> bool:
         """Deletes a file; gives whether there was one."""
@@ -279,19 +370,26 @@ class Task:
                 return False
             raise not_found(path, self.where)
         if recursive:
-            await self._empty(path)
-        await self.session.remove_folder(path)
+            await self._remove_all(path)
+        else:
+            await self.session.remove_folder(path)
         return True
 
-    async def _empty(self, path: str) -> None:
-        entries = [entry async for entry in self.session.entries(path)]
-        for entry in entries:
+    async def _remove_all(self, path: str) -> None:
+        """Removes a folder and what is in it; of a link to a folder, which many servers list as one, only the link."""
+        try:
+            await self.session.delete(path)  # no server deletes a folder so
+        except ConnectorError as error:
+            if not self.session.usable:
+                raise
+            if error.code == "FILES_NOT_FOUND" and await self.session.stat(path) is None:
+                return
+        else:
+            return
+        for entry in [entry async for entry in self.session.entries(path)]:
             below = paths.below(path, entry.name)
-            if entry.kind == "folder":
-                await self._empty(below)
-                await self.session.remove_folder(below)
-            else:
-                await self.session.delete(below)
+            await (self._remove_all(below) if entry.kind in {"folder", "other"} else self.session.delete(below))
+        await self.session.remove_folder(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +398,13 @@ class Content:
 
     document: Document | None = None
     data: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as the document's reference says it."""
+        if self.document is None:
+            return len(self.data)
+        return int((self.document.reference.get("metadata") or {}).get("size") or 0)
 
     def opened(self, context: Context) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Its pieces, from the start."""

@@ -44,6 +44,8 @@ class Sessions:
         self._max = max_sessions
         self._held: list[_Held] = []
         self._opening = asyncio.Lock()
+        self.naming = asyncio.Lock()
+        """Held from choosing a free name to taking it: no server does both at once."""
         self._closer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 

@@ -32,7 +32,8 @@ ERRORS = {
     "FILES_BUSY": "The server accepts no more sessions, or the file is in use. Tried again.",
     "FILES_TOO_LARGE": "The file is larger than `maxBytes`; read it to a document. An incident.",
     "FILES_CONTENT_INVALID": "The content is not base64, or the file is not text in `charset`. An incident.",
-    "FILES_PATH_FORBIDDEN": "A path contains `..` or a control character. An incident.",
+    "FILES_PATH_FORBIDDEN": "A path contains `..` or a control character, or a link leads out of the base folder. An "
+    "incident.",
     "FILES_UNSUPPORTED": "The server cannot do that. An incident.",
     "FILES_REFUSED": "Any other refusal; `error.variables.reply` has the server's code.",
     "FILES_UNAVAILABLE": "The library that speaks the protocol is not installed. An incident.",
@@ -77,7 +78,7 @@ class Server:
         login: Who signs in.
         trusted: Certificate authorities in PEM (FTPS); empty for the system's.
         active: The server opens data connections (FTP).
-        encoding: Of file names (FTP); empty for UTF-8, or Latin-1 where the server does not speak it.
+        encoding: Of file names; empty for UTF-8, or Latin-1 where an FTP server does not speak it.
         host_key: `knownHosts`, `fingerprint` or `firstUse` (SFTP).
         known: The text that belongs to it (SFTP).
         legacy: Older algorithms are allowed (SFTP).
@@ -110,6 +111,14 @@ class Session(Protocol):
     @property
     def usable(self) -> bool:
         """Whether another job may use it."""
+        ...
+
+    async def real(self, path: str) -> str | None:
+        """Where a path leads once all links are followed; None where the protocol does not say it.
+
+        Raises:
+            ConnectorError: `FILES_NOT_FOUND` where there is no such path, and where its folder is missing.
+        """
         ...
 
     def entries(self, path: str) -> AsyncIterator[Entry]:

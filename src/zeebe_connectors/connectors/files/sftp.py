@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import posixpath
 import stat as modes
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeebe_connectors import ConnectorError, InputError, PermanentError, TransientError
-from zeebe_connectors.connectors.files.host_keys import HostKeyCheck, allowed_fingerprints, known_hosts
-from zeebe_connectors.connectors.files.session import Entry, Kind, Server, lost, not_empty, not_found, timed_out
-from zeebe_connectors.net.connect import Resolver, connect_error, connected
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.connectors.files.names import bytes_of, text_of
+from zeebe_connectors.connectors.files.session import (
+    Entry,
+    Kind,
+    Server,
+    lost,
+    not_empty,
+    not_found,
+    timed_out,
+)
+from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
     import asyncssh
@@ -22,24 +31,23 @@ PIECE = 1024 * 1024
 """Bytes asked for at once."""
 AT_ONCE = 8
 """Pieces that are on their way: what hides the network's delay, and what one transfer holds in memory."""
-_LEGACY = {
-    "server_host_key_algs": "+ssh-rsa,ssh-dss",
-    "kex_algs": "+diffie-hellman-group14-sha1,diffie-hellman-group1-sha1,diffie-hellman-group-exchange-sha1",
-    "encryption_algs": "+aes256-cbc,aes128-cbc,3des-cbc",
-}
 ResultT = TypeVar("ResultT")
-Remember = Callable[[str], Awaitable[str]]
-"""Given the fingerprint that was seen, gives the one that was seen first."""
+_MAX_LINKS = 10
+_KINDS: dict[bytes, Kind] = {b"-": "file", b"d": "folder", b"l": "link"}
 
 
 class SftpSession:
-    """One SSH connection with an SFTP channel. Make it with `open_sftp`."""
+    """One SSH connection with an SFTP channel. Make it with `sftp_connect.open_sftp`."""
 
     def __init__(self, server: Server, connection: asyncssh.SSHClientConnection, client: asyncssh.SFTPClient) -> None:
         self._server = server
         self._connection = connection
         self._client = client
+        self._encoding = server.encoding or "utf-8"
         self._broken = False
+
+    def _bytes(self, path: str) -> bytes:
+        return bytes_of(path or ".", self._encoding)
 
     @property
     def usable(self) -> bool:
@@ -86,28 +94,48 @@ class SftpSession:
 
     async def entries(self, path: str) -> AsyncIterator[Entry]:
         """See `Session.entries`."""
-        listing = self._client.scandir(path or ".")
+        listing = self._client.scandir(self._bytes(path))
         with contextlib.suppress(StopAsyncIteration):
             while True:
                 found = await self._patiently(anext(listing), path)
-                name = _text(found.filename)
-                if name not in {".", ".."}:
-                    yield _entry(name, found.attrs)
+                name = text_of(_raw(found.filename), self._encoding)
+                if name not in {"", ".", ".."}:
+                    yield _entry(name, found.attrs, _raw(found.longname or b""))
 
     async def stat(self, path: str) -> Entry | None:
         """See `Session.stat`."""
         try:
-            found = await self._patiently(self._client.stat(path or "."), path)
+            found = await self._patiently(self._client.stat(self._bytes(path)), path)
         except ConnectorError as error:
             if error.code == "FILES_NOT_FOUND":
                 return None
             raise
         return _entry(path.rpartition("/")[2], found)
 
+    async def real(self, path: str) -> str | None:
+        """See `Session.real`."""
+        for _ in range(_MAX_LINKS):
+            try:
+                found = await self._patiently(self._client.realpath(self._bytes(path)), path)
+                return text_of(_raw(found), self._encoding)
+            except ConnectorError as error:
+                if not self.usable:
+                    raise
+                if error.code == "FILES_UNSUPPORTED":
+                    return None
+            try:  # a link to what is not there is one yet: whoever writes to it makes it
+                target = await self._patiently(self._client.readlink(self._bytes(path)), path)
+            except ConnectorError:
+                if not self.usable:
+                    raise
+                break
+            path = posixpath.normpath(posixpath.join(path.rpartition("/")[0], text_of(_raw(target), self._encoding)))
+        raise not_found(path, self._server.where)
+
     @contextlib.asynccontextmanager
     async def reading(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """See `Session.reading`."""
-        file = await self._patiently(self._client.open(path, "rb"), path)
+        file = await self._patiently(self._client.open(self._bytes(path), "rb"), path)
         try:
             made = self._pieces(file, path)
             async with contextlib.aclosing(made):
@@ -117,17 +145,19 @@ class SftpSession:
                 await self._patiently(file.close())
 
     async def _pieces(self, file: Any, path: str) -> AsyncGenerator[bytes, None]:
-        """Several pieces are on their way while one is used."""
-        size = (await self._patiently(file.stat(), path)).size
+        """Several pieces are on their way while one is used.
+
+        The size is what the server makes of it: none, or 0 for what it writes while it is read. Only a piece that is
+        not full is the end.
+        """
+        size = await self._size(file, path)
         requested = got = 0
         coming: deque[asyncio.Future[bytes]] = deque()
         try:
             while True:
-                while len(coming) < AT_ONCE and (size is None or requested <= size):
+                while len(coming) < AT_ONCE and (size is None or requested <= size or not coming):
                     coming.append(asyncio.ensure_future(file.read(PIECE, requested)))
                     requested += PIECE
-                if not coming:
-                    break
                 data = await self._patiently(asyncio.shield(coming[0]), path)
                 coming.popleft()
                 got += len(data)
@@ -142,10 +172,11 @@ class SftpSession:
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], *, append: bool = False) -> int:
         """See `Session.write`."""
-        file = await self._patiently(self._client.open(path, "ab" if append else "wb"), path)
-        start = offset = ((await self._patiently(file.stat(), path)).size or 0) if append else 0
+        file = await self._patiently(self._client.open(self._bytes(path), "ab" if append else "wb"), path)
         going: deque[asyncio.Future[Any]] = deque()
+        closed = False
         try:
+            start = offset = (await self._size(file, path) or 0) if append else 0
             async for data in _gathered(pieces):
                 if len(going) >= AT_ONCE:
                     await self._patiently(asyncio.shield(going[0]), path)
@@ -155,11 +186,24 @@ class SftpSession:
             while going:
                 await self._patiently(asyncio.shield(going[0]), path)
                 going.popleft()
+            closed = True
+            await self._patiently(file.close(), path)  # some servers store a file only now, or refuse it now
         finally:
             await _ended(going)
-            with contextlib.suppress(ConnectorError):
-                await self._patiently(file.close())
+            if not closed:
+                with contextlib.suppress(ConnectorError):
+                    await self._patiently(file.close())
         return offset - start
+
+    async def _size(self, file: Any, path: str) -> int | None:
+        """What the server says of an open file; it need not."""
+        try:
+            attributes: asyncssh.SFTPAttrs = await self._patiently(file.stat(), path)
+        except ConnectorError:
+            if self._broken:
+                raise
+            return None
+        return attributes.size
 
     async def rename(self, source: str, target: str, *, replace: bool) -> None:
         """See `Session.rename`."""
@@ -167,7 +211,7 @@ class SftpSession:
             await self._rename(source, target)
             return
         try:
-            await self._patiently(self._client.posix_rename(source, target), source)
+            await self._patiently(self._client.posix_rename(self._bytes(source), self._bytes(target)), source)
         except ConnectorError as error:
             if error.code != "FILES_UNSUPPORTED":
                 raise
@@ -178,7 +222,7 @@ class SftpSession:
 
     async def _rename(self, source: str, target: str) -> None:
         try:
-            await self._patiently(self._client.rename(source, target), source)
+            await self._patiently(self._client.rename(self._bytes(source), self._bytes(target)), source)
         except ConnectorError as error:
             # Version 3 of the protocol has one code for all refusals.
             if error.code == "FILES_REFUSED" and await self.stat(target) is not None:
@@ -189,17 +233,22 @@ class SftpSession:
         """See `Session.copy`; OpenSSH can, since 9.0."""
         if not self._client.supports_remote_copy:
             return False
-        await self._patiently(self._client.remote_copy(source, target), source)
+        try:
+            await self._patiently(self._client.remote_copy(self._bytes(source), self._bytes(target)), source)
+        except ConnectorError as error:
+            if error.code in {"FILES_UNSUPPORTED", "FILES_REFUSED"}:  # announced, but not for these files
+                return False
+            raise
         return True
 
     async def delete(self, path: str) -> None:
         """See `Session.delete`."""
-        await self._patiently(self._client.remove(path), path)
+        await self._patiently(self._client.remove(self._bytes(path)), path)
 
     async def make_folder(self, path: str) -> None:
         """See `Session.make_folder`."""
         try:
-            await self._patiently(self._client.mkdir(path), path)
+            await self._patiently(self._client.mkdir(self._bytes(path)), path)
         except ConnectorError as error:
             if error.code == "FILES_REFUSED" and await self.stat(path) is not None:
                 raise PermanentError("FILES_EXISTS", f"{self._server.where}: {path} is there already") from None
@@ -208,7 +257,7 @@ class SftpSession:
     async def remove_folder(self, path: str) -> None:
         """See `Session.remove_folder`."""
         try:
-            await self._patiently(self._client.rmdir(path), path)
+            await self._patiently(self._client.rmdir(self._bytes(path)), path)
         except ConnectorError as error:
             if error.code == "FILES_REFUSED" and [entry async for entry in self.entries(path)]:
                 raise not_empty(path, self._server.where) from None
@@ -216,11 +265,9 @@ class SftpSession:
 
     async def alive(self) -> bool:
         """See `Session.alive`."""
-        try:
-            await self._patiently(self._client.stat("."))
-        except ConnectorError:
-            return False
-        return True
+        with contextlib.suppress(ConnectorError):  # a refusal is an answer, too
+            await self._patiently(self._client.stat(b"."))
+        return self.usable
 
     async def aclose(self) -> None:
         """See `Session.aclose`."""
@@ -253,120 +300,26 @@ async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]
         yield bytes(held)
 
 
-def _text(name: str | bytes) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
+def _raw(name: str | bytes) -> bytes:
+    return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
 
 
-def _entry(name: str, attributes: asyncssh.SFTPAttrs) -> Entry:
-    kind: Kind = "other"
-    if attributes.permissions is not None:
-        mode = attributes.permissions
-        kind = "folder" if modes.S_ISDIR(mode) else "link" if modes.S_ISLNK(mode) else "other"
-        kind = "file" if modes.S_ISREG(mode) else kind
-    elif attributes.type in {1, 2, 3}:
-        kind = ("file", "folder", "link")[attributes.type - 1]
-    time = None if attributes.mtime is None else datetime.fromtimestamp(attributes.mtime, UTC)
-    return Entry(name, kind, attributes.size if kind == "file" else None, time)
+def _entry(name: str, attributes: asyncssh.SFTPAttrs, line: bytes = b"") -> Entry:
+    kind = _kind(attributes, line)
+    time = None
+    if attributes.mtime is not None:
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            time = datetime.fromtimestamp(attributes.mtime, UTC)
+    size = attributes.size if kind in {"file", "other"} else None
+    return Entry(name, kind, size if size is not None and size < INT64_BOUND else None, time)
 
 
-def _keys(server: Server) -> list[Any] | None:
-    import asyncssh  # noqa: PLC0415 - as above
-
-    if server.login.key is None:
-        return None
-    phrase = server.login.passphrase.reveal() if server.login.passphrase else None
-    try:
-        return [asyncssh.import_private_key(server.login.key.reveal().strip() + "\n", phrase)]
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
-        raise InputError(
-            "authentication.key: cannot be read; paste the private key in PEM or OpenSSH form with its line breaks, "
-            "and give its passphrase if it has one"
-        ) from None
-
-
-async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, remember: Remember) -> SftpSession:
-    """Connects, checks the server's key, and signs in.
-
-    Args:
-        server: The server.
-        resolver: Gives the addresses that the operator allows.
-        first: The fingerprint that was seen first; empty if the server is new.
-        remember: Remembers one.
-
-    Raises:
-        ConnectorError: Why there is no session.
-    """
-    import asyncssh  # noqa: PLC0415 - as above
-
-    host_key = HostKeyCheck(allowed_fingerprints(server, first))
-    options: dict[str, Any] = {
-        "port": server.port,
-        "username": server.login.username,
-        "password": server.login.password.reveal() if server.login.password and not server.login.key else None,
-        "client_keys": _keys(server),
-        "known_hosts": known_hosts(server),
-        "host_key_alias": server.host if server.port == 22 else f"[{server.host}]:{server.port}",
-        "client_factory": host_key.client(),
-        "config": None,
-        "agent_path": None,
-        "x509_trusted_certs": None,
-        "keepalive_interval": 30,
-        "connect_timeout": server.timeout,
-        "login_timeout": server.timeout,
-        **(_LEGACY if server.legacy else {}),
-    }
-    if server.host_key == "knownHosts":
-        options["host_key_alias"] = server.host
-
-    async def connect(address: str) -> asyncssh.SSHClientConnection:
-        async with asyncio.timeout(server.timeout):
-            return await asyncssh.connect(address, **options)
-
-    try:
-        connection = await connected(connect, server.host, resolver)
-    except (OSError, UnicodeError) as error:
-        raise connect_error("FILES", server.host, server.port, error, patience=server.timeout) from None
-    except (asyncssh.Error, ValueError) as error:
-        raise _not_connected(server, error, host_key.seen) from None
-    try:
-        if server.host_key == "firstUse" and (known := await remember(host_key.seen)) != host_key.seen:
-            raise PermanentError(
-                "FILES_HOST_KEY", f"{server.where}: shows the key {host_key.seen}, but the first time it was {known}"
-            )
-        async with asyncio.timeout(server.timeout):
-            client = await connection.start_sftp_client()
-    except ConnectorError:
-        connection.abort()
-        raise
-    except (OSError, asyncssh.Error, TimeoutError) as error:
-        connection.abort()
-        if isinstance(error, asyncssh.ChannelOpenError):
-            raise PermanentError("FILES_UNSUPPORTED", f"{server.where}: offers no SFTP") from None
-        raise lost(server.where, error) from None
-    return SftpSession(server, connection, client)
-
-
-def _not_connected(server: Server, error: Exception, seen: str) -> ConnectorError:
-    """Why there is no SSH connection."""
-    import asyncssh  # noqa: PLC0415 - as above
-
-    where = server.where
-    if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        shown = f" It shows {seen}." if seen else ""
-        return PermanentError(
-            "FILES_HOST_KEY",
-            f"{where}: the server's key is not the expected one.{shown} Ask its operator whether this is right before "
-            "you change knownHosts or fingerprint",
-            variables={"fingerprint": seen} if seen else None,
-        )
-    if isinstance(error, asyncssh.PermissionDenied):
-        return PermanentError(
-            "FILES_AUTH_FAILED", f"{where}: refuses the login; check authentication.username and password or key"
-        )
-    if isinstance(error, asyncssh.KeyExchangeFailed):
-        return PermanentError(
-            "FILES_PROTOCOL", f"{where}: shares no algorithm with the runtime; an old server may need legacyAlgorithms"
-        )
-    if isinstance(error, asyncssh.ProtocolError | asyncssh.ProtocolNotSupported | ValueError):
-        return PermanentError("FILES_PROTOCOL", f"{where}: is not an SSH server; check host, port and protocol")
-    return lost(where, error)
+def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:
+    """By the mode, which may be only of permissions, else by the line that a listing shows people."""
+    mode = attributes.permissions or 0
+    if modes.S_IFMT(mode):
+        by_mode: Kind = "folder" if modes.S_ISDIR(mode) else "link" if modes.S_ISLNK(mode) else "other"
+        return "file" if modes.S_ISREG(mode) else by_mode
+    if attributes.type in {1, 2, 3}:
+        return ("file", "folder", "link")[attributes.type - 1]
+    return _KINDS.get(line[:1], "other")

@@ -1,1 +1,1 @@
-"""IMAP: a mail in a folder starts a process or reaches a waiting one."""
+"""Start a process, or reach a waiting one, when a mail arrives in a folder (IMAP)."""

@@ -1,1 +1,1 @@
-"""POP3: a mail in a mailbox starts a process or reaches a waiting one, or is read by a task."""
+"""Start a process, or reach a waiting one, for each mail of a mailbox (POP3), or read mails in a task."""

@@ -1,1 +1,1 @@
-"""Processes of the cluster as connectors: start one, send a message to one."""
+"""Start processes of the cluster and send them messages, as tasks."""

@@ -1,1 +1,1 @@
-"""The connector `sql`: queries and changes in databases."""
+"""Query and change databases."""

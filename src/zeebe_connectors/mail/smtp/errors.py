@@ -18,6 +18,10 @@ _TLS = re.compile(
 )
 
 
+_RELAY = re.compile(r"\brelay|rcpthosts|5\.7\.54", re.IGNORECASE)
+_FOR_NOW = "The refusal is temporary; it is tried again"
+
+
 class LostError(Exception):
     """The session ended before the message was handed over, so it may be sent again at once."""
 
@@ -67,14 +71,15 @@ def by_code(reply: Reply, code: str, message: str) -> ConnectorError:
     return kind(code, message, variables=reply_variables(reply))
 
 
+def remedy(reply: Reply, for_good: str) -> str:
+    """Returns what to do about a refusal: nothing if it is temporary."""
+    return _FOR_NOW if 400 <= reply.code < 500 else for_good
+
+
 def service_refused(server: Server, reply: Reply) -> ConnectorError:
     """Returns the error for a server that does not serve this client."""
-    return by_code(
-        reply,
-        "SMTP_SERVICE_REFUSED",
-        f"host: {server} refused to serve this client: {reply}. Ask its operator whether this machine may send, and "
-        "check the client name",
-    )
+    what = remedy(reply, "Ask its operator whether this machine may send, and check the client name")
+    return by_code(reply, "SMTP_SERVICE_REFUSED", f"host: {server} refused to serve this client: {reply}. {what}")
 
 
 def recipients_refused(server: Server, accepted: list[str], refused: list[Refusal]) -> ConnectorError:
@@ -93,9 +98,15 @@ def recipients_refused(server: Server, accepted: list[str], refused: list[Refusa
     scope = "no recipient was accepted" if not accepted else f"{len(refused)} recipients were refused, so nobody got it"
     temporary = any(r.temporary for r in refused) if not accepted else all(r.temporary for r in refused)
     kind = TransientError if temporary else PermanentError
+    if temporary:
+        what = _FOR_NOW
+    elif any(_RELAY.search(r.reason) for r in refused):
+        what = "It passes mail on to other domains only for those who sign in: choose how to sign in, or another server"
+    else:
+        what = "Correct the addresses, or let the mail go to the others"
     return kind(
         "SMTP_RECIPIENT_REFUSED",
-        f"to, cc, bcc: {scope} by {server}: {listed}. Correct the addresses, or let the mail go to the others",
+        f"to, cc, bcc: {scope} by {server}: {listed}. {what}",
         variables={
             "refused": [{"address": r.address, "code": r.code, "reason": r.reason} for r in refused],
             "accepted": accepted,

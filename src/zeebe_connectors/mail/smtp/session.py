@@ -24,6 +24,7 @@ from zeebe_connectors.mail.smtp.errors import (
     opening_failed,
     outcome_unknown,
     recipients_refused,
+    remedy,
     reply_variables,
     service_refused,
     timed_out,
@@ -362,11 +363,8 @@ class Session:
             )
         if is_size(reply):
             return self._message_refused(reply)
-        return by_code(
-            reply,
-            "SMTP_SENDER_REFUSED",
-            f"from: {self._server} refused the sender: {reply}. Use an address that this account may send from",
-        )
+        what = remedy(reply, "Use an address that this account may send from")
+        return by_code(reply, "SMTP_SENDER_REFUSED", f"from: {self._server} refused the sender: {reply}. {what}")
 
     def _message_refused(self, reply: Reply) -> ConnectorError:
         if reply.code == 421:
@@ -378,11 +376,8 @@ class Session:
                 f"attachments: {self._server} refused the mail as too large: {reply}. Send links instead, or fewer or "
                 "smaller attachments",
             )
-        return by_code(
-            reply,
-            "SMTP_MESSAGE_REFUSED",
-            f"{self._server} refused the mail: {reply}. The answer says why: content, policy or quota",
-        )
+        what = remedy(reply, "The answer says why: content, policy or quota")
+        return by_code(reply, "SMTP_MESSAGE_REFUSED", f"{self._server} refused the mail: {reply}. {what}")
 
 
 def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:

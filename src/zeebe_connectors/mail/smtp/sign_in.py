@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from zeebe_connectors import ConnectorError, PermanentError
-from zeebe_connectors.mail.smtp.errors import NotSmtpError, by_code, is_missing_tls, wants_tls
+from zeebe_connectors.mail.smtp.errors import NotSmtpError, by_code, is_missing_tls, remedy, wants_tls
 from zeebe_connectors.mail.smtp.model import Login, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 
@@ -156,12 +156,8 @@ class SignIn:
         reply = Reply(reply.code, text)
         if is_missing_tls(reply) and not self._wire.secured:
             return wants_tls(self._server, reply)
-        return by_code(
-            reply,
-            "SMTP_AUTH_FAILED",
-            f"authentication: {self._server} refused the login: {reply}. Check the username and the password or token, "
-            "and that the account may send over SMTP",
-        )
+        what = remedy(reply, "Check the username and the password or token, and that the account may send over SMTP")
+        return by_code(reply, "SMTP_AUTH_FAILED", f"authentication: {self._server} refused the login: {reply}. {what}")
 
 
 def _is_of_mechanism(reply: Reply) -> bool:

@@ -15,7 +15,8 @@ from zeebe_connectors.config.providers import Provider
 from zeebe_connectors.config.providers.secured import at, revealed, secured_fields
 from zeebe_connectors.config.secrets import JobSecrets, Mask, SecretResolver
 from zeebe_connectors.config.secrets.placeholders import refers, secret_name
-from zeebe_connectors.net.egress import RULES, NetworkRules, Proxy, Reach
+from zeebe_connectors.net.egress import RULES, NetworkRules, Reach
+from zeebe_connectors.net.proxies import Proxies, Proxy
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
 from zeebe_connectors.runtime.providers.directory import Directory, Known
@@ -434,7 +435,7 @@ class Providers:
         if proxy:
             password = str(proxy.get("password") or "")
             through = Proxy(str(proxy["url"]).rstrip("/"), str(proxy.get("username") or ""), password)
-            own = replace(own, proxies={"http": through, "https": through}, direct=())
+            own = replace(own, proxies=Proxies.only(through))
             scope = (*scope, through.url, through.user, Secret(password).fingerprint())
         return self._clients.scoped((*scope, reach), preset={RULES: own})
 

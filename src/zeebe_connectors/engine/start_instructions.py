@@ -1,4 +1,4 @@
-"""Check the elements at which a process starts instead of at its start event."""
+"""Check start instructions: the elements at which a process starts instead of at its start event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zeebe_connectors.engine.definitions import Definition
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
 
 
-def check_start_elements(definition: Definition, elements: Sequence[str]) -> None:
+def check_start_instructions(definition: Definition, elements: Sequence[str]) -> None:
     """Refuse elements at which no token can start.
 
     Raises:
