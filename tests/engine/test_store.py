@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 
@@ -409,7 +410,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path) -> None:
     with pytest.raises(StoreError, match="no state of an engine"):
         SqliteStore(file)
     newer = tmp_path / "newer.db"
-    with sqlite3.connect(newer) as db:
+    with contextlib.closing(sqlite3.connect(newer)) as db:
         db.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="format 99"):
         SqliteStore(newer)

@@ -69,10 +69,10 @@ async def test_from_wsdl_to_result(cxf, zeebe, tmp_path):
         arguments = ["import", cxf.url(f"/{service}?wsdl"), "--out", str(templates)]
         made = await asyncio.to_thread(CliRunner().invoke, app, arguments)
         assert made.exit_code == 0, made.output
-    valid = await asyncio.to_thread(tool.run_node, "validate-templates.mjs", templates)
+    valid = await asyncio.to_thread(tool.run, "validate-templates.mjs", templates)
     assert valid.returncode == 0, valid.stdout
     arguments = ("--templates", templates, "--cases", cases, "--out", out, "--browser", tool.browser())
-    done = await asyncio.to_thread(tool.run_node, "apply-templates.mjs", *arguments)
+    done = await asyncio.to_thread(tool.run, "apply-templates.mjs", *arguments)
     results = json.loads((out / "summary.json").read_text())["results"]
     assert [result["failures"] for result in results] == [[], []], done.stdout
     settings = {

@@ -7,7 +7,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
+import { runAsCommand } from './src/command.mjs';
+import { browserAt, bundledPage, closeBrowser, openModelerPage } from './src/modeler-page.mjs';
 import { chooseTemplate, fill, openGroups } from './src/panel.mjs';
 import { listJsonFiles, readTemplates } from './src/templates.mjs';
 
@@ -19,26 +20,18 @@ const USAGE = `usage: apply-templates.mjs --templates DIR [--templates DIR ...] 
        [--only NAME]             run the case of that name
        [--pictures]              take pictures of the forms and the diagram`;
 
-const { values: options } = parseArgs({
-  options: {
-    templates: { type: 'string', multiple: true },
-    cases: { type: 'string' },
-    out: { type: 'string' },
-    browser: { type: 'string' },
-    only: { type: 'string' },
-    pictures: { type: 'boolean', default: false },
-    parallel: { type: 'string', default: '2' },
-    'platform-version': { type: 'string', default: '8.6' },
-    'settle-ms': { type: 'string', default: '1200' }
-  }
-});
+const OPTIONS = {
+  templates: { type: 'string', multiple: true },
+  cases: { type: 'string' },
+  out: { type: 'string' },
+  browser: { type: 'string' },
+  only: { type: 'string' },
+  pictures: { type: 'boolean', default: false },
+  parallel: { type: 'string', default: '2' },
+  'platform-version': { type: 'string', default: '8.6' },
+  'settle-ms': { type: 'string', default: '1200' }
+};
 
-if (!options.templates || !options.cases || !options.out || !options.browser) {
-  console.error(USAGE);
-  process.exit(2);
-}
-
-const settleMs = Number(options['settle-ms']);
 const semver = version => version.split('.').length === 2 ? `${ version }.0` : version;
 
 function findTemplate(templates, { template: id, version }) {
@@ -53,13 +46,21 @@ function findTemplate(templates, { template: id, version }) {
 const nameOf = entry => entry.id ?? entry.key;
 const isEmpty = value => value === null || value === undefined || (typeof value === 'string' && !value.trim());
 
-async function panelErrors(page) {
-  const entries = await page.evaluate(() => harness.shownEntries());
-  const errors = await page.evaluate(() => harness.panelErrors());
-  return errors.map(error => {
-    const entry = entries.find(({ entryId }) => entryId === error.entryId);
-    return { property: entry ? nameOf(entry) : error.entryId, message: error.message };
-  });
+/** What the panel marks once it marks what is expected: a busy machine is given longer than the checks take. */
+async function panelErrors(page, expected) {
+  const same = names => names.length === expected.length && names.every(name => expected.includes(name));
+  for (const deadline = performance.now() + 15000; ;) {
+    const entries = await page.evaluate(() => harness.shownEntries());
+    const errors = await page.evaluate(() => harness.panelErrors());
+    const found = errors.map(error => {
+      const entry = entries.find(({ entryId }) => entryId === error.entryId);
+      return { property: entry ? nameOf(entry) : error.entryId, message: error.message };
+    });
+    if (same(found.map(({ property }) => property)) || performance.now() > deadline) {
+      return found;
+    }
+    await page.waitForTimeout(200);
+  }
 }
 
 /** The element's own XML without its icon, for reading; the .bpmn file has it all. */
@@ -68,7 +69,8 @@ function fragment(xml, elementId) {
   return match ? match[0].replace(/ zeebe:modelerTemplateIcon="[^"]*"/, '') : '';
 }
 
-async function runCase({ page, problems }, templates, oneCase) {
+async function runCase({ page, problems }, templates, oneCase, options) {
+  const settleMs = Number(options['settle-ms']);
   const platformVersion = semver(oneCase.platformVersion ?? options['platform-version']);
   const template = findTemplate(templates, oneCase);
   const elementId = oneCase.elementId ?? 'element';
@@ -108,10 +110,10 @@ async function runCase({ page, problems }, templates, oneCase) {
     await openGroups(page);
     await page.waitForTimeout(settleMs);
     const empty = await page.evaluate(() => harness.shownEntries());
-    result.emptyErrors = await panelErrors(page);
-    const marked = result.emptyErrors.map(({ property }) => property);
     const expectedMarks = oneCase.expectEmptyErrors
       ?? empty.filter(entry => entry.required && isEmpty(entry.value)).map(nameOf);
+    result.emptyErrors = await panelErrors(page, expectedMarks);
+    const marked = result.emptyErrors.map(({ property }) => property);
     for (const property of expectedMarks.filter(name => !marked.includes(name))) {
       failures.push(`empty: ${ property } is required but not marked`);
     }
@@ -126,8 +128,8 @@ async function runCase({ page, problems }, templates, oneCase) {
     failures.push(...await fill(page, oneCase.values ?? {}));
     await openGroups(page);
     await page.waitForTimeout(settleMs);
-    result.filledErrors = await panelErrors(page);
     const expectedErrors = oneCase.expectFilledErrors ?? [];
+    result.filledErrors = await panelErrors(page, expectedErrors);
     failures.push(...result.filledErrors.filter(({ property }) => !expectedErrors.includes(property))
       .map(({ property, message }) => `filled: ${ property }: ${ message }`));
     failures.push(...expectedErrors.filter(name => !result.filledErrors.some(({ property }) => property === name))
@@ -161,51 +163,57 @@ async function runCase({ page, problems }, templates, oneCase) {
   return { ...result, failures };
 }
 
+
 const seconds = since => Number(((performance.now() - since) / 1000).toFixed(2));
 
-const started = performance.now();
-const templates = await readTemplates(options.templates);
-const cases = (await Promise.all((await listJsonFiles([ options.cases ]))
-  .map(async file => JSON.parse(await readFile(file, 'utf8'))))).flat()
-  .filter(({ name }) => !options.only || name === options.only);
-await mkdir(options.out, { recursive: true });
-
-const bundle = await bundlePage();
-const bundleSeconds = seconds(started);
-const browser = await openBrowser(options.browser);
-const browserVersion = browser.version();
-const results = [];
-const waiting = [ ...cases ];
-
-/** One page for many cases: each begins with a modeler of its own. */
-async function work() {
-  const opened = await openModelerPage(browser, bundle, templates);
-  opened.page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
-  for (let oneCase = waiting.shift(); oneCase; oneCase = waiting.shift()) {
-    const caseStarted = performance.now();
-    const result = await runCase(opened, templates, oneCase);
-    result.seconds = seconds(caseStarted);
-    results.push(result);
-    console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.name } (${ result.seconds } s, by ${ result.appliedBy ?? '-' }, `
-      + `${ result.emptyErrors?.length ?? '-' } marked when empty, ${ result.filledErrors?.length ?? '-' } when filled)`);
-    result.failures.forEach(failure => console.log(`     ${ failure }`));
+export async function run(args, print) {
+  const { values: options } = parseArgs({ args, options: OPTIONS });
+  if (!options.templates || !options.cases || !options.out || !options.browser) {
+    print(USAGE);
+    return 2;
   }
+  const started = performance.now();
+  const templates = await readTemplates(options.templates);
+  const cases = (await Promise.all((await listJsonFiles([ options.cases ]))
+    .map(async file => JSON.parse(await readFile(file, 'utf8'))))).flat()
+    .filter(({ name }) => !options.only || name === options.only);
+  await mkdir(options.out, { recursive: true });
+
+  const bundle = await bundledPage();
+  const bundleSeconds = seconds(started);
+  const browser = await browserAt(options.browser);
+  const results = [];
+  const waiting = [ ...cases ];
+
+  /** One page for many cases: each begins with a modeler of its own. */
+  async function work() {
+    const opened = await openModelerPage(browser, bundle, templates);
+    opened.page.setDefaultTimeout(30000); // a busy machine takes its time; a wrong step costs as much
+    for (let oneCase = waiting.shift(); oneCase; oneCase = waiting.shift()) {
+      const caseStarted = performance.now();
+      const result = await runCase(opened, templates, oneCase, options);
+      result.seconds = seconds(caseStarted);
+      results.push(result);
+      print(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.name } (${ result.seconds } s, by ${ result.appliedBy ?? '-' }, `
+        + `${ result.emptyErrors?.length ?? '-' } marked when empty, ${ result.filledErrors?.length ?? '-' } when filled)`);
+      result.failures.forEach(failure => print(`     ${ failure }`));
+    }
+    await opened.page.close();
+  }
+
+  await Promise.all(Array.from({ length: Math.min(Number(options.parallel), cases.length) }, work));
+
+  const summary = {
+    browser: browser.version(),
+    templates: templates.length,
+    bundle: { js: bundle.js.length, css: bundle.css.length, seconds: bundleSeconds },
+    seconds: seconds(started),
+    results
+  };
+  await writeFile(path.join(options.out, 'summary.json'), `${ JSON.stringify(summary, null, 2) }\n`);
+  const failed = results.filter(({ failures }) => failures.length).length;
+  print(`${ results.length - failed }/${ results.length } cases passed in ${ summary.seconds } s (bundle ${ bundleSeconds } s)`);
+  return failed || !results.length ? 1 : 0;
 }
 
-try {
-  await Promise.all(Array.from({ length: Number(options.parallel) }, work));
-} finally {
-  await browser.close();
-}
-
-const summary = {
-  browser: browserVersion,
-  templates: templates.length,
-  bundle: { js: bundle.js.length, css: bundle.css.length, seconds: bundleSeconds },
-  seconds: seconds(started),
-  results
-};
-await writeFile(path.join(options.out, 'summary.json'), `${ JSON.stringify(summary, null, 2) }\n`);
-const failed = results.filter(({ failures }) => failures.length).length;
-console.log(`${ results.length - failed }/${ results.length } cases passed in ${ summary.seconds } s (bundle ${ bundleSeconds } s)`);
-process.exit(failed || !results.length ? 1 : 0);
+await runAsCommand(import.meta, run, closeBrowser);

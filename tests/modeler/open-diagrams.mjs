@@ -8,24 +8,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
+import { runAsCommand } from './src/command.mjs';
+import { browserAt, bundledPage, closeBrowser, openModelerPage } from './src/modeler-page.mjs';
 import { readTemplates } from './src/templates.mjs';
 
-const { values: options, positionals: files } = parseArgs({
-  allowPositionals: true,
-  options: {
-    templates: { type: 'string', multiple: true },
-    out: { type: 'string' },
-    browser: { type: 'string' },
-    pictures: { type: 'boolean', default: false }
-  }
-});
-if (!options.templates || !options.out || !options.browser || !files.length) {
-  console.error('usage: open-diagrams.mjs --templates DIR --out DIR --browser PATH [--pictures] FILE.bpmn ...');
-  process.exit(2);
-}
-
-async function check({ page, problems }, file) {
+async function check({ page, problems }, file, options) {
   const failures = [];
   let opened = null;
   try {
@@ -54,21 +41,34 @@ async function check({ page, problems }, file) {
   return { file: path.basename(file), elements: opened?.elements ?? [], failures };
 }
 
-const templates = await readTemplates(options.templates);
-await mkdir(options.out, { recursive: true });
-const bundle = await bundlePage();
-const browser = await openBrowser(options.browser);
-const results = [];
-try {
-  const opened = await openModelerPage(browser, bundle, templates);
-  for (const file of files) {
-    const result = await check(opened, file);
-    results.push(result);
-    console.log(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.file } (${ result.elements.length } elements with templates)`);
-    result.failures.forEach(failure => console.log(`     ${ failure }`));
+export async function run(args, print) {
+  const { values: options, positionals: files } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      templates: { type: 'string', multiple: true },
+      out: { type: 'string' },
+      browser: { type: 'string' },
+      pictures: { type: 'boolean', default: false }
+    }
+  });
+  if (!options.templates || !options.out || !options.browser || !files.length) {
+    print('usage: open-diagrams.mjs --templates DIR --out DIR --browser PATH [--pictures] FILE.bpmn ...');
+    return 2;
   }
-} finally {
-  await browser.close();
+  const templates = await readTemplates(options.templates);
+  await mkdir(options.out, { recursive: true });
+  const opened = await openModelerPage(await browserAt(options.browser), await bundledPage(), templates);
+  const results = [];
+  for (const file of files) {
+    const result = await check(opened, file, options);
+    results.push(result);
+    print(`${ result.failures.length ? 'FAIL' : 'ok  ' } ${ result.file } (${ result.elements.length } elements with templates)`);
+    result.failures.forEach(failure => print(`     ${ failure }`));
+  }
+  await opened.page.close();
+  await writeFile(path.join(options.out, 'diagrams.json'), `${ JSON.stringify(results, null, 2) }\n`);
+  return results.some(({ failures }) => failures.length) ? 1 : 0;
 }
-await writeFile(path.join(options.out, 'diagrams.json'), `${ JSON.stringify(results, null, 2) }\n`);
-process.exit(results.some(({ failures }) => failures.length) ? 1 : 0);
+
+await runAsCommand(import.meta, run, closeBrowser);

@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { bundlePage, openBrowser, openModelerPage } from './src/modeler-page.mjs';
+import { browserAt, bundledPage, openModelerPage } from './src/modeler-page.mjs';
 import { chooseTemplate, fill, openGroups } from './src/panel.mjs';
 import { readTemplates } from './src/templates.mjs';
 
@@ -58,8 +58,8 @@ async function showGroups(page, names) {
 const templates = await readTemplates(options.templates);
 const oneCase = JSON.parse(await readFile(options.case, 'utf8'));
 await mkdir(options.out, { recursive: true });
-const bundle = await bundlePage();
-const browser = await openBrowser(options.browser);
+const bundle = await bundledPage();
+const browser = await browserAt(options.browser);
 const failures = [];
 try {
   const example = await openPage(browser, bundle);

@@ -30,5 +30,5 @@ ORDER = json.dumps({"Quantity": 1, "Price": 1.5, "Due": None, "Status": "New"})
 def test_presets(tmp_path, wsdl, presets):
     made = CliRunner().invoke(app, ["import", str(WSDLS / wsdl), "--out", str(tmp_path), *presets])
     assert made.exit_code == 0, made.output
-    valid = tool.run_node("validate-templates.mjs", tmp_path)
+    valid = tool.run("validate-templates.mjs", tmp_path)
     assert valid.returncode == 0, valid.stdout

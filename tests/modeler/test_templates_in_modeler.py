@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.modeler.tool import ROOT, TEMPLATES, applied, cases, opened, run_node
+from tests.modeler.tool import ROOT, TEMPLATES, applied, cases, opened, run
 
 pytestmark = [pytest.mark.modeler, pytest.mark.timeout(900)]
 
@@ -11,7 +11,7 @@ EXAMPLES = sorted(file.name for file in (ROOT / "bpmn-examples").glob("*.bpmn"))
 
 
 def test_the_official_validator_finds_no_error():
-    done = run_node("validate-templates.mjs", TEMPLATES)
+    done = run("validate-templates.mjs", TEMPLATES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -19,7 +19,7 @@ def test_the_validator_would_find_one(tmp_path):
     template = json.loads((TEMPLATES / "rest.json").read_text())
     template["properties"][1]["type"] = "Nonsense"
     (tmp_path / "broken.json").write_text(json.dumps(template))
-    assert run_node("validate-templates.mjs", tmp_path).returncode == 1
+    assert run("validate-templates.mjs", tmp_path).returncode == 1
 
 
 def test_every_template_has_a_case():

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def node() -> str:
 
 
 def run_node(script: str, *arguments: str | Path, seconds: float = 900) -> subprocess.CompletedProcess:
-    """Runs one of the scripts beside this file."""
+    """Runs one of the scripts beside this file that use a process of their own."""
     return subprocess.run(
         [node(), HERE / script, *map(str, arguments)],
         capture_output=True,
@@ -65,6 +66,54 @@ def run_node(script: str, *arguments: str | Path, seconds: float = 900) -> subpr
         check=False,
         cwd=HERE,
     )
+
+
+class Server:
+    """One Node process for all runs of the scripts in a session: it builds the modeler and starts Chromium once."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [node(), HERE / "serve.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE
+        )
+        self._one_at_a_time = threading.Lock()
+
+    def run(self, script: str, arguments: list[str], seconds: float) -> subprocess.CompletedProcess:
+        """The exit code, and what was printed."""
+        line = json.dumps({"script": script, "args": arguments})
+        with self._one_at_a_time:
+            end = threading.Timer(seconds, self._process.kill)
+            end.start()
+            try:
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
+                answer = self._process.stdout.readline()
+            finally:
+                end.cancel()
+        assert answer, f"{script} ended, or took longer than {seconds} s"
+        answered = json.loads(answer)
+        return subprocess.CompletedProcess([script, *arguments], answered["code"], answered["output"], "")
+
+    def close(self) -> None:
+        """Ends Chromium and Node."""
+        with self._process as process:
+            process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@cache
+def server() -> Server:
+    """The session's."""
+    started = Server()
+    atexit.register(started.close)
+    return started
+
+
+def run(script: str, *arguments: str | Path, seconds: float = 900) -> subprocess.CompletedProcess:
+    """Runs one of the scripts beside this file that share a process."""
+    return server().run(script, [str(argument) for argument in arguments], seconds)
 
 
 @cache
@@ -92,7 +141,7 @@ def applied() -> dict[str, dict]:
 
 def apply(templates: Path, to_fill: Path, where: Path) -> dict[str, dict]:
     """Cases applied, filled, exported to a directory and linted: the result by case name."""
-    done = run_node(
+    done = run(
         "apply-templates.mjs",
         *("--templates", templates, "--cases", to_fill, "--out", where, "--browser", browser()),
         *_pictures(),
@@ -113,7 +162,7 @@ def opened() -> dict[str, dict]:
     """Every example opened once in a session: the result by file name."""
     where = output() / "examples"
     chromium = browser()
-    done = run_node(
+    done = run(
         "open-diagrams.mjs",
         *("--templates", TEMPLATES, "--out", where, "--browser", chromium),
         *_pictures(),

@@ -118,7 +118,6 @@ async def show() -> int:
 
 
 async def _show(console: Console, stack: AsyncExitStack) -> int:
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-demo-")))
     console.print("[bold]1. The local stack[/bold]")
     started = time.monotonic()
     engine = await stack.enter_async_context(LocalEngine())
@@ -127,31 +126,10 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     console.print(f"   A mail server listens for SMTP on port {mail.smtp_port}")
     orders = await stack.enter_async_context(OrderServer())
     console.print(f"   A web service with orders listens on port {orders.port}")
-
-    diagrams = directory / "diagrams"
-    diagrams.mkdir()
-    environment = Environment(
-        (
-            "environment",
-            {
-                "ZEEBE_CONNECTORS_DIAGRAMS": str(diagrams),
-                "SECRET_MAILBOX_PASSWORD": PASSWORD,
-                "ZEEBE_ADDRESS": engine.grpc_address,
-                "ZEEBE_INSECURE_CONNECTION": "true",
-                "SECRET_ORDERS_TOKEN": TOKEN,
-                "ZEEBE_CONNECTORS_DATA": str(directory),
-            },
-        )
-    )
-    diagram, mailbox = _examples(mail)
-    (diagrams / "imap.bpmn").write_bytes(mailbox)
-    settings = Settings.read(environment)
-    gateway = ZeebeGateway(settings.cluster)
-    registry = Registry.installed(["rest", "smtp", "imap"])
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-connectors-demo-")))
     jobs = PrintedJobs(console)
-    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=jobs)
-    runtime.start()
-    stack.push_async_callback(runtime.drain)
+    diagram, mailbox = _examples(mail)
+    gateway = await _run_connectors(stack, engine, jobs, directory, mailbox)
     process, watching = await gateway.deploy({"demo.bpmn": diagram, "imap.bpmn": mailbox})
     for one in (process, watching):
         console.print(
@@ -174,17 +152,13 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     console.print(f"   Instance {key} ended after {(time.monotonic() - began) * 1000:.0f} ms")
     for line in orders.seen:
         console.print(f"   The web service saw: {line}")
-    made = {name: value for name, value in result.items() if name not in variables}
     console.print("   Variables that the connectors set:")
+    made = {name: value for name, value in result.items() if name not in variables}
     console.print_json(json.dumps(made), indent=2)
 
     console.print("[bold]3. The mail as received[/bold]")
     received = (await mail.expect(CUSTOMER))[-1]
-    for name in HEADERS:
-        console.print(f"   {name:<28} {received[name] or '-'}", markup=False)
-    body = received.get_body(("plain", "html"))
-    for line in body.get_content().strip().splitlines() if body else ():
-        console.print(f"   | {line}", markup=False)
+    _print_mail(console, received)
 
     console.print("\n[bold]4. A mail that starts a process[/bold]")
     answer = await _write_to_the_mailbox(console, jobs, mail)
@@ -208,6 +182,47 @@ async def _show(console: Console, stack: AsyncExitStack) -> int:
     for what, holds in checks.items():
         console.print(f"   {'[green]yes[/green]' if holds else '[red]NO [/red]'}  {what}")
     return 0 if all(checks.values()) else 1
+
+
+async def _run_connectors(
+    stack: AsyncExitStack, engine: LocalEngine, jobs: PrintedJobs, directory: Path, mailbox: bytes
+) -> ZeebeGateway:
+    """Runs the demo's connectors until the stack is left; returns the gateway to the engine.
+
+    Args:
+        stack: Drains the runtime.
+        engine: The engine.
+        jobs: Prints each job.
+        directory: Where the runtime keeps its data.
+        mailbox: The diagram whose mailbox is watched.
+    """
+    diagrams = directory / "diagrams"
+    diagrams.mkdir()
+    (diagrams / "imap.bpmn").write_bytes(mailbox)
+    values = {
+        "ZEEBE_CONNECTORS_DIAGRAMS": str(diagrams),
+        "SECRET_MAILBOX_PASSWORD": PASSWORD,
+        "ZEEBE_ADDRESS": engine.grpc_address,
+        "ZEEBE_INSECURE_CONNECTION": "true",
+        "SECRET_ORDERS_TOKEN": TOKEN,
+        "ZEEBE_CONNECTORS_DATA": str(directory),
+    }
+    environment = Environment(("environment", values))
+    settings = Settings.read(environment)
+    gateway = ZeebeGateway(settings.cluster)
+    registry = Registry.installed(["rest", "smtp", "imap"])
+    runtime = Runtime(settings, registry, gateway, environment=environment, metrics=jobs)
+    runtime.start()
+    stack.push_async_callback(runtime.drain)
+    return gateway
+
+
+def _print_mail(console: Console, received: EmailMessage) -> None:
+    for name in HEADERS:
+        console.print(f"   {name:<28} {received[name] or '-'}", markup=False)
+    body = received.get_body(("plain", "html"))
+    for line in body.get_content().strip().splitlines() if body else ():
+        console.print(f"   | {line}", markup=False)
 
 
 def _examples(mail: MailServer) -> tuple[bytes, bytes]:

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from zeebe_connectors.cli import log_setup
 from zeebe_connectors.config.environment import Environment
@@ -16,6 +17,10 @@ from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.runtime.inbound.metrics import NO_METRICS
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
+
+if TYPE_CHECKING:  # a runtime without a port does without them
+    from zeebe_connectors.admin.deferred_server import DeferredServer
+    from zeebe_connectors.admin.metrics import PrometheusMetrics
 
 _YOUNG_OBJECTS = 10_000
 """New objects between two collections: Python's own 700 are those of a few jobs, which soon go away by themselves."""
@@ -44,7 +49,8 @@ def needed(names: Iterable[str], settings: Settings) -> list[str]:
 async def run_forever(environment: Environment, settings: Settings, *, verbose: bool = False) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     mask = Mask()
-    mask.add(settings.admin_token.reveal())
+    for token in (settings.admin_token, settings.editor_token, settings.modeler_token, settings.viewer_token):
+        mask.add(token.reveal())
     log_setup.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():
         _log.info("%s", line[:1].upper() + line[1:])
@@ -74,31 +80,43 @@ async def run_forever(environment: Environment, settings: Settings, *, verbose: 
         _log.error("No connector is left to run; check CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         await gateway.aclose()
         return 2
-    # What exists now lives as long as the process, so no garbage collection has to look at it, not even once: of a
-    # hundred thousand objects it would find a thousand to discard, and take a twentieth of the start.
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS)
-    gc.enable()
+    _collect_new_objects_only()
     runtime.start()
     server = None
     try:
         if metrics is not None:
-            from zeebe_connectors.admin.deferred_server import DeferredServer
-
-            server = DeferredServer(runtime, metrics, host=settings.host, port=settings.port)
-            try:
-                await server.start()
-                _log.info("Health and metrics: http://%s:%d/health and /metrics", settings.host, server.port)
-            except OSError as error:
-                server = None
-                _log.warning(
-                    "Health and metrics are not served: port %d cannot be used (%s); set ZEEBE_CONNECTORS_PORT",
-                    settings.port,
-                    error.strerror,
-                )
+            server = await _served(runtime, metrics, settings)
         await stop.wait()
     finally:
         await runtime.drain()
         if server is not None:
             await server.aclose()
     return 0
+
+
+def _collect_new_objects_only() -> None:
+    """Spares the garbage collector what exists now, which lives as long as the process.
+
+    Of a hundred thousand objects it would find a thousand to discard, and take a twentieth of the start.
+    """
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
+    gc.enable()
+
+
+async def _served(runtime: Runtime, metrics: PrometheusMetrics, settings: Settings) -> DeferredServer | None:
+    """Returns the operator's server once it listens; None, with a warning, if its port cannot be used."""
+    from zeebe_connectors.admin.deferred_server import DeferredServer
+
+    server = DeferredServer(runtime, metrics, host=settings.host, port=settings.port)
+    try:
+        await server.start()
+    except OSError as error:
+        _log.warning(
+            "Health and metrics are not served: port %d cannot be used (%s); set ZEEBE_CONNECTORS_PORT",
+            settings.port,
+            error.strerror,
+        )
+        return None
+    _log.info("Health and metrics: http://%s:%d/health and /metrics", settings.host, server.port)
+    return server

@@ -122,23 +122,30 @@ class SqliteStore:
         self._queue_stored = False
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in {0, _FORMAT}:
+            try:
+                self._prepare()
+            except BaseException:
                 self._db.close()
-                raise StoreError(
-                    f"The state in {self.path} has the format {version}, this engine writes {_FORMAT}: use another "
-                    "file, or delete this one"
-                )
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+                raise
         except sqlite3.OperationalError as error:
             raise StoreError(
                 f"The state in {self.path} cannot be opened ({error}): does another engine use it?"
             ) from None
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self.path} is no state of an engine ({error}): use another file") from None
+
+    def _prepare(self) -> None:
+        """Takes the file for this engine alone, and makes the tables that it does not have."""
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, _FORMAT}:
+            raise StoreError(
+                f"The state in {self.path} has the format {version}, this engine writes {_FORMAT}: use another file, "
+                "or delete this one"
+            )
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""

@@ -240,6 +240,7 @@ async def main():
     while not await ledger.hold("s", NAME, 2.0):
         await asyncio.sleep(0.05)
     for n in range(20):
+        await ledger.hold("s", NAME, 2.0)
         await ledger.intend("s", f"{NAME}/{n}", owner=NAME, alias=None, element="", title="")
     print(time.time(), flush=True)
     if NAME == "first":

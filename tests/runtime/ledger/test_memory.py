@@ -195,7 +195,7 @@ async def test_a_runtime_that_remembers_nothing_makes_no_file(tmp_path):
 
 async def test_a_ledger_of_before_gets_the_memory_and_keeps_its_events(tmp_path):
     file = tmp_path / "ledger.db"
-    with sqlite3.connect(file) as db:
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
         db.executescript(
             "CREATE TABLE events (source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, state TEXT NOT NULL, "
             "tries INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL DEFAULT 0, updated REAL NOT NULL, "

@@ -210,10 +210,9 @@ async def test_a_rule_holds_over_two_replicas_and_harms_no_other_provider(tmp_pa
         for replica in replicas:
             replica.start()
         await until(lambda: len(times) > 10)
-        began = time.monotonic()
         free = [gateway.put("io.camunda:http-json:1", {}, {"provider": "free"}) for _ in range(50)]
         await until(lambda: all(gateway.jobs[key].state == "completed" for key in free))
-        assert time.monotonic() - began < 3
+        assert len(times) < 200, "the others did not wait for these"
         await until(lambda: len(times) == 200)
         await gateway.until("completed", 250)
         assert all(job.retries == 3 for job in gateway.jobs.values())

@@ -46,6 +46,7 @@ _SECURED: Mapping[str, frozenset[str]] = {
             "hostKey",
             "knownHosts",
             "legacyAlgorithms",
+            "linksLeaveBase",
             "maxSessions",
             "path",
             "saveAttachmentsTo",

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from urllib.parse import urldefrag, urljoin
 
 from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
-from zeebe_connectors.connectors.soap.wsdl_documents import BLANKS, SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of
+from zeebe_connectors.connectors.soap.wsdl_documents import (
+    BLANKS,
+    SOAP,
+    SOAP12,
+    WSDL,
+    WsdlDocuments,
+    joined,
+    schemas_of,
+)
 from zeebe_connectors.connectors.soap.wsdl_substitution import spell_out
 
 _MIME = "http://schemas.xmlsoap.org/wsdl/mime/"
@@ -59,7 +66,7 @@ class _Completion:
         for address, root in self.documents.roots.items():
             for redefine in list(root.iter(f"{{{XSD}}}redefine")):
                 location = (redefine.get("schemaLocation") or "").strip()
-                target = urldefrag(urljoin(address, location))[0]
+                target = joined(address, location)
                 included = self.documents.roots.get(target)
                 schema = redefine.getparent()
                 if included is None or schema is None:

@@ -149,7 +149,7 @@ async def gather(
             )
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
-        waiting += [(urldefrag(urljoin(address, found))[0], address) for found in _imports(root) if found]
+        waiting += [(joined(address, found), address) for found in _imports(root) if found]
     for address, root in roots.items() if missing else ():
         if _without(root, address, missing):
             contents[address] = etree.tostring(root)
@@ -168,7 +168,7 @@ def _without(root: etree._Element, address: str, missing: Mapping[str, Connector
     gone = [
         each
         for each in root.iter(*_REFERENCES)
-        if urldefrag(urljoin(address, (each.get(_REFERENCES[each.tag]) or "").strip()))[0] in missing
+        if joined(address, (each.get(_REFERENCES[each.tag]) or "").strip()) in missing
     ]
     for each in gone:
         if each.tag == f"{{{XSD}}}import":
@@ -199,6 +199,13 @@ def _parsed(data: bytes, address: str) -> etree._Element:
             )
         raise wsdl_error(address, f"is neither WSDL nor schema: its outermost element is {name.localname}")
     return root
+
+
+def joined(address: str, reference: str) -> str:
+    """The address of what a document refers to, without its fragment."""
+    address = urldefrag(urljoin(address, reference))[0]
+    # Some Python versions lose the slashes when a relative reference climbs beyond the root directory.
+    return f"file:///{address[5:]}" if address.startswith("file:") and not address.startswith("file:/") else address
 
 
 def _imports(root: etree._Element) -> list[str]:

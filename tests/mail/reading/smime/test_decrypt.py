@@ -229,9 +229,9 @@ def test_why_a_mail_cannot_be_decrypted_is_reported_and_no_more(bob, eve, author
 
 def test_a_long_message_with_a_short_rc2_key_is_refused_at_once(bob):
     message = encrypted(bob, f"-rc2-40 {LEGACY}", content=b"Content-Type: text/plain\r\n\r\n" + b"x" * 600_000)
-    started = time.monotonic()
+    started = time.thread_time()
     assert "RC2" in parse_mail(mail(message), keyring=ring(bob)).failure.message
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_text_beside_an_encrypted_part_is_not_read_as_one_with_it(bob):
