@@ -304,7 +304,7 @@ async def test_a_fresh_runtime_says_that_nothing_is_wrong_and_what_it_waits_for(
     _, text = await running.get("/")
     assert "Nothing needs attention" in text
     assert "waits for jobs of 1 types" in text
-    assert "No job came since this runtime started" in (await running.get("/jobs"))[1]
+    assert "No job has arrived since this runtime started" in (await running.get("/jobs"))[1]
 
 
 async def test_incidents_are_one_item_with_their_reason_and_a_link_to_them(start):
@@ -541,7 +541,7 @@ async def test_quarantined_events_are_downloaded_retried_and_forgotten_by_operat
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert "3 events of box in quarantine" in (await running.get("/"))[1]
     status, text = await post(running, "/events/retry", "/events", event=pairs[0])
-    assert (status, "Asked for 1 of 1" in text) == (200, True)
+    assert (status, "Requested for 1 of 1" in text) == (200, True)
     assert (await ledger.find("box", "id/0")).state == "retry"
     _, text = await post(running, "/events/retry", "/events", event=pairs[0])
     assert "not in quarantine" in text

@@ -65,7 +65,7 @@ async def test_a_walk_over_the_page(tmp_path, width, scheme):
                 assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
             await page.get_by_role("checkbox").first.check()
             await page.get_by_role("button", name="Try 1 again").click()
-            await page.get_by_text("Asked for 1 of 1").wait_for()
+            await page.get_by_text("Requested for 1 of 1").wait_for()
             await page.get_by_role("checkbox").first.check()
             await page.get_by_role("button", name="Forget").click()
             await page.get_by_role("button", name="Forget 1").click()

@@ -229,6 +229,13 @@ async def test_large_requests_and_answers(client) -> None:
     assert [len(await client.jobs("t")) for _ in range(4)] == [1, 1, 1, 0]
 
 
+async def test_calls_that_arrive_faster_than_they_are_taken_wait_their_turn(client) -> None:
+    """Without room for them, gRPC cancels some of more than a thousand."""
+    calls = [client.stub.Topology(pb.TopologyRequest()) for _ in range(2500)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {pb.TopologyResponse}
+
+
 async def test_a_busy_process_delays_nobody(client) -> None:
     """A loop without end runs in slices; others are answered between them."""
     await client.deploy(

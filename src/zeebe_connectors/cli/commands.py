@@ -83,7 +83,7 @@ def run(
 
 @app.command("list")
 def list_connectors(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """List the installed connectors, and what the unusable ones need."""
     from zeebe_connectors.sdk.registry import Registry

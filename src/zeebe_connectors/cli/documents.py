@@ -13,7 +13,9 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.durations import parse_duration
 
-app = typer.Typer(no_args_is_help=True, help="Files that tasks and mails left in the local directory of documents.")
+app = typer.Typer(
+    no_args_is_help=True, help="Erase files that tasks and mails left in the local directory of documents."
+)
 
 
 @app.callback()

@@ -27,7 +27,9 @@ from zeebe_connectors.testing.process import (
     stop_detached,
 )
 
-app = typer.Typer(no_args_is_help=True, help="The local engine and mail server: for development and tests.")
+app = typer.Typer(
+    no_args_is_help=True, help="Start, stop and show the local engine and mail server, for development and tests."
+)
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _Directory = Annotated[
@@ -91,7 +93,7 @@ def show(
     engine: _Address = None,
     instances: Annotated[int, typer.Option(help="Process instances to show, the newest last.")] = 10,
 ) -> None:
-    """Tell which engines run, where, and what their process instances did. Exit code 3 when none runs."""
+    """Show which engines run, where, and what their process instances did. Exit code 3 when none runs."""
     with _reported():
         found = engines_here(directory, engine)
         _print(found, directory, instances)

@@ -31,7 +31,7 @@ from zeebe_connectors.runtime.ledger.cluster import disown, owner_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
 app = typer.Typer(
-    no_args_is_help=True, help="What became of each mail or other event that arrived, and what tasks must not repeat."
+    no_args_is_help=True, help="Show what became of each mail or other event, and decide about those in quarantine."
 )
 
 SourceName = Annotated[str, typer.Argument(help="Name of the source, as `ledger list` shows it.")]
@@ -79,7 +79,7 @@ def list_entries(
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(get_args(State))}.")] = None,
     limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """List events with their state, newest first."""
@@ -173,7 +173,7 @@ def remembered(
         str | None, typer.Option("--forget", metavar="ID", help="Forget this id of that place instead of listing.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """List what tasks must not repeat, such as mails sent for tasks that the engine does not know to be done."""

@@ -24,7 +24,7 @@ _FILES = frozenset({"Makefile", ".gitignore"})
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="Lower-case words with dashes, such as `exchange-rates`.")],
+    name: Annotated[str, typer.Argument(help="Lower-case words joined by dashes, such as `exchange-rates`.")],
     inbound: Annotated[
         bool,
         typer.Option(

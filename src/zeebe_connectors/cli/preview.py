@@ -40,18 +40,18 @@ def commands(name: str, title: str) -> typer.Typer:
         name: The connector.
         title: What the help calls it.
     """
-    app = typer.Typer(no_args_is_help=True, help=f"{title} as sources of events.")
+    app = typer.Typer(no_args_is_help=True, help=f"Test {title} as sources of events.")
 
     @app.callback()
     def top() -> None:
-        """Sources of events."""
+        """Test sources of events."""
 
     @app.command("test")
     def try_source(
         source: Annotated[str | None, typer.Option(help="Name of a configured source (or of its element).")] = None,
         diagram: Annotated[Path | None, typer.Option(help="Diagram whose mail elements are tested.")] = None,
         hours: Annotated[float, typer.Option(help="Look at the mails of this many past hours.")] = 24,
-        as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
         config: ConfigFile = None,
     ) -> None:
         """List the mails that a source would hand over, with variables, and whether it has done so; changes nothing."""

@@ -24,10 +24,12 @@ from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, sho
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
-app = typer.Typer(no_args_is_help=True, help="Named remote systems: their environments, credentials and rules.")
+app = typer.Typer(
+    no_args_is_help=True, help="Show, edit and check named remote systems: environments, credentials and rules."
+)
 
 Name = Annotated[str, typer.Argument(help="The provider's name, as `providers list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Document = Annotated[
     Path | None, typer.Option("--file", "-f", help="YAML or JSON file with the provider's document; - for stdin.")
 ]
@@ -110,7 +112,7 @@ def list_(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Lists the providers: protocol, environments, tags, and where each comes from."""
+    """List the providers: protocol, environments, tags, and where each comes from."""
 
     async def work(room: _Room) -> list[dict[str, Any]]:
         directory = room.providers.directory
@@ -133,7 +135,7 @@ def list_(
 
 @app.command()
 def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
-    """Shows a provider as JSON; of secured values only that they are set. With --history, who changed what."""
+    """Show a provider as JSON; of secured values only that they are set. With --history, who changed what."""
 
     async def work(room: _Room) -> Any:
         if history:
@@ -150,7 +152,7 @@ def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
 def add(
     name: Name, file: Document = None, set_: Sets = None, secret: SecretSets = None, config: ConfigFile = None
 ) -> None:
-    """Adds a provider to the database, from a file or field by field."""
+    """Add a provider to the database, from a file or field by field."""
     document = _changed(_read(file) if file is not None else {}, set_ or [], secret or [])
 
     async def work(room: _Room) -> Any:
@@ -164,7 +166,7 @@ def add(
 def edit(
     name: Name, file: Document = None, set_: Sets = None, secret: SecretSets = None, config: ConfigFile = None
 ) -> None:
-    """Changes a provider of the database: all of it from a file, or fields. Secured values that are not given stay."""
+    """Change a provider of the database: all of it from a file, or fields. Secured values that are not given stay."""
     if file is None and not set_ and not secret:
         _fail("say what to change: --file, --set FIELD=VALUE or --secret FIELD")
     given = _read(file) if file is not None else None
@@ -190,7 +192,7 @@ def edit(
 def remove(
     name: Name, yes: bool = typer.Option(False, "--yes", help="Skip the confirmation."), config: ConfigFile = None
 ) -> None:
-    """Removes a provider from the database, with its secured values."""
+    """Remove a provider from the database, with its secured values."""
     if not yes:
         typer.confirm(f"Remove {name}? Tasks that name it become incidents", abort=True)
 
@@ -210,7 +212,7 @@ def check_(
     offline: Annotated[bool, typer.Option("--offline", help="Connect to nothing; check only what is written.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Checks addresses, secrets, connections and logins; exits with 1 when something needs fixing."""
+    """Check addresses, secrets, connections and logins; exit with 1 when something needs fixing."""
 
     async def work(room: _Room) -> bool:
         environments = _ALL if every else environment or room.providers.environment
@@ -259,7 +261,7 @@ def copy(
     secured: Annotated[bool, typer.Option("--secured", help="Copy secured values too.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Copies one environment of a provider onto another."""
+    """Copy one environment of a provider onto another."""
 
     async def work(room: _Room) -> Any:
         room.refuse_locked(name)
@@ -276,7 +278,7 @@ def copy(
 
 @app.command()
 def export(config: ConfigFile = None) -> None:
-    """Writes all providers as YAML for providers.yaml; in place of secured values, it names secrets to be set."""
+    """Write all providers as YAML for providers.yaml, with secrets to be set in place of secured values."""
 
     async def work(room: _Room) -> dict[str, Any]:
         directory = room.providers.directory
@@ -289,7 +291,7 @@ def export(config: ConfigFile = None) -> None:
 
 @app.command()
 def schema() -> None:
-    """Writes the JSON schema of providers.yaml, for editors."""
+    """Write the JSON schema of providers.yaml, for editors."""
     from zeebe_connectors.config.providers.schema import schema as made
 
     typer.echo(json.dumps(made(), indent=2))
@@ -297,7 +299,7 @@ def schema() -> None:
 
 @app.command()
 def rotate(config: ConfigFile = None) -> None:
-    """Seals all secured values of the database with the first key of ZEEBE_CONNECTORS_PROVIDERS_KEY."""
+    """Seal all secured values of the database with the first key of ZEEBE_CONNECTORS_PROVIDERS_KEY."""
     count = _run(config, lambda room: room.store.rotate(_editor()))
     typer.echo(
         f"{count} {'value is' if count == 1 else 'values are'} sealed again; keys after the first are no longer needed"

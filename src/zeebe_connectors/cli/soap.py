@@ -27,7 +27,7 @@ from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.sdk.importer import Imports
 
-app = typer.Typer(no_args_is_help=True, help="SOAP services: from a WSDL to templates and calls.")
+app = typer.Typer(no_args_is_help=True, help="Make templates from a WSDL, and call its operations by hand.")
 
 WsdlArgument = Annotated[str, typer.Argument(help="Address of the WSDL, or a file.")]
 Names = Annotated[list[str] | None, typer.Option("--operation", "-o", help="Only this operation; may be repeated.")]
@@ -40,7 +40,7 @@ Hosts = Annotated[
 
 @app.callback()
 def top() -> None:
-    """SOAP services: from a WSDL to templates and calls."""
+    """Make templates from a WSDL, and call its operations by hand."""
 
 
 @app.command("import")
@@ -78,7 +78,7 @@ def import_wsdl(
     ] = None,
     user: Annotated[str | None, typer.Option(help="User name for HTTP Basic, to read the WSDL.")] = None,
     password: Annotated[str | None, typer.Option(envvar="SOAP_PASSWORD", help="Its password.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Check a WSDL, list its operations, and with --out write an element template for each."""

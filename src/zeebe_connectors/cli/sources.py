@@ -26,7 +26,7 @@ from zeebe_connectors.sdk.registry import Registry
 if TYPE_CHECKING:
     from zeebe_connectors.templates.form import Field, Form
 
-app = typer.Typer(no_args_is_help=True, help="Sources of events that need no diagram, such as mailboxes.")
+app = typer.Typer(no_args_is_help=True, help="Write sources of events that need no diagram, such as mailboxes.")
 
 FILE = Path("sources.toml")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,7 +36,7 @@ _MAX_CHOICES = 100
 
 @app.callback()
 def top() -> None:
-    """Sources of events that need no diagram, such as mailboxes."""
+    """Write sources of events that need no diagram, such as mailboxes."""
 
 
 @app.command("new")

@@ -15,7 +15,7 @@ from zeebe_connectors.cli.options import ConfigFile
 if TYPE_CHECKING:
     from zeebe_connectors.sdk.connector import Inbound, Outbound
 
-app = typer.Typer(no_args_is_help=True, help="Element templates for the Camunda Modeler.")
+app = typer.Typer(no_args_is_help=True, help="Write element templates for the Camunda Modeler, and check them.")
 
 _Names = Annotated[
     list[str] | None, typer.Argument(help="Names of connectors, see `zeebe-connectors list`.", show_default="all")
@@ -44,7 +44,7 @@ def list_templates() -> None:
 
 @app.command()
 def show(name: _Name) -> None:
-    """Print a connector's template as JSON; all of them in a row when it has several."""
+    """Print a connector's template as JSON; when it has several, one after the other."""
     from zeebe_connectors.templates.element_template import template_text
 
     for _, templates in _templates([name]):
@@ -91,7 +91,7 @@ def page(name: _Name) -> None:
 
 @app.command()
 def diagram(name: _Name) -> None:
-    """Print a diagram with one task made with the connector's template and filled with its examples."""
+    """Print a diagram with one task, made with the connector's template and filled in with its examples."""
     from zeebe_connectors.templates.diagram import diagram_of, example_values
 
     for connector, templates in _templates([name]):

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 TENANT = "<default>"
 GATEWAY_VERSION = "8.8.0"
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
+MAX_PENDING_CALLS = 20_000
 _DEFAULT_LONG_POLL_SECONDS = 10.0
 _DEFAULT_RESULT_SECONDS = 15.0
 _MAX_SECONDS = 24 * 3600.0
@@ -445,6 +446,9 @@ class Gateway:
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                # Calls that arrive faster than they are taken wait; by default some of more than 1,000 are cancelled.
+                ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),

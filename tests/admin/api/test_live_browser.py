@@ -125,8 +125,8 @@ async def test_rows_change_in_their_places(start, monkeypatch):
         await row.get_by_text("To be tried again").wait_for()
         assert await boxes.count() == 1
         await page.get_by_role("button", name="Try 1 again").click()
-        await page.get_by_text("Asked for 1 of 1").wait_for()
-        await page.get_by_role("link", name="What comes of it").click()
+        await page.get_by_text("Requested for 1 of 1").wait_for()
+        await page.get_by_role("link", name="See the outcome").click()
         await running.runtime.ledger.quarantine("box", "b", alias=None, reason="still", title="Mail b", original=b"x")
         await page.get_by_role("row", name="Mail b").get_by_text("Quarantined again: still").wait_for()
 

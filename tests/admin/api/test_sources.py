@@ -112,7 +112,7 @@ async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, m
     assert "It was asked" in await running.operator.post(f"{SOURCE}/wake", {}, status=429)
     monkeypatch.setattr(shown_sources, "WAKE_SECONDS", 0.0)
     assert (await running.operator.post(f"{SOURCE}/wake", {})) == f"{SOURCE}?asked=yes"
-    assert "Asked. What comes of it" in await running.operator.get(f"{SOURCE}?asked=yes")
+    assert "Requested. The outcome appears" in await running.operator.get(f"{SOURCE}?asked=yes")
     assert "operator let the source box#1 look now" in caplog.text
     await running.operator.call("POST", "/sources/none/wake", {}, status=404)
 

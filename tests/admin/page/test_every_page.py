@@ -208,7 +208,7 @@ async def test_by_keys_alone(tmp_path):
         await look.page.keyboard.press("Space")
         await look.page.get_by_role("button", name="Try 1 again").focus()
         await look.page.keyboard.press("Enter")
-        await look.page.get_by_text("Asked for 1 of 1").wait_for()
+        await look.page.get_by_text("Requested for 1 of 1").wait_for()
 
 
 @pytest.mark.page

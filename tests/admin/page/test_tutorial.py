@@ -152,13 +152,13 @@ class Walk:
             await self.page.goto(f"{self.site}/events?state={state}")
             await self.page.get_by_role("heading", name="Nothing is here").wait_for()
         await self.page.goto(f"{self.site}/jobs")
-        await self.page.get_by_role("heading", name="No job has come yet").wait_for()
+        await self.page.get_by_role("heading", name="No job has arrived yet").wait_for()
 
     async def let_it_look(self) -> None:
         """Presses the button."""
         await self.page.goto(self.source)
         await self.page.get_by_role("button", name="Look now").click()
-        await self.page.get_by_text("Asked.").wait_for()
+        await self.page.get_by_text("Requested.").wait_for()
         handed = self.page.locator("dl.nums div", has_text="Handed over")
         await handed.get_by_text("1", exact=True).wait_for()  # without a reload
         await self.picture("page-5-started")

@@ -38,6 +38,34 @@ async def test_what_may_be_a_token_is_not_repeated(rest, server, answer):
     assert "canary" not in f"{error.message}{error.variables}"
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Reply(200, b"", []), "its answer is empty"),
+        (Reply(200, b"eyJhbGciOi", [("Content-Type", "text/plain")]), "a text, not JSON"),
+        (Reply.json({"id_token": "canary-91", "scope": "x"}), "no access_token, only id_token, scope"),
+        (Reply.json({"access_token": None}), "no text, or empty"),
+        (Reply.json({"access_token": "  "}), "no text, or empty"),
+        (Reply.json({}), "has no access_token"),
+    ],
+)
+async def test_what_came_instead_of_a_token(rest, server, answer, words):
+    """By its form and its names only."""
+    login = guarded(server, TokenIssuer())
+    server.answer("/token", answer)
+    error = await rest.error(server.url(), authentication=login)
+    assert (error.code, words in error.message) == ("OAUTH_TOKEN_ERROR", True)
+    assert "canary" not in error.message
+
+
+async def test_a_token_with_its_scheme_before_it(rest, server):
+    """Some services answer `Bearer x`; `Bearer Bearer x` would be refused."""
+    login = guarded(server, TokenIssuer())
+    server.answer("/token", Reply.json({"access_token": "Bearer abc", "expires_in": 10}))
+    server.answer("*", lambda seen: Reply.json({"sent": seen.header("Authorization")}))
+    assert (await rest(server.url(), authentication=login))["body"] == {"sent": "Bearer abc"}
+
+
 @pytest.mark.parametrize("how", ["basicAuthHeader", "credentialsBody"])
 async def test_a_secret_that_is_repeated(rest, server, how):
     """An endpoint that quotes the secret in its refusal gives it away to nobody."""

@@ -6,6 +6,7 @@ people see the endpoint's own words whether it answers with JSON, a page or a re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import parse_qsl, quote_plus, urlencode, urljoin, urlsplit
@@ -36,6 +37,9 @@ ClientId = Annotated[str, Field(min_length=1), Hint(label="Client ID")]
 Scopes = Annotated[str, Hint(label="Scopes", placeholder="read write")]
 
 _SECRET_FIELDS = ("assertion", "client_assertion", "client_secret", "password", "refresh_token")
+_SCHEME = re.compile(r"^Bearer\s+", re.IGNORECASE)
+"""Some services put it before the token, where it does not belong."""
+_NAME = re.compile(r"[A-Za-z_]{1,30}")
 _MAX_FORM = 64 * 1024
 
 
@@ -192,12 +196,13 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
         error.variables = {**known, "reason": reason} if reason else known
         raise error
     value = _find(answer, "access_token")
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and (value := _SCHEME.sub("", value.strip())):
         refresh = answer.get("refresh_token") if isinstance(answer, dict) and rotates else None
         return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
     code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
     if 300 <= response.status < 400:
         detail = f"it redirects to {_place(response)}; give the address that it redirects to as the token endpoint"
+    detail = detail or _instead(response, answer)
     raise ConnectorError(
         code,
         f"The token endpoint {response.origin} issued no access token" + (f": {detail}" if detail else ""),
@@ -238,6 +243,20 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
         return f'it sent a page: "{page_words(text)}"'
     # One long word in a good answer may be the token itself.
     return short(text) if response.status >= 400 or " " in text.strip() else ""
+
+
+def _instead(response: HttpResponse, answer: Any) -> str:
+    """What a good answer without a token is; nothing of what it holds, which may be a token under another name."""
+    if not response.body.strip():
+        return "its answer is empty"
+    if answer is None:
+        return "its answer is a text, not JSON"
+    if isinstance(answer, dict) and "access_token" in answer:
+        return "its access_token is no text, or empty"
+    if not isinstance(answer, dict) or not response.body.lstrip().startswith(b"{"):  # what else is named, may be it
+        return "its answer has no access_token"
+    names = [short(name) for name in answer if _NAME.fullmatch(name)][:5]
+    return f"its answer has no access_token, only {', '.join(names)}" if names else "its answer has no access_token"
 
 
 def _place(response: HttpResponse) -> str:
