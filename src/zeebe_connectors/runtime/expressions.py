@@ -38,11 +38,12 @@ _PENDING = "zeebe.connectors.pending.document"
 def source(headers: Mapping[str, str], name: str) -> str:
     """Returns a header's expression without the leading `=`; empty when there is none."""
     text = headers.get(name)
-    return _without_marker(text) if text else ""
+    return without_marker(text) if text else ""
 
 
 @lru_cache(maxsize=2048)
-def _without_marker(text: str) -> str:
+def without_marker(text: str) -> str:
+    """Returns an expression without the leading `=` and blanks around it."""
     return text.strip().removeprefix("=").strip()
 
 

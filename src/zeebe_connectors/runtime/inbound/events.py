@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
 from zeebe_connectors.runtime.backoff import Backoff
-from zeebe_connectors.runtime.expressions import ResultMapping, result_variables
+from zeebe_connectors.runtime.expressions import ResultMapping, result_variables, without_marker
 from zeebe_connectors.runtime.gateway import Gateway, GatewayError
 from zeebe_connectors.runtime.inbound.elements import DEFAULT_TTL, Element
 from zeebe_connectors.runtime.ledger import Entry, Ledger, State
@@ -336,17 +336,13 @@ def _check_expressions(element: Element) -> None:
     for name, text in expressions.items():
         if text:
             try:
-                feel.compile(_bare(text))
+                feel.compile(without_marker(text))
             except feel.FeelError as error:
                 raise InputError(f"{name} of {element.id} is not FEEL: {error}") from None
 
 
-def _bare(text: str) -> str:
-    return text.strip().removeprefix("=").strip()
-
-
 async def _evaluate(expression: str, data: Mapping[str, Any], name: str) -> Any:
-    text = _bare(expression)
+    text = without_marker(expression)
     try:
         return await feel.offload(
             text, lambda limits: feel.to_json(feel.compile(text).run(dict(data), limits=limits).value, limits)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zeebe_connectors.runtime.documents.trust import FUNCTION_KEY, FunctionObject
+from zeebe_connectors.runtime.expressions import without_marker
 from zeebe_connectors.sdk.budget import OverBudgetError, decode_quick_json, read_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Documents, Reference, base64_text
@@ -135,7 +136,7 @@ async def _get_json(call: _Resolution, document: Any, expression: Any = None) ->
     from zeebe_connectors import feel  # noqa: PLC0415 - for those who ask for a part only
 
     try:
-        text = str(expression).strip().removeprefix("=")
+        text = without_marker(str(expression))
         variables = value if isinstance(value, dict) else {}
         return await feel.offload(text, lambda limits: feel.compile(text).run(variables, limits=limits).value)
     except Exception as error:  # noqa: BLE001 - whatever the expression does, the modeler must learn of it
