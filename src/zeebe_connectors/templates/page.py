@@ -85,8 +85,8 @@ def _inputs(form: Form) -> list[str]:
     parts = ["## Inputs"]
     if any(item.secrets for item in form.fields):
         parts.append(
-            "Where the column *Secrets* says yes, `{{secrets.NAME}}` is replaced by the secret of that name, in what "
-            "the diagram says and never in what came from outside."
+            "Where the column *Secrets* says yes, `{{secrets.NAME}}` is replaced by the secret of that name if the "
+            "diagram's author wrote it there, never in data from outside."
         )
     for group in form.groups:
         parts.append(f"### {group.label}")
@@ -219,7 +219,8 @@ def _test(connector: Outbound) -> list[str]:
     if connector.test is None:
         return []
     what = (inspect.getdoc(connector.test) or "").partition("\n\n")[0]
-    return [f"With `--test` it only tests address and login, as `zeebe-connectors check --connect` does. {what}"]
+    what = what[:1].lower() + what[1:]
+    return [f"With `--test` it only tests address and login, as `zeebe-connectors check --connect` does: it {what}"]
 
 
 def example_input(form: Form) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class _Client:
 
 
 async def test(request: Request, context: Context) -> str:
-    """Asks the device for its resources (`.well-known/core`); changes nothing.
+    """Asks the device for its resources (`.well-known/core`) and changes nothing.
 
     Returns a line for the operator.
 

@@ -130,7 +130,7 @@ class Request(Model):
     timeout: Annotated[float, Field(gt=0, le=600), Hint("delivery", "Timeout (seconds)")] = 30.0
     """Seconds within which the answer must arrive, repetitions included."""
     max_bytes: Annotated[int, Field(ge=1, le=50_000_000), Hint("delivery", "Maximum size (bytes)")] = 1_000_000
-    """Of the answer; a larger answer is an error."""
+    """Maximum bytes of the answer; a larger one is an error."""
 
 
 class Answer(Model):

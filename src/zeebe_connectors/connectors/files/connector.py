@@ -25,7 +25,7 @@ _HOST_KEYS = "files:host-keys"
 
 
 async def test(request: Request, context: Context) -> str:
-    """Signs in and lists the folder; changes nothing.
+    """Signs in, lists the folder and changes nothing.
 
     Returns a line for the operator.
 

@@ -80,7 +80,7 @@ async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> As
     event_fields=(*MAIL_FIELDS, "folder", "uid"),
 )
 async def watch(mailbox: Mailbox, context: InboundContext) -> AsyncIterator[Event]:
-    """Starts a process, or reaches a waiting one, for each mail of a folder: once, whatever happens.
+    """Start a process, or reach a waiting one, for each mail of a folder: once, whatever happens.
 
     Properties are those of the official inbound email connector, whose templates work unchanged, and more. The server
     announces new mails immediately (IDLE) where it can; the connection is still renewed and checked. What a mail

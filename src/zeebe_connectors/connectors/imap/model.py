@@ -75,7 +75,7 @@ class Handling(Model):
     ] = "READ"
     """Whichever you choose, a mail is processed once: the runtime remembers it."""
     target_folder: Annotated[str, Hint(label="Move to folder", when=When("handling_strategy", ("MOVE",)))] = ""
-    """Destination; blank or the watched folder itself means that the mail stays. Created if missing."""
+    """Where to move it; created if missing. If empty or the watched folder itself, the mail stays."""
     mark_as_read: Annotated[bool, Hint(label="Mark as read too", when=When("handling_strategy", ("MOVE",)))] = True
     """Whether a mail that is moved is marked as read as well."""
 
@@ -122,7 +122,7 @@ class Watching(Protection):
     max_mail_size: Annotated[int, Field(ge=1), Hint(label="Maximum mail size (bytes)")] = 50 * 1024 * 1024
     """A larger mail goes to quarantine unread."""
     quarantine_folder: Annotated[str, Hint(label="Quarantine folder")] = ""
-    """Folder for mails that cannot be handed over; blank leaves them in place."""
+    """Folder for mails that cannot be handed over; if empty, they stay in place."""
 
     @field_validator("subject_pattern")
     @classmethod

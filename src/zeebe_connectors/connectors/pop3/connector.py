@@ -116,10 +116,10 @@ def _identity(mailbox: Pop3Mailbox, uid: str) -> str:
     event_fields=MAIL_FIELDS,
 )
 async def watch(mailbox: Pop3Mailbox, context: InboundContext) -> AsyncIterator[Event]:
-    """Starts a process, or reaches a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
+    """Start a process, or reach a waiting one, for each mail of a POP3 mailbox: once, whether it is removed or not.
 
-    POP3 has no folders, no flags and no push: the mailbox is read at intervals, and a new mail is told from an old one
-    by its unique id (UIDL), which the ledger remembers. A mail becomes the same as over IMAP. The ledger keeps
+    POP3 has no folders, no flags and no push: the mailbox is read at intervals, and a new mail is recognised by its
+    unique id (UIDL); the ledger remembers those of old ones. A mail becomes the same as over IMAP. The ledger keeps
     separate records for a source and for the tasks of `pop3-fetch`, so let only one of them use the mailbox.
 
     [Mails that start processes](../inbound.md) says where sources come from, how to try one before anything runs, and

@@ -106,7 +106,7 @@ class Received(Model):
     result_expression="={mail: response.mail, mails: response.mails}",
 )
 async def fetch(request: Request, context: Context) -> Received:
-    """Receives one mail of a POP3 mailbox, or all, in a task: each mail in one task only.
+    """Receive one mail of a POP3 mailbox, or all, in a task: each mail in one task only.
 
     A task gets mails that no other task of the mailbox has received, the oldest first; when there are none it gets
     null (or an empty list) and continues. The runtime's ledger remembers which task has which mail, so that a task that
@@ -114,8 +114,8 @@ async def fetch(request: Request, context: Context) -> Received:
     not decrypted) fails the task that receives one, and each further try reads it again; among all mails it is in the
     list with its `failure`. Such a mail is not removed.
 
-    `MAIL_RECEIVEALL` ends early when the mails together would be too large for the engine; `remaining` tells whether to
-    ask again. Tasks of one mailbox in one runtime wait for one another, since POP3 lets one session in at a time.
+    `MAIL_RECEIVEALL` ends early when the mails together would be too large for the engine; `remaining` says whether
+    there are more. Tasks of one mailbox in one runtime wait for one another, since POP3 lets one session in at a time.
     """
     request.check(context.files)
     keyring = await open_keyring(request, context, max_bytes=request.max_mail_size)

@@ -59,7 +59,7 @@ class Mailbox(Protection):
         Field(ge=1, le=65535),
         Hint(group="server", secrets="whole", provider="port", placeholder="995, or 110 for STARTTLS and none"),
     ] = None
-    """Blank: 995 for TLS, 110 for STARTTLS or none."""
+    """If empty, 995 with TLS, 110 with STARTTLS or none."""
     security: Annotated[
         Literal["tls", "starttls", "none"],
         Hint(
@@ -76,15 +76,15 @@ class Mailbox(Protection):
     remove: Annotated[bool, Hint(group="mails", label="Remove from server")] = False
     """Delete each mail from the server once the process has it; otherwise it stays, and is recognised by its id."""
     save_to: Annotated[str, Hint(group="mails", label="Save to directory", provider="options.saveTo")] = ""
-    """Directory, below one that the operator allows, for the mail's text and attachments; blank saves nothing."""
+    """Directory below an allowed one, for the mail's text and attachments; if empty, nothing is saved."""
     save_text_to: Annotated[str, Hint(group="mails", label="Save text to directory", provider="options.saveTextTo")] = (
         ""
     )
-    """Another directory for the mail's text; blank means that of `saveTo`."""
+    """Another directory for the mail's text; if empty, that of `saveTo`."""
     save_attachments_to: Annotated[
         str, Hint(group="mails", label="Save attachments to directory", provider="options.saveAttachmentsTo")
     ] = ""
-    """Another directory for the attachments; blank means that of `saveTo`."""
+    """Another directory for the attachments; if empty, that of `saveTo`."""
     max_mail_size: Annotated[int, Field(ge=1), Hint(group="mails", label="Maximum mail size (bytes)")] = (
         50 * 1024 * 1024
     )

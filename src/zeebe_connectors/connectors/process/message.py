@@ -27,7 +27,7 @@ def _seconds(value: Any) -> Any:
 class Publish(Model):
     """Publish: the message waits for a process."""
 
-    type: Annotated[Literal["publish"], Hint(label="How")] = "publish"
+    type: Annotated[Literal["publish"], Hint(label="Mode")] = "publish"
     """Whether the message may wait for a process, or must reach one now."""
     time_to_live: Annotated[
         float | None,
@@ -35,7 +35,7 @@ class Publish(Model):
         Field(ge=0),
         Hint(label="Time to live", placeholder="PT1H"),
     ] = None
-    """How long the message waits for a process; an hour when left out, as ISO 8601 duration."""
+    """How long the message waits for a process, as an ISO 8601 duration; an hour if empty."""
     message_id: Annotated[
         str, Hint(label="Message ID", tooltip="A second message with this ID is refused while the first one lives.")
     ] = ""
@@ -45,7 +45,7 @@ class Publish(Model):
 class Correlate(Model):
     """Correlate: the message reaches a process that waits now, or the task fails."""
 
-    type: Annotated[Literal["correlate"], Hint(label="How")]
+    type: Annotated[Literal["correlate"], Hint(label="Mode")]
     """Whether the message may wait for a process, or must reach one now."""
 
 
@@ -80,7 +80,7 @@ class Send(Model):
         Field(gt=0),
         Hint(group="operation", label="Request timeout", placeholder="PT10S"),
     ] = None
-    """How long to wait for the cluster when correlating; as long as the job may take when left out, as ISO 8601."""
+    """How long to wait for the cluster when correlating, in ISO 8601; if empty, as long as the job may take."""
 
 
 class Sent(TypedDict):

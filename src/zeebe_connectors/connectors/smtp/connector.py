@@ -265,7 +265,7 @@ SUCCESS = "Mail sent successfully"
 
 
 async def test(mail: Mail, context: Context) -> str:
-    """Signs in at the mail server; sends nothing.
+    """Signs in at the mail server and sends nothing.
 
     Returns a line for the operator.
 

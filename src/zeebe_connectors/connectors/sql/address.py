@@ -13,7 +13,7 @@ from zeebe_connectors import InputError, Secret
 Kind = Literal["postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"]
 
 
-def make_of(value: object) -> object:
+def kind_of(value: object) -> object:
     """The make that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
     if not isinstance(value, str):
         return value

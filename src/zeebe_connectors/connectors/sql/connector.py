@@ -38,7 +38,7 @@ MAX_BATCH = 100_000
 
 
 async def test(request: Work, context: Context) -> str:
-    """Opens a connection and runs `SELECT 1`, or what Oracle has for it; changes nothing.
+    """Opens a connection and runs `SELECT 1`, or what Oracle has for it, and changes nothing.
 
     Returns a line for the operator.
 
@@ -109,8 +109,8 @@ async def work(request: Work, context: Context) -> Done:
     A single statement commits by itself; a transaction, a batch, or one with an isolation level commits as a whole.
     Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`; the latter needs
     unixODBC and Microsoft's package `msodbcsql18`). They are not tested against a server here: what is tried are their
-    URLs, how statements are written for them, the meaning of their drivers' errors, and that Oracle's driver finds
-    nobody at a dead port.
+    URLs, how statements are written for them, the meaning of their drivers' errors, and how Oracle's driver reports
+    a port where nothing listens.
     """
     database = await _database(request, context)
     task = _Task(request, context, database)

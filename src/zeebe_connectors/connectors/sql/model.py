@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from zeebe_connectors import Document, Group, Hint, Model, Secret, When
-from zeebe_connectors.connectors.sql.address import Kind, make_of
+from zeebe_connectors.connectors.sql.address import Kind, kind_of
 
 GROUPS = (
     Group("operation", "Operation"),
@@ -68,10 +68,10 @@ class Work(Model):
     """The operation to carry out."""
     database: Annotated[
         Kind,
-        BeforeValidator(make_of),
+        BeforeValidator(kind_of),
         Hint(
             "database",
-            "Make",
+            "Database system",
             provider="options.scheme",
             choices={
                 "postgresql": "PostgreSQL",
