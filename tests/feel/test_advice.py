@@ -175,6 +175,10 @@ def test_what_has_a_value_gets_no_advice(text: str) -> None:
         ("name instance of String", False, "instance of string"),
         ("n instance of integer", False, "instance of number"),
         ("n instance of Money", False, "types are"),
+        ('split("a.b", ".")', ["", "", "", ""], "[.]"),
+        ('split("a|b", "|")', ["a", "|", "b", ""], "[|]"),
+        ('replace("1.5", ".", ",")', ",,,", "[.]"),
+        ('replace("$5", "$", "")', "$5", "[$]"),
     ],
 )
 def test_a_value_that_hardly_anybody_means_is_doubted(text: str, value: object, part: str) -> None:
@@ -195,6 +199,8 @@ def test_a_value_that_hardly_anybody_means_is_doubted(text: str, value: object, 
         ('"on 2024-12-31 or so"', "on 2024-12-31 or so"),
         ("n instance of number or false", True),
         ("(n > 1) and (true)", True),
+        ('split("a.b", "[.]")', ["a", "b"]),
+        ('replace("a-b", "-", "")', "ab"),
     ],
 )
 def test_what_only_resembles_a_slip_is_not_doubted(text: str, value: object) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
 
 import aiocoap
 from aiocoap import resource
@@ -133,3 +134,57 @@ class Losing:
         self._front.close()
         for transport in self._backs.values():
             transport.close()
+
+
+class OddDevice:
+    """A device whose answers a test writes message by message.
+
+    Args:
+        answer: Called with this device, each request and where it came from.
+    """
+
+    def __init__(self, answer: Callable[[OddDevice, aiocoap.Message, Any], Awaitable[None] | None]) -> None:
+        self._answer = answer
+        self.requests: list[aiocoap.Message] = []
+        self._tasks: set[asyncio.Future] = set()
+        self._number = 40_000
+
+    async def __aenter__(self) -> Self:
+        outer = self
+
+        class Port(asyncio.DatagramProtocol):
+            def datagram_received(self, data, addr) -> None:
+                outer._received(aiocoap.Message.decode(data), addr)
+
+        self._port, _ = await asyncio.get_running_loop().create_datagram_endpoint(Port, local_addr=("127.0.0.1", 0))
+        self.port = self._port.get_extra_info("sockname")[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._port.close()
+
+    def _received(self, message: aiocoap.Message, addr: Any) -> None:
+        if not message.code.is_request():
+            return
+        self.requests.append(message)
+        going = self._answer(self, message, addr)
+        if going is not None:
+            self._tasks.add(task := asyncio.ensure_future(going))
+            task.add_done_callback(self._tasks.discard)
+
+    def say(
+        self, addr: Any, message: aiocoap.Message, *, kind: aiocoap.Type, to: aiocoap.Message | None = None
+    ) -> None:
+        """Sends a message; `to` is the request whose number it has (an acknowledgement)."""
+        self._number += 1
+        message.mtype, message.mid = kind, self._number if to is None else to.mid
+        self._port.sendto(message.encode(), addr)
+
+    def reply(
+        self, request: aiocoap.Message, addr: Any, code: aiocoap.Code, payload: bytes = b"", **options: Any
+    ) -> None:
+        """Answers with the acknowledgement."""
+        message = aiocoap.Message(code=code, payload=payload, _token=request.token)
+        for name, value in options.items():
+            setattr(message.opt, name, value)
+        self.say(addr, message, kind=aiocoap.ACK, to=request)

@@ -12,7 +12,9 @@ from typing import Any
 
 from zeebe_connectors.feel import tree
 
-_WORTH_A_LOOK = re.compile(r'\d\s*[-/]\s*\d+\s*[-/]\s*\d|\b(?:or|and)\s*[("\d]|[")\d]\s*(?:or|and)\b|\binstance\s')
+_WORTH_A_LOOK = re.compile(
+    r'\d\s*[-/]\s*\d+\s*[-/]\s*\d|\b(?:or|and)\s*[("\d]|[")\d]\s*(?:or|and)\b|\binstance\s|(?:split|replace)\s*\('
+)
 """Texts without any of these hold nothing to doubt."""
 _MAX = 3
 _YEARS = range(1900, 2200)
@@ -30,6 +32,13 @@ _TYPES = frozenset(
         *("function", "null", "range"),
     )
 )
+_SIGNS = {
+    ".": ("any character", "[.]"),
+    "|": ("nothing or nothing", "[|]"),
+    "$": ("the end", "[$]"),
+    "^": ("the beginning", "\\^"),
+}
+"""Patterns that people mean as a character: their meaning, and how the character is written."""
 _OTHER_TYPES = {
     "text": "string",
     "str": "string",
@@ -89,6 +98,11 @@ def _of(node: tree.Node) -> str | None:
             return f"there is no type '{name}', so nothing is an instance of it" + (
                 f": write instance of {meant}" if meant else "; types are string, number, boolean, list, context, date"
             )
+        case tree.Call(name="split" | "replace", path=(), arguments=(_, tree.Literal(value=str(pattern)), *_)) if (
+            pattern in _SIGNS
+        ):
+            meaning, literal = _SIGNS[pattern]
+            return f'in {node.name}(), "{pattern}" is a pattern, {meaning}; the character itself is "{literal}"'
     return None
 
 

@@ -147,6 +147,11 @@ def test_passwords_in_urls_and_older_forms():
     assert (odd.password.reveal(), odd.username, odd.name) == ("p;w};=x", "sa", "d")
     assert read_url("jdbc:sqlserver://db\\inst", kind="mysql").instance == "inst"
     assert read_url("jdbc:oracle:thin:@db:1521:XE", kind="mysql").sid == "XE"
+    assert read_url("jdbc:postgresql://db/a?currentSchema=sales,public", kind="mysql").schema == "sales,public"
+    assert read_url("postgresql://b\u00fccher.example/a", kind="mysql").host == "xn--bcher-kva.example"
+    for wrong in ("mysql://db:0/a", "sqlite://", "postgresql://db/a?currentSchema=x%20-c%20y"):
+        with pytest.raises(InputError, match="url: "):
+            read_url(wrong, kind="mysql")
     assert read_url("jdbc:sqlite:/data/a.db", kind="mysql").name == "/data/a.db"
     assert read_url("sqlite:////data/a.db", kind="mysql").name == "/data/a.db"
 

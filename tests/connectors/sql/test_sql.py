@@ -187,6 +187,59 @@ async def test_a_transaction_is_all_or_nothing(filled):
     assert done["affected"] == 2
 
 
+@pytest.mark.parametrize("control", ["COMMIT", "rollback;", "/* x */ BEGIN", "START TRANSACTION", "end work"])
+async def test_a_transaction_does_not_end_within(filled, control):
+    """What stands before it would stay, whatever comes after."""
+    statements = [
+        {"statement": "INSERT INTO t (name) VALUES ('tx')"},
+        {"statement": control},
+        {"statement": "SELECT 1"},
+    ]
+    fail = await filled.fails("transaction", statements=statements)
+    assert (fail.code, fail.retries) == ("SQL_STATEMENT_INVALID", 0)
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t WHERE name = 'tx'"))["rows"] == [{"n": 0}]
+
+
+async def test_a_part_of_a_transaction_may_be_undone(filled):
+    """A question within it has no generated keys."""
+    texts = ["SAVEPOINT s", "INSERT INTO t (name) VALUES ('no')", "ROLLBACK TO SAVEPOINT s", "SELECT 7 AS x"]
+    done = await filled.do("transaction", statements=[{"statement": text} for text in texts])
+    assert (done["rows"], done["results"][-1]["generatedKeys"]) == ([{"x": 7}], [])
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t WHERE name = 'no'"))["rows"] == [{"n": 0}]
+
+
+async def test_a_batch_of_nothing_and_one_that_returns(filled):
+    assert (await filled.do("batch", "INSERT INTO t (name) VALUES (:n)", parameterSets=[]))["affected"] == 0
+    given = [{"n": "one"}, {"n": "two"}]
+    done = await filled.do("batch", "INSERT INTO t (name) VALUES (:n) RETURNING id", parameterSets=given)
+    assert done["affected"] == 2
+    assert (await filled.do("query", "SELECT count(*) AS n FROM t WHERE name IN ('one', 'two')"))["rows"] == [{"n": 2}]
+
+
+async def test_a_time_with_a_zone_says_what_to_do(filled):
+    """FEEL's times have a zone; MariaDB's columns take none."""
+    await filled.do("execute", "CREATE TABLE moments (at TIMESTAMP NULL)")
+    if filled.kind != "mariadb":
+        await filled.do("execute", "INSERT INTO moments VALUES (:at)", {"at": "2026-01-02T03:04:05Z"})
+        return
+    for text in ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.1+02:00", "2026-01-02T03:04:05+02:00[Europe/Berlin]"):
+        fail = await filled.fails("execute", "INSERT INTO moments VALUES (:at)", {"at": text})
+        assert fail.code == "SQL_DATA_INVALID"
+        assert "STR_TO_DATE" in fail.message
+        assert "2026" not in fail.message
+    statement = "INSERT INTO moments VALUES (STR_TO_DATE(:at, '%Y-%m-%dT%H:%i:%sZ'))"
+    await filled.do("execute", statement, {"at": "2026-01-02T03:04:05Z"})
+    assert (await filled.do("query", "SELECT at FROM moments"))["rows"] == [{"at": "2026-01-02T03:04:05"}]
+
+
+async def test_the_schema_of_a_url(pg):
+    await pg.do("execute", "CREATE SCHEMA sales")
+    await pg.do("execute", "CREATE TABLE sales.orders (id INT)")
+    url = f"jdbc:postgresql://127.0.0.1:{pg.inputs['port']}/{pg.inputs['name']}?currentSchema=sales,public"
+    given = {"url": url, "host": "", "port": None, "name": ""}
+    assert (await pg.do("query", "SELECT * FROM orders", **given))["rows"] == []
+
+
 async def test_the_guard_table_keeps_a_redelivered_job_from_doing_it_twice(filled):
     """The pattern of the page: job and statement are a key in the same transaction."""
     await filled.do(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import json
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,16 @@ PORTS = {"coap": 5683, "coaps": 5684}
 AT_ONCE = 4
 """Requests to one device that are under way; the protocol lets one at a time be unacknowledged."""
 _ACK_TIMEOUT = 1.0
+_ATTEMPTS = 3
+"""At most so many times an exchange in blocks begins anew in one try: the resource changed, or blocks are too large."""
 ERRORS = {
     "COAP_UNREACHABLE": "Nothing listens at the host and port, or there is no route to it. Tried again.",
     "COAP_NAME_NOT_RESOLVED": "The host's name does not exist. An incident.",
     "COAP_TIMEOUT": "No answer in time. GET, PUT and DELETE are tried again; a POST may have been carried out and is "
     "an incident. With coaps, a wrong identity or key shows as silence too.",
-    "COAP_BAD_REQUEST": "4.00, 4.02, 4.08: the server does not understand the request. An incident.",
+    "COAP_INCOMPLETE": "4.08: the server lost blocks of the content; or a resource kept changing while its blocks were "
+    "read. Tried again.",
+    "COAP_BAD_REQUEST": "4.00, 4.02: the server does not understand the request. An incident.",
     "COAP_FORBIDDEN": "4.01, 4.03: the server does not allow it. An incident.",
     "COAP_NOT_FOUND": "4.04: there is no such resource. An incident.",
     "COAP_METHOD_NOT_ALLOWED": "4.05: the resource does not support this method. An incident.",
@@ -50,7 +55,7 @@ ERRORS = {
 }
 _REFUSALS: dict[str, tuple[str, type[ConnectorError]]] = {
     "4.00": ("COAP_BAD_REQUEST", PermanentError), "4.02": ("COAP_BAD_REQUEST", PermanentError),
-    "4.08": ("COAP_BAD_REQUEST", PermanentError), "4.01": ("COAP_FORBIDDEN", PermanentError),
+    "4.08": ("COAP_INCOMPLETE", TransientError), "4.01": ("COAP_FORBIDDEN", PermanentError),
     "4.03": ("COAP_FORBIDDEN", PermanentError), "4.04": ("COAP_NOT_FOUND", PermanentError),
     "4.05": ("COAP_METHOD_NOT_ALLOWED", PermanentError), "4.06": ("COAP_FORMAT_REFUSED", PermanentError),
     "4.15": ("COAP_FORMAT_REFUSED", PermanentError), "4.09": ("COAP_CONFLICT", PermanentError),
@@ -123,6 +128,11 @@ async def ask(request: Request, context: Context) -> Answer:
         turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
         async with _turn(turn, where, context), asyncio.timeout(min(request.timeout, context.seconds_left())):
             response = await _exchange(client.context, message, request, where)
+    unknown = [int(option.number) for option in response.opt.option_list() if _is_foreign(option.number)]
+    if unknown:
+        raise PermanentError(
+            "COAP_PROTOCOL", f"{where}: its answer needs options that are not understood ({unknown[0]}); ask its maker"
+        )
     if not response.code.is_successful():
         raise _refusal(request, where, response)
     if len(response.payload) > request.max_bytes:
@@ -132,7 +142,8 @@ async def ask(request: Request, context: Context) -> Answer:
 
 async def _exchange(context: aiocoap.Context, message: Any, request: Request, where: str) -> Any:
     """The whole answer; no further block is asked for once there is more than the task takes."""
-    from aiocoap.protocol import BlockwiseRequest  # noqa: PLC0415 - as below
+    import aiocoap.error  # noqa: PLC0415 - as below
+    from aiocoap.protocol import BlockwiseRequest  # noqa: PLC0415
 
     class Bounded:
         """The context, as far as a request in blocks uses it."""
@@ -144,9 +155,34 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
             wanted = block.opt.block2
             if wanted is not None and wanted.start >= request.max_bytes:  # so much is there already, and more to come
                 raise _too_large(request, where)
-            return context.request(block, handle_blockwise=handle_blockwise)
+            made = context.request(block, handle_blockwise=handle_blockwise)
+            made.response.add_done_callback(note)
+            return made
 
+    hints: list[int] = []
+
+    def note(answered: asyncio.Future[Any]) -> None:
+        """Keeps the size of blocks that a server wants, since the library's answer to the whole has it no more."""
+        if not answered.cancelled() and answered.exception() is None and answered.result().opt.block1 is not None:
+            hints.append(answered.result().opt.block1.size_exponent)
+
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            response = await BlockwiseRequest(Bounded(), message).response
+        except aiocoap.error.ResourceChanged:
+            if request.operation not in {"get", "discover"}:
+                raise
+            continue
+        if response.code.dotted != "4.13" or not hints or hints[-1] >= message.remote.maximum_block_size_exp:
+            return response
+        # The server takes smaller blocks only (RFC 7959, 2.9.3), and has done nothing yet.
+        message.remote.maximum_block_size_exp = hints[-1]
     return await BlockwiseRequest(Bounded(), message).response
+
+
+def _is_foreign(number: Any) -> bool:
+    """Whether an option changes what an answer means, in a way that nobody here knows (RFC 7252, 5.4.1)."""
+    return bool(number.is_critical()) and not hasattr(number, "name")
 
 
 def _too_large(request: Request, where: str) -> PermanentError:
@@ -214,6 +250,8 @@ def _address(message: Any, request: Request, address: str, port: int) -> None:
     if literal:
         message.opt.uri_host = request.host.strip()
     path = ".well-known/core" if request.operation == "discover" else request.path
+    if "?" in path or "://" in path:
+        raise InputError("path: holds a query or a whole address; give them in query, host and port")
     segments = tuple(segment for segment in path.strip("/").split("/") if segment)
     if any(segment in {".", ".."} for segment in segments):
         raise InputError("path: must not go up with '..'; give the resource's own path")
@@ -224,7 +262,7 @@ def _address(message: Any, request: Request, address: str, port: int) -> None:
     query = []
     for name, value in (request.query or {}).items():
         for item in value if isinstance(value, list) else [value]:
-            text = str(item).lower() if isinstance(item, bool) else str(item)
+            text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, separators=(",", ":"))
             query.append(f"{name}={text}" if item is not None else name)
     if any(len(text.encode()) > 255 for text in query):
         raise InputError("query: a part of it is longer than 255 bytes, which CoAP cannot carry")
@@ -297,7 +335,14 @@ async def _failures(request: Request, where: str) -> AsyncIterator[None]:
         raise
     except (aiocoap.error.ResolutionError, UnicodeError):
         raise _unresolved(where) from None
-    except (aiocoap.error.UnparsableMessage, aiocoap.error.UnexpectedBlock1Option, aiocoap.error.UnexpectedBlock2):
+    except aiocoap.error.ResourceChanged:
+        raise TransientError("COAP_INCOMPLETE", f"{where}: the resource changed while its blocks were read") from None
+    except (
+        aiocoap.error.UnparsableMessage,
+        aiocoap.error.UnexpectedBlock1Option,
+        aiocoap.error.UnexpectedBlock2,
+        aiocoap.error.NotImplemented,  # blocks out of their order
+    ):
         raise PermanentError("COAP_PROTOCOL", f"{where}: answered with something other than CoAP") from None
     except (aiocoap.error.NetworkError, OSError) as error:
         if type(error).__name__ == "gaierror":
@@ -326,6 +371,13 @@ def _refusal(request: Request, where: str, response: Any) -> ConnectorError:
     return kind(name, message, variables=variables)
 
 
+def _location(response: Any) -> str | None:
+    if not response.opt.location_path and not response.opt.location_query:
+        return None
+    query = "&".join(response.opt.location_query)
+    return "/" + "/".join(response.opt.location_path) + (f"?{query}" if query else "")
+
+
 async def _answer(request: Request, response: Any, context: Context) -> Answer:
     data, number = bytes(response.payload), response.opt.content_format
     number = None if number is None else int(number)
@@ -335,7 +387,7 @@ async def _answer(request: Request, response: Any, context: Context) -> Answer:
         "size": len(data),
         "etag": response.opt.etag.hex() if response.opt.etag else None,
         "max_age": response.opt.max_age,
-        "location": "/" + "/".join(response.opt.location_path) if response.opt.location_path else None,
+        "location": _location(response),
     }
     if request.operation == "discover":
         return Answer(links=links(data.decode("utf-8", "replace")), **common)

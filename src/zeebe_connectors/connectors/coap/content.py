@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.sdk.numbers import INT64_BOUND
@@ -208,5 +209,5 @@ def links(text: str) -> list[dict[str, Any]]:
         attributes: dict[str, Any] = {}
         for name, value in _ATTRIBUTE.findall(match.group(2)):
             attributes[name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value.strip() or True
-        found.append({"path": match.group(1), **{k: v for k, v in attributes.items() if k != "path"}})
+        found.append({"path": unquote(match.group(1)), **{k: v for k, v in attributes.items() if k != "path"}})
     return found

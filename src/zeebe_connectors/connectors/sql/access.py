@@ -122,9 +122,10 @@ class Dialling:
         match access.dialect:
             case "postgresql":
                 tls = {"sslmode": "verify-full", "sslrootcert": self._authorities_file()} if access.tls else {}
+                schema = access.address.schema
                 return {
                     "connect_timeout": int(_CONNECTING), "application_name": "zeebe-connectors",
-                    "sslmode": "disable", **tls,
+                    "sslmode": "disable", **tls, **({"options": f"-c search_path={schema}"} if schema else {}),
                 }  # fmt: skip
             case "mysql":
                 return {

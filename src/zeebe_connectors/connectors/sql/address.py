@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -28,6 +28,7 @@ _SCHEMES: dict[str, Kind] = {
 }  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?")
 _PROPERTY = re.compile(r"([^=;]+)=\s*(?:(\{(?:[^}]|\}\})*\})|([^;]*))")
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*")
 _JDBC_HERE = re.compile(r"^postgresql:(?:/$|/?(?=[^/]))", re.IGNORECASE)
 """JDBC's short form for a database of this machine."""
 _WITHOUT_TLS = {"disable", "disabled", "false", "none", "no", "off", "0"}
@@ -56,6 +57,7 @@ class Address:
         tls: What the URL says about TLS; None when it says nothing.
         sid: Oracle's older way to name a database, instead of the service.
         instance: SQL Server's named instance.
+        schema: Where PostgreSQL looks for names without a schema (`currentSchema`); empty for the login's own.
     """
 
     kind: Kind
@@ -67,6 +69,7 @@ class Address:
     tls: bool | None = None
     sid: str = ""
     instance: str = ""
+    schema: str = ""
 
 
 def read_url(url: str, *, kind: Kind) -> Address:
@@ -112,20 +115,32 @@ def _common(kind: Kind, rest: str) -> Address:
     password = parts.password if parts.password is not None else given.get("password")
     return Address(
         kind,
-        host=parts.hostname or "localhost",
-        port=parts.port or PORTS[kind],
+        host=_plain(parts.hostname or "localhost"),
+        port=PORTS[kind] if parts.port is None else parts.port,
         name=unquote(parts.path.removeprefix("/")),
         username=unquote(parts.username or "") or given.get("user", ""),
         password=None if password is None else Secret(unquote(password) if parts.password is not None else password),
         tls=_tls(given),
+        schema=_schema(given.get("currentschema", "")) if kind == "postgresql" else "",
     )
+
+
+def _plain(host: str) -> str:
+    """A name with letters beyond ASCII in the form that servers are found by."""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def _schema(names: str) -> str:
+    if names and not _SCHEMA.fullmatch(names):
+        raise _UnreadableError("has a currentSchema that is no name; write it like orders,public")
+    return names
 
 
 def _sqlite(kind: Kind, rest: str) -> Address:
     """`///file` and `file` as SQLAlchemy and JDBC write it."""
     path = rest.partition("?")[0]
     path = path.removeprefix("///")
-    if not path:
+    if not path.strip("/"):
         raise _UnreadableError("names no file")
     return Address(kind, name=unquote(path))
 
@@ -209,7 +224,7 @@ def _checked(address: Address) -> Address:
         if not 0 < address.port <= 65535:
             raise _UnreadableError("has a port that is none; it must be from 1 to 65535")
         check_host(address.host, field="url")
-    return replace(address, kind=address.kind)
+    return address
 
 
 def check_host(host: str, *, field: str) -> str:

@@ -13,7 +13,16 @@ from zeebe_connectors.connectors.sql.database import Database, Session
 from zeebe_connectors.connectors.sql.failures import ERRORS, failure
 from zeebe_connectors.connectors.sql.model import GROUPS, Done, PasswordLogin, StatementResult, Work
 from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
-from zeebe_connectors.connectors.sql.running import Rows, outputs_query, prepared, procedure_call, run, run_many
+from zeebe_connectors.connectors.sql.running import (
+    Rows,
+    check_no_control,
+    only_asks,
+    outputs_query,
+    prepared,
+    procedure_call,
+    run,
+    run_many,
+)
 from zeebe_connectors.connectors.sql.values import converter
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
@@ -177,7 +186,10 @@ class _Task:
 
     async def _transaction(self, session: Session) -> Done:
         results: list[StatementResult] = []
-        for number, one in enumerate(self._request.statements or [], 1):
+        statements = self._request.statements or []
+        for number, one in enumerate(statements, 1):
+            check_no_control(one.statement, field=f"statements[{number}].statement")
+        for number, one in enumerate(statements, 1):
             field = f"statements[{number}]"
             bound = prepared(one.statement, one.parameters, session, self._own, field=f"{field}.parameters")
             rows = run(bound, session)
@@ -188,7 +200,7 @@ class _Task:
                     f"{field}: changed {rows.affected} rows and not {one.expect} as expected; everything is undone",
                     variables={"statement": number, "affected": rows.affected},
                 )
-            keys = _keys(rows, found)
+            keys = [] if only_asks(bound.text) else _keys(rows, found)
             results.append(StatementResult(affected=rows.affected, rows=found.rows, generated_keys=keys))
         last = results[-1]
         return Done(

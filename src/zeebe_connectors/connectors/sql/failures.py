@@ -92,7 +92,7 @@ _STATES: dict[str, Meaning] = {
     "57014": _TIMEOUT, "42501": _FORBIDDEN, "25006": _FORBIDDEN, "42601": _SYNTAX, "42P01": _UNKNOWN,
     "42703": _UNKNOWN, "42883": _UNKNOWN, "42704": _UNKNOWN, "3F000": _UNKNOWN, "3D000": _UNKNOWN, "42804": _DATA,
     "42": _SYNTAX, "28": _AUTH, "08": _LOST, "57P01": _LOST, "57P02": _LOST, "57P03": _AWAY, "53": _AWAY,
-    "0A": _UNSUPPORTED, "54000": _DATA, "26000": _STALE, "42P05": _STALE,
+    "0A": _UNSUPPORTED, "54": _DATA, "26000": _STALE, "42P05": _STALE,
 }  # fmt: skip
 """SQLSTATE, or its class of two characters, -> what it means."""
 
@@ -105,7 +105,7 @@ _MYSQL: dict[int, Meaning] = {
     1836: _FORBIDDEN, 1040: _AWAY, 1203: _AWAY, 1226: _AWAY, 2002: _AWAY, 2003: _AWAY, 2005: _AWAY, 2006: _LOST,
     2013: _LOST, 2055: _LOST, 1053: _LOST, 1927: _LOST, 2026: _TLS, 3159: _TLS, 1020: _SERIAL, 1264: _DATA,
     1265: _DATA, 1292: _DATA, 1366: _DATA, 1406: _DATA, 1365: _DATA, 1367: _DATA, 1411: _DATA, 1690: _DATA,
-    1242: _DATA, 1136: _SYNTAX, 1235: _UNSUPPORTED,
+    1242: _DATA, 1136: _SYNTAX, 1065: _SYNTAX, 1117: _DATA, 1118: _DATA, 1235: _UNSUPPORTED,
 }  # fmt: skip
 _SQLITE: dict[str, Meaning] = {
     "SQLITE_CONSTRAINT_UNIQUE": _UNIQUE, "SQLITE_CONSTRAINT_PRIMARYKEY": _UNIQUE, "SQLITE_CONSTRAINT_ROWID": _UNIQUE,
@@ -146,6 +146,14 @@ _NAMED = re.compile(
 )
 
 
+_NO_DATE = 1292
+_ZONED = re.compile(r"'\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)(?:\[[\w/+-]+\])?'")
+_ZONE_HINT = (
+    ": this database takes no zone in a time; write STR_TO_DATE(:moment, '%Y-%m-%dT%H:%i:%sZ') for one in UTC, or give "
+    "the time without its zone"
+)
+
+
 def failure(error: BaseException, *, where: str) -> ConnectorError:
     """What an exception of a driver or of SQLAlchemy means. Its text is not repeated where it may hold data.
 
@@ -162,6 +170,8 @@ def failure(error: BaseException, *, where: str) -> ConnectorError:
             named = variables.get("constraint") or variables.get("column") or variables.get("table")
             detail = f" ({named})" if named else ""
             hint = _hint(one) if code in {"SQL_SYNTAX", "SQL_UNKNOWN_OBJECT", "SQL_UNSUPPORTED"} else ""
+            if code == "SQL_DATA_INVALID" and variables.get("number") == _NO_DATE and _ZONED.search(str(one)):
+                hint = _ZONE_HINT
             return kind(code, f"{where}: {words}{detail}{hint}", variables=variables)
     return _unknown(error, where)
 
@@ -242,7 +252,7 @@ def _sqlite_words(text: str) -> Meaning:
     lowered = text.casefold()
     if "no such" in lowered:
         return _UNKNOWN
-    return _SYNTAX if "syntax" in lowered or "incomplete" in lowered else _other()
+    return _SYNTAX if "syntax" in lowered or "incomplete" in lowered or "too many" in lowered else _other()
 
 
 def _diagnosis(error: BaseException) -> dict[str, Any]:

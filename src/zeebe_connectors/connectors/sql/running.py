@@ -34,6 +34,12 @@ _INTO = re.compile(
 )
 _COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
+_CONTROL = re.compile(
+    _COMMENTS
+    + r"(?:COMMIT|ABORT|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b)|START\s+TRANSACTION|PREPARE\s+TRANSACTION|"
+    r"(?:BEGIN|END)(?:\s+(?:WORK|TRAN|TRANSACTION|DEFERRED|IMMEDIATE|EXCLUSIVE|ISOLATION|READ)\b.*)?\s*;?\s*$)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 
 
@@ -80,11 +86,24 @@ def run(bound: Bound, session: Session) -> Rows:
     rows = Rows()
     if session.dialect != "postgresql":
         rows.batches = _through_sqlalchemy(bound, session, rows)
-    elif _only_asks(bound.text):
+    elif only_asks(bound.text):
         rows.batches = _streamed(bound, session, rows)
     else:
         rows.batches = _executed(bound, session, rows)
     return rows
+
+
+def check_no_control(statement: str, *, field: str) -> None:
+    """Refuses a statement that would end the transaction which it is part of: what follows would not be undone.
+
+    Raises:
+        InputError: `SQL_STATEMENT_INVALID`.
+    """
+    if _CONTROL.match(statement):
+        raise InputError(
+            f"{field}: begins or ends a transaction, which the operation does by itself; leave the statement out",
+            code="SQL_STATEMENT_INVALID",
+        )
 
 
 @lru_cache(maxsize=512)
@@ -94,7 +113,7 @@ def _leaves_traces(statement: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _only_asks(text: str) -> bool:
+def only_asks(text: str) -> bool:
     """Whether a statement gives rows and, by its words, changes none."""
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
 
@@ -205,7 +224,12 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
         while end < len(bounds) and bounds[end].text == text:
             end += 1
         sets = [bound.values for bound in bounds[start:end]]
-        if session.dialect == "postgresql":
+        if session.dialect == "sqlite":
+            # Python's driver does not count what has RETURNING.
+            before = await _changes_so_far(session)
+            await session.connection.exec_driver_sql(text, sets)
+            affected += await _changes_so_far(session) - before
+        elif session.dialect == "postgresql":
             async with session.driver.cursor() as cursor:
                 await cursor.executemany(text, sets)
                 affected += max(0, cursor.rowcount)
@@ -214,6 +238,10 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
             affected += max(0, result.rowcount)
         start = end
     return affected
+
+
+async def _changes_so_far(session: Session) -> int:
+    return int((await session.connection.exec_driver_sql("SELECT total_changes()")).scalar_one())
 
 
 def procedure_call(name: str, arguments: Sequence[Any], session: Session) -> tuple[Bound, list[str]]:
