@@ -48,6 +48,8 @@ def test_the_operators_port_imports_what_somebody_asks_for() -> None:
     found = _printed(f"{code} print(json.dumps(sorted(sys.modules)))")
     later = ("zeebe_connectors.admin.api", "zeebe_connectors.admin.page", "zeebe_connectors.runtime.inbound.sources")
     assert [name for name in found if name.startswith((*later, "prometheus_client"))] == []
+    code = "import json, sys; import zeebe_connectors.cli.run, zeebe_connectors.admin.deferred_server;"
+    assert "aiohttp" not in _printed(f"{code} print(json.dumps(sorted(sys.modules)))")  # until somebody connects
 
 
 def test_a_start_compiles_no_validators() -> None:

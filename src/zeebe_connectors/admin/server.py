@@ -6,7 +6,7 @@ Readiness (`/health` too) says whether jobs are done; liveness only whether a re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -18,6 +18,8 @@ from zeebe_connectors.config.settings import ADMIN_TOKEN_SETTING
 from zeebe_connectors.runtime.supervisor import Runtime
 
 if TYPE_CHECKING:
+    import socket
+
     from zeebe_connectors.admin.api.calls import Api
     from zeebe_connectors.admin.exposition import Exposition
 
@@ -73,7 +75,7 @@ class AdminServer:
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_CLOSING, keepalive_timeout=HEADER_SECONDS, lingering_time=_LINGERING
         )
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     def _add_page(self, api: Api, router: web.UrlDispatcher) -> None:
         from zeebe_connectors.admin.page.site import Page, is_loopback  # noqa: PLC0415 - where there is a token
@@ -81,8 +83,11 @@ class AdminServer:
         self._page = Page(api, beyond_loopback=not is_loopback(self._host))
         self._page.add_to(router)
 
-    async def start(self) -> None:
+    async def start(self, listening: Sequence[socket.socket] = ()) -> None:
         """Begins to listen.
+
+        Args:
+            listening: Sockets that listen already, in the place of host and port.
 
         Raises:
             OSError: The address cannot be used.
@@ -91,15 +96,19 @@ class AdminServer:
         make = self._runner.server
         assert make is not None  # noqa: S101 - it is set up
         self._connections.watch(make)
-        self._server = await asyncio.get_running_loop().create_server(
-            make, self._host, self.port, backlog=MAX_CONNECTIONS, reuse_address=True
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        for one in listening:
+            self._servers.append(await loop.create_server(make, sock=one, backlog=MAX_CONNECTIONS))
+        if not listening:
+            self._servers.append(
+                await loop.create_server(make, self._host, self.port, backlog=MAX_CONNECTIONS, reuse_address=True)
+            )
+        self.port = self._servers[0].sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
         """Stops listening."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._api is not None:
             self._api.live.close()
         await self._runner.cleanup()

@@ -19,8 +19,8 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 
 if TYPE_CHECKING:  # a runtime without a port does without them
+    from zeebe_connectors.admin.deferred_server import DeferredServer
     from zeebe_connectors.admin.metrics import PrometheusMetrics
-    from zeebe_connectors.admin.server import AdminServer
 
 _YOUNG_OBJECTS = 10_000
 """New objects between two collections: Python's own 700 are those of a few jobs, which soon go away by themselves."""
@@ -104,11 +104,11 @@ def _collect_new_objects_only() -> None:
     gc.enable()
 
 
-async def _served(runtime: Runtime, metrics: PrometheusMetrics, settings: Settings) -> AdminServer | None:
+async def _served(runtime: Runtime, metrics: PrometheusMetrics, settings: Settings) -> DeferredServer | None:
     """Returns the operator's server once it listens; None, with a warning, if its port cannot be used."""
-    from zeebe_connectors.admin.server import AdminServer
+    from zeebe_connectors.admin.deferred_server import DeferredServer
 
-    server = AdminServer(runtime, metrics, host=settings.host, port=settings.port)
+    server = DeferredServer(runtime, metrics, host=settings.host, port=settings.port)
     try:
         await server.start()
     except OSError as error:

@@ -132,6 +132,20 @@ class Limit:
         """The number of waiting requests."""
         return self._queued
 
+    def enters_at_once(self) -> bool:
+        """Begins a request, and returns True, where nothing has to be waited for; `leave` must follow then."""
+        if self._closed:
+            return False
+        now = time.monotonic()
+        if now < self.held_until:
+            return False
+        if self._schedule is not None:
+            if self._queued or self._schedule.wait(now, 1) != 0 or not self._takes_permit():
+                return False
+            self._has_permit = False
+        self._grant(now)
+        return True
+
     async def enter(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> None:
         """Waits until a request may begin; `leave` must follow.
 
@@ -143,21 +157,18 @@ class Limit:
         Raises:
             Busy: It would take longer, or too many are waiting already.
         """
+        if self.enters_at_once():
+            return
         if self._closed:
             raise Busy(_MIN_BACKOFF)
         now = time.monotonic()
         held = self.held_until - now
         if self._schedule is None:
-            if held > 0:
-                await self._wait_out(held, deadline, waiting)
-                self.counts.waited += time.monotonic() - now
+            await self._wait_out(held, deadline, waiting)
+            self.counts.waited += time.monotonic() - now
             self._grant(time.monotonic())
             return
         wait = self._schedule.wait(now, self._queued + 1)
-        if not self._queued and held <= 0 and wait == 0 and self._takes_permit():
-            self._has_permit = False
-            self._grant(now)
-            return
         expected = max(held, wait or 0.0) + self._queued * self._schedule.interval
         if now + expected > deadline or (waiting is not None and waiting.now >= waiting.room):
             raise self._busy(now)

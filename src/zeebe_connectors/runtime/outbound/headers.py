@@ -15,7 +15,7 @@ from zeebe_connectors.runtime.secret_scope import check_secret_fields
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.errors import InputError, TransientError
-from zeebe_connectors.sdk.provided import PROVIDER
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
 RETRY_BACKOFF = "retryBackoff"
 JOB_TIMEOUT = "jobTimeout"
@@ -30,7 +30,7 @@ class TaskHeaders:
         headers: The task's custom headers.
     """
 
-    __slots__ = ("_backoff", "_headers", "mapping", "names_provider", "sets_timeout", "wrong")
+    __slots__ = ("_backoff", "_headers", "mapping", "names_provider", "provider", "sets_timeout", "wrong")
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -38,6 +38,8 @@ class TaskHeaders:
         """What becomes of the result."""
         self.sets_timeout = bool(headers.get(JOB_TIMEOUT, "").strip())
         self.names_provider = PROVIDER in headers
+        self.provider = headers.get(PROVIDER), headers.get(ENVIRONMENT), headers.get(CONNECTION)
+        """The provider, its environment, and whether the task has its own connection instead."""
         self.wrong: InputError | None = None
         """Why no job of the task can be carried out; None where nothing is wrong."""
         try:

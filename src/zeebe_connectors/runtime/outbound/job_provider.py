@@ -7,13 +7,13 @@ from typing import Any
 from zeebe_connectors.config.secrets import JobSecrets
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable
 from zeebe_connectors.runtime.limits import Busy, Waiting
+from zeebe_connectors.runtime.outbound.headers import TaskHeaders
 from zeebe_connectors.runtime.outbound.outcome import HandBack
 from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import PermanentError
-from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
 
 _WAITING_SHARE = 4  # a slow provider may hold one of four slots, and leaves the rest to others
 
@@ -44,16 +44,12 @@ class JobProvider:
                 busy.delay,
             ) from None
 
-    async def use(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+    async def use(self, job: Job, task: TaskHeaders, data: dict[str, Any], custody: JobSecrets) -> Use | None:
         """Fills in the provider's inputs; returns what the call needs of the provider, or None without one."""
         providers = self._services.providers
         key: tuple[str | None, ...] | None = None
         if providers is not None and not self._by_hand:
-            named = job.headers.get
-            key = (
-                self._connector.name, named(PROVIDER), named(ENVIRONMENT), named(CONNECTION),
-                job.bpmn_process_id, job.tenant_id,
-            )  # fmt: skip
+            key = (self._connector.name, *task.provider, job.bpmn_process_id, job.tenant_id)
             if (again := providers.use_again(key, data, custody)) is not None:
                 return again
         wanted = asking(

@@ -223,7 +223,7 @@ class JobHandler:
                     data = await self._with_secrets(job, data, custody)
                 if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
                     data = await self._with_documents(job, data, own)
-                use = await self._provider.use(job, data, custody) if task.names_provider else None
+                use = await self._provider.use(job, task, data, custody) if task.names_provider else None
                 progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:
@@ -247,7 +247,8 @@ class JobHandler:
     async def _call_provider(self, use: Use, job: Job, given: Any, context: Context, progress: _Progress) -> Any:
         """Calls the connector once the provider's usage rules allow it."""
         context.clients = use.clients
-        await self._provider.enter(use, job, context.deadline)
+        if not use.enters_at_once():
+            await self._provider.enter(use, job, context.deadline)
         try:
             progress.started, progress.called = True, time.perf_counter()
             response = await self._connector.call(given, context)

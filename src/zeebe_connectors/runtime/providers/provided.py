@@ -114,6 +114,10 @@ class Use:
         self.is_current = is_current
         self._limit = limit
 
+    def enters_at_once(self) -> bool:
+        """Begins one request where the rules allow it at once, as `enter` does, and returns whether they do."""
+        return self._limit.enters_at_once()
+
     async def enter(self, process: str, *, deadline: float, waiting: Waiting | None = None) -> None:
         """Waits until the rules allow one request; `leave` must follow.
 
@@ -133,11 +137,11 @@ class Use:
         Args:
             error: Why the request failed; None if it did not.
         """
-        if isinstance(error, ConnectorError):
+        if error is not None and isinstance(error, ConnectorError):
             delay = error.delay if isinstance(error, TransientError) else None
             if error.code in _SLOWING or delay is not None:
                 self._limit.hold(_PAUSE if delay is None else delay)
-        self._limit.ended(_failure_of(error))
+        self._limit.ended("" if error is None else _failure_of(error))
         self._limit.leave()
 
     @asynccontextmanager
@@ -163,7 +167,7 @@ class _Ready:
     use: Use
 
 
-def _failure_of(error: BaseException | None) -> str:
+def _failure_of(error: BaseException) -> str:
     """The code of a failure that says something of the system and not of what was sent; empty otherwise."""
     if isinstance(error, TransientError) and error.code != _TOO_MUCH:
         return (error.code or "FAILED")[:64]
