@@ -1105,6 +1105,44 @@ mail(
 )
 
 
+mail(
+    "line-ends-converted-twice",
+    crlf(
+        TOP.encode() + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nplain\nmore\n--b\n"
+        b"Content-Type: text/csv; name=a.csv\n\n1\n--b--\n"
+    ).replace(b"\r\n", b"\r\r\n"),
+    subject="s",
+    plainTextBody="plain\r\nmore",
+    attachments=[["a.csv", "text/csv", "1"]],
+    errors=0,
+)
+mail(
+    "boundary-in-eight-bits",
+    crlf(TOP.encode() + b'Content-Type: multipart/mixed; boundary="=_\xfc"\n\n--=_\xfc\n\nplain\n--=_\xfc--\n'),
+    plainTextBody="plain",
+)
+mail(
+    "boundary-in-apostrophes",
+    TOP + "Content-Type: multipart/mixed; boundary='b'\n\n--b\n\nplain\n--b\n\nmore\n--b--\n",
+    plainTextBody="plain\r\nmore",
+)
+mail(
+    "alternative-for-some-programs",
+    TOP + "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\nplain\n--b\n"
+    "Content-Type: text/x-amp-html\n\n<html amp4email>\n--b\nContent-Type: text/watch-html\n\n<b>w</b>\n--b\n"
+    "Content-Type: text/html\n\n<b>h</b>\n--b--\n",
+    plainTextBody="plain",
+    htmlBody="<b>h</b>",
+    attachments=[],
+)
+for number, charset in enumerate(("us-ascii", "utf-8", "x-unknown", "_iso-2022-jp$ESC"), 1):
+    mail(
+        f"charset-iso2022jp-under-another-name-{number}",
+        crlf(TOP.encode() + f"Content-Type: text/plain; charset={charset}\n\n".encode() + b"\x1b$BF|K\\\x1b(B\n"),
+        plainTextBody="日本\r\n",
+    )
+
+
 def main() -> None:
     """Writes the files."""
     for old in FOLDER.glob("*.eml"):

@@ -488,6 +488,8 @@ class Pop3Session:
         await self._more()
         tls = self._buffer.startswith(TLS_RECORDS)
         line = bytes(self._buffer[:2]) if tls else await self._line()
+        if not line.strip():  # some servers begin with an empty line
+            line = await self._line()
         try:
             return _accepted("the connection", line)
         except Refused as error:

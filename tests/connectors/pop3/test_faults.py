@@ -367,6 +367,22 @@ async def test_a_reply_in_lower_case_is_one(server):
     await session.quit()
 
 
+async def test_an_empty_line_before_the_greeting_is_passed_over():
+    class Blank(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            transport.write(b"\r\n+OK ready\r\n")
+
+        def data_received(self, data):
+            self.transport.write(b"-ERR what\r\n" if data.startswith(b"CAPA") else b"+OK fine\r\n")
+
+    server = await asyncio.get_running_loop().create_server(Blank, "127.0.0.1", 0)
+    session = await Pop3Session.connect("127.0.0.1", server.sockets[0].getsockname()[1], "none")
+    assert await session.command("NOOP") == "fine"
+    session.close()
+    server.close()
+
+
 async def test_a_token_is_accepted_in_lower_case_too(server):
     server.answers["AUTH"] = answer(b"+ok welcome\r\n")
     session = await Pop3Session.connect("127.0.0.1", server.port, "none")

@@ -30,8 +30,8 @@ def decode(data: bytes, charset: str | None) -> str:
         if data.startswith(mark):
             return clean(data.decode(codec, "replace").removeprefix("\ufeff"))
     known = codec_of(charset)
-    if charset is None and _JAPANESE.search(data):
-        known = "iso2022-jp"  # Japanese programs write it without declaring it
+    if known in {None, "cp1252", "utf-8"} and (charset is None or data.isascii()) and _JAPANESE.search(data):
+        known = "iso2022-jp"  # Japanese programs write it without declaring it, and under other names
     if known is not None and is_stateful(known):
         return clean(decode_stateful(data, known))
     if known == "utf-16" and data[::2].count(0) > data[1::2].count(0):

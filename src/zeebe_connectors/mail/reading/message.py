@@ -33,6 +33,8 @@ _SHOWN = ("image/", "audio/", "video/")
 _RICH = {"text/rtf", "application/rtf"}
 _MARKED_UP = {"text/markdown", "text/x-markdown", "text/enriched", "text/richtext", *_RICH}
 _BODIES = {"text/plain", "text/html", *_MARKED_UP} - _RICH
+_OTHER_VERSIONS = {"text/x-amp-html", "text/watch-html"}
+"""Versions of the HTML for some programs only, which stand beside it."""
 _LARGE = 8 * 1024  # bytes from which a mail is read in a thread: a crafted one of this size takes 40 ms
 
 
@@ -168,13 +170,10 @@ class _Reader:
             if written or wrapped:
                 return [written] if written else [], [wrapped] if wrapped else []
         if kind in _BODIES and _is_body(entity, name, alone=alone):
-            content = entity.content()
-            if kind == "text/plain":
-                content, files = uuencoded.split(content)
-                for file, data in files:
-                    self._add(file, _type_of(file), data)
-            text = decode(content, entity.type.of.get("charset") or _charset_in_html(entity))
+            text = self._written(entity)
             return ([], [text]) if kind == "text/html" else ([text], [])
+        if kind in _OTHER_VERSIONS and not name:
+            return [], []
         if kind == "text/calendar":
             text = decode(entity.content(), entity.type.of.get("charset") or "utf-8")
             self.mail.calendar = self.mail.calendar or text
@@ -182,6 +181,15 @@ class _Reader:
                 return [], []
         self._as_part(entity, name)
         return [], []
+
+    def _written(self, entity: Entity) -> str:
+        """A body's text, without the files that are written into it."""
+        content = entity.content()
+        if entity.type.value == "text/plain":
+            content, files = uuencoded.split(content)
+            for name, data in files:
+                self._add(name, _type_of(name), data)
+        return decode(content, entity.type.of.get("charset") or _charset_in_html(entity))
 
     def _as_part(self, entity: Entity, name: str) -> None:
         kind = entity.type.value

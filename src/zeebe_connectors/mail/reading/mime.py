@@ -25,6 +25,7 @@ MAX_LINES = 1_000_000
 """Maximum lines that are examined as possible delimiters, in all multiparts of a mail together."""
 
 _MAX_DELIMITER = 200
+_BEGINNING = 4096  # bytes in which line ends that were converted twice show
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _NAME = rb"[!-9;-~]{1,200}+[ \t]*+:"
 _BLANKS = re.compile(rb"(?:[ \t]++\r?\n)*+")
@@ -59,6 +60,7 @@ _STEP = 1024 * 1024
 _BLANK_LINE = re.compile(rb"\n[ \t]*+\r?\n")
 # Examines each line once, and no further than the maximum length of a boundary or a header's name.
 _NAMED_BOUNDARY = re.compile(rb"boundary\s*+=\s*+\"?([^\";\r\n]*+)", re.IGNORECASE)
+_GUESSED_BEFORE_BODY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n\r?\n")
 _GUESSED_BOUNDARY = re.compile(rb"(?<![^\n])--([^\r\n]{1,200}+)\r?\n(?=[!-9;-~]{1,200}+:)")
 
 
@@ -152,6 +154,8 @@ class Defects(list[str]):
 
 def parse_entities(raw: bytes, defects: Defects) -> Entity:
     """Reads a mail's tree, within bounds on depth, parts, lines and decoded bytes; the rest stays unread."""
+    if b"\r\r\n" in raw[:_BEGINNING] and raw.count(b"\r\r\n") == raw.count(b"\n"):  # line ends were converted twice
+        raw = raw.replace(b"\r\r\n", b"\r\n")
     if b"\r\n" not in raw and raw.count(b"\r") > raw.count(b"\n"):
         raw = raw.replace(b"\r", b"\n")
     raw = _from_first_field(raw)
@@ -238,9 +242,9 @@ class _Tree:
             raw = entity.content()
             start, end = 0, len(raw)
             pieces = list(self._pieces(raw, start, end, boundary)) if boundary else []
-        if not pieces and (guess := _GUESSED_BOUNDARY.search(raw, start, end)):
+        if not pieces and (guess := _guessed_boundary(raw, start, end)):
             self.defects.note("the boundary of a multipart is missing or wrong; guessed")
-            pieces = list(self._pieces(raw, start, end, guess[1].rstrip(b" \t")))
+            pieces = list(self._pieces(raw, start, end, guess))
         if not pieces:
             self.defects.note("a multipart without parts; read as text")
             entity.type = Parameters("text/plain", entity.type.of)
@@ -285,6 +289,16 @@ class _Tree:
             self.defects.note("a multipart's closing line is missing; the mail may be cut off")
             if start < end:
                 yield start, end
+
+
+def _guessed_boundary(raw: bytes, start: int, end: int) -> bytes | None:
+    """What delimits the parts of a multipart, by a line before header fields, or one that a closing line repeats."""
+    if found := _GUESSED_BOUNDARY.search(raw, start, end):
+        return found[1].rstrip(b" \t")
+    found = _GUESSED_BEFORE_BODY.search(raw, start, end)
+    if found and raw.find(b"\n--%b--" % found[1], found.end() - 1, end) >= 0:
+        return found[1]
+    return None
 
 
 def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
