@@ -94,11 +94,11 @@ def _bound(limits: dict[str, str], end: str, step: Decimal) -> Decimal | None:
 
 
 def _of_length(limits: dict[str, str], text: str) -> str:
-    exact, least, most = (_number(limits, name) for name in ("length", "minLength", "maxLength"))
-    least, most = (exact, exact) if exact is not None else (least or 0, most)
-    if least is not None and len(text) < least <= _MAX_LENGTH:
-        text = (text * least)[:least]
-    return text if most is None else text[:most]
+    exact, minimum, maximum = (_number(limits, name) for name in ("length", "minLength", "maxLength"))
+    minimum, maximum = (exact, exact) if exact is not None else (minimum or 0, maximum)
+    if minimum is not None and len(text) < minimum <= _MAX_LENGTH:
+        text = (text * minimum)[:minimum]
+    return text if maximum is None else text[:maximum]
 
 
 def _number(limits: dict[str, str], name: str) -> int | None:
