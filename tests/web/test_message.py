@@ -29,6 +29,12 @@ def test_encoded_url(written, sent):
     assert encoded_url(written) == sent
 
 
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64 + ".com", "x:0", "[::1%25lo]"])
+def test_hosts_that_no_resolver_takes(host):
+    with pytest.raises(InputError, match="names no host"):
+        encoded_url(f"http://{host}/")
+
+
 @given(st.text(max_size=80))
 def test_any_tail(tail):
     """Whatever stands in a URL, it is refused or goes out as plain ASCII without blanks, and stays what it is then."""

@@ -153,7 +153,7 @@ def _split(text: str, name: str) -> SplitResult:
         raise InputError(f"{name}: is not a URL; check host and port, for example https://host:8443/path") from None
     if parts.scheme.lower() not in _PORTS:
         raise InputError(f"{name}: must begin with http:// or https://")
-    if not parts.hostname or not port_is_fine or re.search(r"[\s\\<>\"^`{|}%]", parts.hostname):
+    if not parts.hostname or not port_is_fine or re.search(r"[\s\\<>\"^`{|}%]|^\.|\.\.|[!-\-/-~]{64}", parts.hostname):
         raise InputError(f"{name}: names no host that can be called; write it like https://host/path")
     return parts
 

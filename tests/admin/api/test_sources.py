@@ -1,4 +1,4 @@
-"""A source's day, and letting it look now, on the page and by the API."""
+"""A source's day, and letting it poll now, on the page and by the API."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, m
     monkeypatch.setattr(shown_sources, "WAKE_SECONDS", 0.0)
     assert (await running.operator.post(f"{SOURCE}/wake", {})) == f"{SOURCE}?asked=yes"
     assert "Requested. The outcome appears" in await running.operator.get(f"{SOURCE}?asked=yes")
-    assert "operator let the source box#1 look now" in caplog.text
+    assert "operator let the source box#1 poll now" in caplog.text
     await running.operator.call("POST", "/sources/none/wake", {}, status=404)
 
 

@@ -279,7 +279,7 @@ async def test_what_can_be_done_is_done_by_pressing_it(tmp_path):
         assert await page.get_by_role("link", name="shop").count() == 0
 
         await look.go("/sources/box%200000%23%2Fx")
-        await page.get_by_role("button", name="Look now").click()
+        await page.get_by_role("button", name="Poll now").click()
         await page.get_by_text(re.compile("[Aa]sked")).first.wait_for()
         await look.go("/")
         await page.get_by_role("button", name="Dark").first.click()

@@ -157,7 +157,7 @@ class Walk:
     async def let_it_look(self) -> None:
         """Presses the button."""
         await self.page.goto(self.source)
-        await self.page.get_by_role("button", name="Look now").click()
+        await self.page.get_by_role("button", name="Poll now").click()
         await self.page.get_by_text("Requested.").wait_for()
         handed = self.page.locator("dl.nums div", has_text="Handed over")
         await handed.get_by_text("1", exact=True).wait_for()  # without a reload

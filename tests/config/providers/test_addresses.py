@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeebe_connectors.config.providers import AddressError, Variable
-from zeebe_connectors.config.providers.addresses import check_base, filled_host, filled_path, filled_url, joined
+from zeebe_connectors.config.providers.addresses import (
+    check_base,
+    check_host,
+    filled_host,
+    filled_path,
+    filled_url,
+    joined,
+)
 
 BASE = "https://erp.example.com/api/"
 
@@ -104,6 +111,47 @@ def test_no_value_of_a_segment_leads_up(value, kind):
         filled_url("https://erp.example.com/${area}/", declared, {"area": value})
     with pytest.raises(AddressError):
         filled_path("/orders/${area}/lines", declared, {"area": value})
+
+
+@pytest.mark.parametrize(
+    "path", ["%c0%ae%c0%ae/x", "x/%e0%80%ae%e0%80%ae/y", "%25c0%25ae./x", "\uff0e\uff0e/x", "\u2025/x"]
+)
+def test_no_other_writing_of_a_dot_leads_up(path):
+    """Overlong UTF-8, and dots of full width, which some servers fold."""
+    with pytest.raises(AddressError, match="leaves the provider's address"):
+        joined("https://erp.example.com/api/", path)
+    with pytest.raises(AddressError):
+        filled_url("https://erp.example.com/${a}/", {"a": Variable(kind="path")}, {"a": path})
+
+
+@pytest.mark.parametrize(
+    "host", ["${x}", "${x}:8443", "${x}example.com", "a-${x}com", "erp.${x}", "${x}.com", "${x}.${y}", "${x}..com"]
+)
+def test_no_task_chooses_the_domain(host):
+    """The credentials would go to whoever has that domain."""
+    with pytest.raises(AddressError):
+        check_base(f"https://{host}/", "https", {}, dynamic=False)
+    if ":" not in host:
+        with pytest.raises(AddressError):
+            check_host(host, {})
+
+
+@pytest.mark.parametrize(
+    "host", ["${x}.example.com", "a-${x}.example.com:8443", "${x}.${y}.example.com", "${x}.localhost"]
+)
+def test_a_task_may_choose_a_host_of_a_domain(host):
+    check_base(f"https://{host}/", "https", {}, dynamic=False)
+    chosen = {name: Variable(choices=["a"]) for name in "xy"}
+    check_base("https://erp.${x}/", "https", chosen, dynamic=False)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://h.example.com/${x", "https://h.example.com/${}/", "https://h.example.com/${a-b}/",
+            "https://h.example.com/a b/", "https://h.example.com:0/", "https://h..example.com/"]
+)  # fmt: skip
+def test_addresses_that_are_none(url):
+    with pytest.raises(AddressError, match="url: "):
+        check_base(url, "https", {}, dynamic=False)
 
 
 def test_what_only_looks_like_a_step_is_a_value():

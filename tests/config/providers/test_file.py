@@ -102,6 +102,62 @@ def test_a_name_that_only_another_package_s_connector_reads_is_no_slip(monkeypat
     assert read_text(text).providers["mail"].environments["live"].authentication["usernames"].reveal() == "m"
 
 
+_SECURED = """providers:
+  erp:
+    protocol: https
+    environments:
+      live:
+        url: https://erp.example.com/
+        authentication: {type: basic, username: u, password: VALUE}
+"""
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0123", "12:30:45", "1_000", "yes", "off", "2026-01-02", "0x1F", "1e5", "+5", ".5", "12345678901234567890"],
+)
+def test_a_password_is_what_is_written(value):
+    """YAML 1.1 makes other numbers, times and truths of these."""
+    found = read_text(_SECURED.replace("VALUE", value)).providers["erp"].environments["live"]
+    assert found.authentication["password"].reveal() == value
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [("{{secrets.X}}", "in quotes"), ("[a]", "in quotes"), ("true", "in quotes")]
+)
+def test_a_password_that_is_no_text(value, says):
+    with pytest.raises(ProvidersFileError, match=says) as caught:
+        read_text(_SECURED.replace("VALUE", value))
+    assert str(caught.value).startswith("providers.yaml:7: ")
+
+
+def test_names_are_what_is_written():
+    found = read_text(_SECURED.replace("erp:", "no:").replace("live:", "on:"))
+    assert list(found.providers) == ["no"]
+    assert list(found.providers["no"].environments) == ["on"]
+    rules = "    rules: {enabled: no, maxPerSecond: .5, minDelayMs: 0010}\n"
+    assert read_text(_SECURED + rules).providers["erp"].rules.model_dump()["min_delay_ms"] == 10
+    assert read_text(_SECURED + rules).providers["erp"].rules.enabled is False
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (_SECURED.replace("VALUE", "\xfc").encode("latin-1"), "UTF-8"),
+        (_SECURED.encode("utf-16-le"), "UTF-8"),
+        (_SECURED + "\0", "UTF-8"),
+        ("x-a: &a\n  b: *a\n", "anchor holds itself"),
+        ("providers:\n  erp:\n", "erp: must be a mapping"),
+        ('providers:\n  "": {}\n', "empty name"),
+        ("providers:\n  ~: {}\n", "not a valid name"),
+        ("providers:\n  ? [a]\n  : {}\n", "a name must be text"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(data, says):
+    with pytest.raises(ProvidersFileError, match=says):
+        read_text(data)
+
+
 def test_anchors_that_unfold_beyond_measure_are_refused():
     bomb = "x-a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"x-{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)

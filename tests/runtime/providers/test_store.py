@@ -322,6 +322,10 @@ async def test_the_file_wins_and_a_broken_one_changes_nothing(store, tmp_path):
     await directory.refresh()
     assert directory.get("erp").revision == revision
     assert "did you mean environments?" in directory.problem
+    file.write_text("")  # as an editor leaves it for a moment
+    await directory.refresh()
+    assert directory.get("erp").revision == revision
+    assert "is empty" in directory.problem
     file.write_text(text.replace("file.example", "new.example"))
     await directory.refresh()
     assert directory.problem is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol
@@ -13,12 +14,16 @@ Kind = Literal["label", "host", "segment", "path", "query", "url"]
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_LOCAL = frozenset({"localhost", "local", "internal", "test", "lan"})
+"""Domains of one label that are nobody's."""
+_HOST = re.compile(r"(?=.{1,253}$)(?!.*\.\.)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|https?:|//", re.IGNORECASE)
 """How a whole address begins; `orders:search` is a path, as many APIs have it."""
 _PLAIN = re.compile(r"[A-Za-z0-9/_~-]*")
 """A path with nothing to decode; most paths are like that."""
+_OVERLONG = re.compile(r"%(?:c[01]|e0%[89])", re.IGNORECASE)
+"""Encodings that are no UTF-8, and of which old servers make dots and slashes."""
 _MAX_VALUE = 2048
 
 
@@ -76,19 +81,39 @@ def check_base(url: str, protocol: str | None, variables: Mapping[str, Declared]
     authority = _authority(url)
     if PLACEHOLDER.search(authority.rpartition(":")[2]) and ":" in PLACEHOLDER.sub("", authority):
         raise AddressError("url: the port cannot be filled by a task; write it out")
+    _check_owner(authority, variables, "url")
     path = url.partition("://")[2][len(authority) :]
     check_path(path, name="url")
     _check_kinds(authority, variables, {"label", "host"}, "url")
     _check_kinds(path, variables, {"segment", "path"}, "url")
 
 
+def _check_owner(authority: str, variables: Mapping[str, Declared], name: str) -> None:
+    """Refuses a host of which a task could choose the domain: the credentials would go to whoever has that one."""
+    host = re.sub(r":\d*$", "", authority)
+    *_, last = PLACEHOLDER.split(f"{host}")
+    found = PLACEHOLDER.findall(host)
+    if not found or all(_choices(variables.get(one)) for one in found):
+        return
+    if not last.startswith(".") or (last.count(".") < 2 and last[1:] not in _LOCAL):
+        raise AddressError(
+            f"{name}: a task could choose the domain by ${{{found[-1]}}}; let a dot and a domain such as "
+            ".example.com follow it, or list its choices"
+        )
+
+
 def _check_url(url: str, protocol: str | None) -> None:
+    if "${" in PLACEHOLDER.sub("", url):
+        raise AddressError("url: has ${ without a name and }; write placeholders like ${region}")
+    if re.search(r"\s", url.strip()):
+        raise AddressError("url: holds blanks; write %20 in a path")
     if _CONTROL.search(url) or "\\" in url:
         raise AddressError("url: holds control characters or backslashes; remove them")
     sample = PLACEHOLDER.sub("x", url)
     try:
         parts = urlsplit(sample)
-        _ = parts.port
+        if parts.port == 0:
+            raise ValueError("no port")  # noqa: TRY301 - as what the library raises
     except ValueError:
         raise AddressError("url: is not a URL; write it like https://host:8443/path/") from None
     _check_letters(parts.hostname or "", "url")
@@ -115,6 +140,7 @@ def check_host(host: str, variables: Mapping[str, Declared]) -> None:
         )
     if PLACEHOLDER.fullmatch(host) and not _choices(variables.get(PLACEHOLDER.findall(host)[0])):
         raise AddressError("host: a placeholder for the whole host needs choices under variables; list them")
+    _check_owner(host, variables, "host")
     _check_kinds(host, variables, {"label", "host"}, "host")
 
 
@@ -318,7 +344,7 @@ def _checked_path(path: str, name: str) -> None:
     if _CONTROL.search(path) or "\\" in path:
         raise AddressError(f"{name}: holds control characters or backslashes; remove them")
     decoded = list(_decodings(path))
-    if any(map(_has_step, decoded)):
+    if any(map(_has_step, decoded)) or any(map(_OVERLONG.search, decoded)):
         raise AddressError(f"{name}: leaves the provider's address with '.' or '..'; write the path itself")
     if _CONTROL.search(decoded[-1]):
         raise AddressError(f"{name}: holds control characters; remove them")
@@ -336,11 +362,13 @@ def _decodings(text: str) -> Iterator[str]:
 
 
 def _has_step(path: str) -> bool:
+    if not path.isascii():
+        path = unicodedata.normalize("NFKC", path)  # of full width, some servers make ordinary dots
     return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
 
 
 def _steps_up(text: str) -> bool:
-    return any(map(_has_step, _decodings(text)))
+    return any(_has_step(one) or _OVERLONG.search(one) for one in _decodings(text))
 
 
 def _authority(url: str) -> str:

@@ -19,6 +19,9 @@ _MAX_BYTES = 4 * 1024 * 1024
 _MAX_NODES = 200_000
 
 
+_WORDS = frozenset({"true", "false", "null", "~", ""})
+
+
 class ProvidersFileError(SettingsError):
     """The file cannot be used; the message names file, line, reason and remedy, and no value."""
 
@@ -30,10 +33,12 @@ class FileProviders:
     Args:
         providers: By name.
         lines: Where each begins, counted from one.
+        is_blank: Whether nothing at all stands in the file, as while somebody writes it.
     """
 
     providers: Mapping[str, Provider] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    is_blank: bool = False
 
 
 def providers_file(settings: Settings, *, directory: Path | None = None) -> Path | None:
@@ -82,7 +87,7 @@ def read_text(data: bytes | str, place: str = "providers.yaml") -> FileProviders
     """
     document, lines = _document(data, place)
     if document is None:
-        return FileProviders()
+        return FileProviders(is_blank=True)
     if not isinstance(document, dict):
         raise ProvidersFileError(f"{place}: must be a mapping with the key providers")
     for key in document:
@@ -96,6 +101,8 @@ def read_text(data: bytes | str, place: str = "providers.yaml") -> FileProviders
     found: dict[str, Provider] = {}
     for name, described in listed.items():
         try:
+            if not name:
+                raise ProviderError("providers: a provider has an empty name; give it one")  # noqa: TRY301
             found[str(name)] = provider_of(sealed_document(described), name=str(name))
         except ProviderError as error:
             line = _line(lines, ("providers", name, *error.path))
@@ -127,8 +134,9 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         raise ProvidersFileError(
             f"{place}: reading it needs a library that is not installed; pip install 'zeebe-connectors[providers]'"
         ) from None
-    loader = yaml.SafeLoader(data)
+    loader = None
     try:
+        loader = yaml.SafeLoader(data)
         root = loader.get_single_node()
         if root is None:
             return None, {}
@@ -138,10 +146,13 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ProvidersFileError(f"{place}:{line}: is not YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ProvidersFileError(f"{place}: is not YAML: {type(error).__name__}") from None
+    except RecursionError:
+        raise ProvidersFileError(f"{place}: is nested too deep, or an anchor holds itself; flatten it") from None
+    except yaml.YAMLError:  # of the reader: bytes that are no text
+        raise ProvidersFileError(f"{place}: is not text in UTF-8; save it in that encoding") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _Builder:
@@ -164,17 +175,30 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, self._yaml.SequenceNode):
             return [self.built(item, (*path, at)) for at, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _scalar(self, node: Any) -> Any:
+        """A number, true, false or null that is written so; else the text.
+
+        YAML 1.1 makes 83 of 0123, 45045 of 12:30:45, and true of yes: passwords and names are as they are written.
+        """
         value = self._loader.construct_object(node, deep=True)
-        # A date or a number of another base is what the operator wrote as text.
-        return value if isinstance(value, str | int | float | bool) or value is None else node.value
+        if value is None or isinstance(value, bool):
+            return value if node.value.casefold() in _WORDS else node.value
+        is_written_so = isinstance(value, int | float) and str(value) == node.value
+        return value if is_written_so or isinstance(value, str) else node.value
 
     def _mapping(self, node: Any, path: tuple[Any, ...]) -> dict[str, Any]:
         self._loader.flatten_mapping(node)  # merges `<<`
         found: dict[str, Any] = {}
         own: set[str] = set()
         for key_node, value_node in node.value:
-            key = str(self._loader.construct_object(key_node, deep=True))
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, self._yaml.ScalarNode):
+                raise ProvidersFileError(
+                    f"{self._place}:{line}: a name must be text; put {{{{secrets.NAME}}}} and the like in quotes"
+                )
+            key = str(key_node.value)
             if key_node in self._own.get(id(node), ()):
                 if key in own:
                     raise ProvidersFileError(f"{self._place}:{line}: {key[:64]} is there twice; remove one")

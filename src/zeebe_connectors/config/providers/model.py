@@ -23,6 +23,7 @@ from zeebe_connectors.config.providers.addresses import (
     placeholders,
 )
 from zeebe_connectors.config.providers.names import check_names
+from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.net.addresses import literal, plain_host
 from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
@@ -133,7 +134,9 @@ class Environment(_Strict):
     @field_validator("authentication", "ws_security", "tls", "options")
     @classmethod
     def _known_names(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        check_names(info.field_name or "", value)
+        section = info.field_name or ""
+        check_names(section, value)
+        _check_secured(_SECTION_NAMES.get(section, section), value)
         return value
 
     @field_validator("url", mode="before")
@@ -141,6 +144,20 @@ class Environment(_Strict):
     def _without_jdbc(cls, value: object) -> object:
         """Reads `jdbc:mariadb://host/db`, and the older `rdcp:jdbc:…`, as the same without."""
         return _JDBC.sub("", value.strip()) if isinstance(value, str) else value
+
+
+_SECTION_NAMES = {"ws_security": "wsSecurity"}
+
+
+def _check_secured(section: str, value: Mapping[str, Any]) -> None:
+    """Refuses what no secured value is, such as the list or context that YAML makes of a text without quotes.
+
+    Raises:
+        ValueError: The name, and the remedy.
+    """
+    for name, given in value.items():
+        if isinstance(given, bool | list) and is_secured(section, name):
+            raise ValueError(f"{name[:64]}: must be text; put it in quotes")
 
 
 class Rules(_Strict):
@@ -330,6 +347,8 @@ def _reason(first: Any, location: Sequence[str | int]) -> str:
         if near:
             return f"is unknown; did you mean {near[0]}?"
         return f"is unknown; known here: {', '.join(known)}"
+    if kind in {"model_type", "dict_type"}:
+        return "must be a mapping of names and values; indent them below it"
     if kind == "missing":
         return "is required; fill it in"
     if kind in {"value_error", "assertion_error"}:

@@ -14,7 +14,7 @@ Kind = Literal["postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"
 
 
 def kind_of(value: object) -> object:
-    """The make that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
+    """The database system that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
     if not isinstance(value, str):
         return value
     scheme = value.strip().casefold().removeprefix("jdbc:").partition("+")[0]

@@ -154,7 +154,7 @@ class Directory:
             return False
         self._stamp = stamp
         try:
-            self._from_file = read_file(self.file)
+            self._from_file = self._newly_read(self.file)
         except ProvidersFileError as error:
             self.problem = str(error)
             _log.warning("The providers stay as they were: %s", error)
@@ -162,6 +162,12 @@ class Directory:
         self.problem = None
         _log.info("The providers were read again from %s", self.file)
         return True
+
+    def _newly_read(self, file: Path) -> FileProviders:
+        found = read_file(file)
+        if found.is_blank and self._from_file.providers:  # as editors leave it for a moment
+            raise ProvidersFileError(f"{file}: is empty; write `providers: {{}}` to remove all of them")
+        return found
 
     def _merge(self) -> None:
         self._revision += 1

@@ -97,7 +97,7 @@ async def woken_source(visit: Visit) -> Drawn | web.Response:
         if refused.status == 404:
             raise NotFound(refused.message) from None
         return await _one(visit, values | {"refused": refused.message}, refused.status)
-    _log.info("page: %s let the source %s look now", visit.session.role.word, name[:200])
+    _log.info("page: %s let the source %s poll now", visit.session.role.word, name[:200])
     return see_other(f"{address_of(name)}?asked=yes")
 
 
