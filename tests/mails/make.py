@@ -226,6 +226,14 @@ mail(
     plainTextBody="Hello there\r\nthis is the body: yes\r\n",
     errors=1,
 )
+mail("blank-line-missing-before-one-line", TOP + "Hello there", plainTextBody="Hello there", errors=1)
+mail(
+    "blank-line-missing-in-parts",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\nplain\n\n--b\n"
+    "Content-Type: text/html\n<b>h</b>\n--b--\n",
+    plainTextBody="plain\r\n",
+    htmlBody="<b>h</b>",
+)
 mail(
     "mbox-separator",
     "From ann@example.test Tue Nov  3 10:00:00 2026\n" + TOP + "\nbody",
