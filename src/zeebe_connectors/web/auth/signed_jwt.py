@@ -52,7 +52,7 @@ def signed_jwt(
     now = int(time.time())
     whole = {"iat": now, "exp": now + LIFE, "jti": str(uuid.uuid4()), **claims}
     try:
-        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))  # type: ignore[arg-type]
+        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))
     except Exception:  # noqa: BLE001 - the library's own and its crypto library's types, all meaning the same
         raise unusable(
             field, f"does not fit the algorithm {algorithm}; choose the one that the key was made for"
