@@ -296,7 +296,7 @@ async def test_liveness_tells_of_an_outage(gateway, start):
 
 async def test_a_batch_that_is_too_large_is_halved(start):
     """A8: gRPC's 'larger than max' looks like a busy engine; asking for the same batch again would never end."""
-    gateway = FakeGateway(largest=3000)
+    gateway = FakeGateway(max_bytes=3000)
     for _ in range(16):
         gateway.put(TYPE, {"data": "x" * 900})
     handler = Handler()
