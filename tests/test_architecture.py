@@ -310,6 +310,8 @@ WORDS = {
     "mend": "the change or the remedy",
     "mended": "changed",
     "most": "max_…, maximum, or what it is the greatest of",
+    "longest": "max_…",
+    "largest": "max_…",
     "let_go": "discard",
     "done_with": "discard_on_success",
     "set_aside": "quarantine",
