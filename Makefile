@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # What the demo needs, a third of what the checks need; modules are compiled as they are imported
 RUNS := $(VENV)/.runs
+TOOLED := $(VENV)/.tooled
+# What the tests in the modeler need; where there is no npm they are skipped, and where it fails they say why
+MODELER := tests/modeler/node_modules/.package-lock.json
 # A current pip reads what is offered in half the time; with the build's tools beside it no further environment is made.
 QUIETLY := install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 TOOLS := $(QUIETLY) pip hatchling editables
-# Tests run on all cores and one more: many wait for servers rather than for a processor.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+# Tests run on all cores and two more: many wait for servers rather than for a processor.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 
 # Some images switch compiled modules off; every test process would then compile all of them again
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +36,8 @@ docs: install ## Build the documentation as a site in build/site, and refuse dea
 pictures: install ## Take the pictures of README and docs anew, in the real modeler and of a run (needs Node and Chromium)
 	$(BIN)/python -m tests.docs.pictures
 
-test: install ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
+test: ## Run every check: format, lint, types, generated files, unit, protocol servers, engine, Modeler
+	@$(MAKE) --no-print-directory --jobs 2 install $(MODELER)
 	@$(MAKE) --no-print-directory --jobs 2 format lint types stale collected
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not page"
 
@@ -124,17 +128,23 @@ wsdl-corpus: install ## Import WSDLs of many makes and call each operation again
 
 install: $(INSTALLED)
 
-$(RUNS): pyproject.toml constraints.txt
+$(TOOLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m pip --python $(BIN)/python $(TOOLS) 2>/dev/null || $(BIN)/python -m ensurepip >/dev/null
 	@$(BIN)/python -m pip $(TOOLS)
+	@touch $@
+
+$(RUNS): $(TOOLED)
 	@$(BIN)/python -m pip $(QUIETLY) --no-build-isolation -e '.[imap]'
 	@touch $@
 
-$(INSTALLED): pyproject.toml constraints.txt | $(RUNS)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
-	@$(BIN)/python -m compileall -q src  # as pip does with all but what is edited in place; tests start many processes
-	@touch $@
+$(INSTALLED): $(TOOLED)
+	@$(BIN)/python -m pip $(QUIETLY) --no-build-isolation -e '.[all]' --group dev
+	@$(BIN)/python -m compileall -q src  # tests start many processes
+	@touch $(RUNS) $@
+
+$(MODELER): tests/modeler/package-lock.json
+	@! command -v npm >/dev/null || { cd tests/modeler && npm ci --silent --no-audit --no-fund && touch ../../$@; } || true
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis var tests/modeler/node_modules

@@ -226,6 +226,14 @@ mail(
     plainTextBody="Hello there\r\nthis is the body: yes\r\n",
     errors=1,
 )
+mail("blank-line-missing-before-one-line", TOP + "Hello there", plainTextBody="Hello there", errors=1)
+mail(
+    "blank-line-missing-in-parts",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\nplain\n\n--b\n"
+    "Content-Type: text/html\n<b>h</b>\n--b--\n",
+    plainTextBody="plain\r\n",
+    htmlBody="<b>h</b>",
+)
 mail(
     "mbox-separator",
     "From ann@example.test Tue Nov  3 10:00:00 2026\n" + TOP + "\nbody",
@@ -1105,6 +1113,20 @@ mail(
 )
 
 
+mail(
+    "mixed-begins-with-named-text-without-disposition",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=msg.txt\n\nplain\n--b\n"
+    "Content-Type: text/plain; name=more.txt\n\nmore\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["more.txt", "text/plain", "more"]],
+)
+mail(
+    "mixed-begins-with-attachment-without-disposition",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=msg.txt\n\nfile\n--b\n"
+    "Content-Type: text/plain\n\nplain\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["msg.txt", "text/plain", "file"]],
+)
 mail(
     "line-ends-converted-twice",
     crlf(

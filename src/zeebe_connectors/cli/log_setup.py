@@ -242,7 +242,9 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
     logging.setLogRecordFactory(_Record)
     handler = WritingHandler(sys.stderr)
     handler.setFormatter(_Masked(mask, as_json=form == "json"))
-    handler.addFilter(OncePerSecond())
+    once = OncePerSecond()
+    for name in once.loggers:  # not of the handler, which would ask it about every line of every job
+        logging.getLogger(name).filters[:] = [once]
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)  # libraries log bodies and headers below this level

@@ -136,6 +136,7 @@ class JobRecord:
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._recent: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
+        self._minute_ends = 0.0
         self._second = 0
         self._this_second = 0
 
@@ -217,9 +218,11 @@ class JobRecord:
         if totals is None:
             totals = self.by_connector[connector] = dict.fromkeys(OUTCOMES, 0)
         totals[outcome] += 1
-        number = int(now // 60)
-        if not self._minutes or self._minutes[-1][0] < number:
-            self._minutes.append((number, {}))
+        if now >= self._minute_ends:
+            number = int(now // 60)
+            if not self._minutes or self._minutes[-1][0] < number:
+                self._minutes.append((number, {}))
+            self._minute_ends = (self._minutes[-1][0] + 1) * 60.0
         minutes = self._minutes[-1][1]
         minute = minutes.get(connector)
         if minute is None:

@@ -210,8 +210,11 @@ class Model(BaseModel):
         for name, value in data.items():
             reader = readers.get(name)
             if reader is not None:
-                if type(value) is str and (value in reader.exact or (reader.takes_text and value.strip())):
-                    continue  # which spares most fields of most jobs a call
+                if type(value) is str:
+                    if value in reader.exact or (reader.takes_text and value.strip()):
+                        continue  # which spares most fields of most jobs a call
+                elif reader.tags and type(value) is dict and value.get(reader.tag) in reader.tags:
+                    continue
                 meant = reader(value)
                 if meant is not value:
                     if changed is data:

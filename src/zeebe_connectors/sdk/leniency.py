@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args, get_origin
@@ -31,6 +31,8 @@ class FieldReader:
     """The field that tells which member of a union is meant; then `choices` are its values."""
     exact: frozenset[Any] = frozenset()
     """Texts that need no reading."""
+    tags: Container[Any] = ()
+    """The tags of a union's members, with which a context needs no reading."""
     takes_text: bool = False
     """Whether any text that is not blank needs no reading."""
 
@@ -98,6 +100,7 @@ def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
             exact=frozenset(text for text in choices.values() if isinstance(text, str))
             if is_plain and tag is None
             else frozenset(),
+            tags=tuple(choices.values()) if is_plain and tag is not None else (),
             takes_text=is_plain and (not choices or tag is not None),
         )
     return plan

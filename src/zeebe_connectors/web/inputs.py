@@ -12,9 +12,11 @@ from zeebe_connectors.sdk.fields import URL, Hint, Model
 from zeebe_connectors.web.auth import SCHEMES, Authentication, AuthenticationConfiguration, NoAuth, Scheme
 from zeebe_connectors.web.keystore import OptionalKeystore, tls_of
 
+_BEGINNINGS = ("http://", "https://")
+
 
 def _http(value: str) -> str:
-    if not value.strip().lower().startswith(("http://", "https://")):
+    if not value.startswith(_BEGINNINGS) and not value.strip().lower().startswith(_BEGINNINGS):
         raise ValueError("must begin with http:// or https://")
     return value
 

@@ -115,6 +115,8 @@ async def result_of(response: HttpResponse, wanted: ReturnFormat, context: Conte
 
 def header_values(headers: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     """Returns headers for a variable: one value as text, several as a list, under the first spelling of the name."""
+    if len({name.lower() for name, _ in headers}) == len(headers):
+        return dict(headers)
     values: dict[str, str | list[str]] = {}
     names: dict[str, str] = {}
     for name, value in headers:

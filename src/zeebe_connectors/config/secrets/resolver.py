@@ -203,10 +203,13 @@ def _find(value: dict[str, Any] | list[Any], place: Places | None, way: _Way, fo
         return _find_in_list(value, place, way, found)
     in_names = False
     for name, item in value.items():
-        if isinstance(item, str):
+        kind = type(item)
+        if kind is str:
             if MARK in item:  # asking for a place takes longer than reading most texts
                 found.append((item, place and place.at(name), (*way, name)))
-        elif isinstance(item, (dict, list)) and _find(item, place and place.at(name), (*way, name), found):
+        elif (kind is dict or kind is list or isinstance(item, (dict, list))) and _find(
+            item, place and place.at(name), (*way, name), found
+        ):
             in_names = True
         if way and MARK in name:
             in_names = True

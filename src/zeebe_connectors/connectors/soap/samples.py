@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from zeebe_connectors.connectors.soap.schema import INTEGERS, Anything, Complex, Field, Group, Simple, Type, Wildcard
@@ -9,6 +10,8 @@ from zeebe_connectors.connectors.soap.schema import INTEGERS, Anything, Complex,
 _DEEPEST = 6
 _NO_DEEPER = 40
 _MAX_VALUES, _MAX_ITEMS = 3000, 20
+_BINARY = {"base64Binary", "hexBinary"}
+_MAX_LENGTH, _MAX_DIGITS = 1000, 30
 _UNIQUE = {"ID", "IDREF", "IDREFS", "ENTITY"}
 """Types whose values must be unique within a document, so that no sample fits twice."""
 _SAMPLES: dict[str, Any] = {
@@ -49,6 +52,68 @@ def sample_field(item: Field, *, all_fields: bool = True) -> Any:
     return _Sampler().field(item, all_fields=all_fields, depth=0)
 
 
+def _usual(base: str) -> Any:
+    """A value of a built-in type."""
+    if base not in INTEGERS:
+        return _SAMPLES.get(base, "text")
+    minimum, maximum = INTEGERS[base]
+    return -1 if maximum is not None and maximum < 0 else max(1, minimum or 0) if maximum is None or maximum > 0 else 0
+
+
+def within(limits: dict[str, str], value: Any) -> Any:
+    """A sample made to keep to a type's lengths and bounds.
+
+    Args:
+        limits: Facets by name.
+        value: The usual sample.
+    """
+    if not limits or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _of_length(limits, value)
+    number = Decimal(str(value))
+    step = Decimal(1).scaleb(-(_number(limits, "fractionDigits") or 0)) if "fractionDigits" in limits else Decimal(1)
+    if isinstance(value, float):
+        number = number.quantize(step) if "fractionDigits" in limits else number
+        if (digits := _number(limits, "totalDigits")) is not None and len(number.as_tuple().digits) > digits:
+            number = Decimal(1)
+    low, high = _bound(limits, "min", step), _bound(limits, "max", -step)
+    if low is not None and high is not None and low > high:  # there is room between them only for fractions
+        number = (low - step + high + step) / 2
+    elif low is not None and number < low:
+        number = low
+    elif high is not None and number > high:
+        number = high
+    return int(number) if isinstance(value, int) or number == number.to_integral_value() else float(number)
+
+
+def _bound(limits: dict[str, str], end: str, step: Decimal) -> Decimal | None:
+    """The outermost allowed number at one end."""
+    excluded = _decimal(limits.get(f"{end}Exclusive"))
+    return _decimal(limits.get(f"{end}Inclusive")) if excluded is None else excluded + step
+
+
+def _of_length(limits: dict[str, str], text: str) -> str:
+    exact, minimum, maximum = (_number(limits, name) for name in ("length", "minLength", "maxLength"))
+    minimum, maximum = (exact, exact) if exact is not None else (minimum or 0, maximum)
+    if minimum is not None and len(text) < minimum <= _MAX_LENGTH:
+        text = (text * minimum)[:minimum]
+    return text if maximum is None else text[:maximum]
+
+
+def _number(limits: dict[str, str], name: str) -> int | None:
+    number = _decimal(limits.get(name))
+    return None if number is None else int(number)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    try:
+        number = Decimal((text or "").strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < _MAX_DIGITS else None
+
+
 class _Sampler:
     """Makes one sample, and knows how large it is already."""
 
@@ -64,16 +129,8 @@ class _Sampler:
                 return [self.value(kind.items, all_fields=all_fields, depth=depth)]
             if kind.choices:
                 return kind.choices[0]
-            if kind.base in INTEGERS:
-                minimum, maximum = INTEGERS[kind.base]
-                return (
-                    -1
-                    if maximum is not None and maximum < 0
-                    else max(1, minimum or 0)
-                    if maximum is None or maximum > 0
-                    else 0
-                )
-            return _SAMPLES.get(kind.base, "text")
+            limits = {} if kind.base in _BINARY else kind.limits  # whose lengths count bytes
+            return within(limits, _usual(kind.base))
         if isinstance(kind, Anything):
             return "text"
         if self._left < 0 or depth > _NO_DEEPER:

@@ -51,6 +51,8 @@ class Simple:
     choices: tuple[str, ...] = ()
     items: Simple | None = None
     tag: str | None = None
+    limits: dict[str, str] = field(default_factory=dict)
+    """Facets such as `maxLength`, by name; samples keep to them."""
 
 
 @dataclass(slots=True)

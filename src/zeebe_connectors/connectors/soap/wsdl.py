@@ -361,7 +361,7 @@ class _Compiler:
             base = "string" if builtin is None else getattr(builtin, "_default_qname").localname  # noqa: B009
         known = self._notes.choices.get(tag or "")
         choices = known if known is not None else self._notes.local_choices.get(tag or "") or ()
-        return schema.Simple(base, choices, tag=tag)
+        return schema.Simple(base, choices, tag=tag, limits=self._notes.limits.get(tag or "", {}))
 
     def _complex(self, kind: Any) -> schema.Complex:
         tag = kind.qname.text if kind.qname is not None and kind.is_global else None

@@ -12,6 +12,13 @@ from lxml import etree
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, schemas_of
 
+_MAX_BASES = 10
+LIMITS = frozenset(
+    (
+        *("length", "minLength", "maxLength", "minInclusive", "maxInclusive", "minExclusive", "maxExclusive"),
+        *("totalDigits", "fractionDigits"),
+    )
+)
 _MAX_DOCUMENTATION = 10_000
 _HTML_TAG = re.compile(
     r"<(script|style)\b.*?</\1>|<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL | re.IGNORECASE
@@ -24,6 +31,8 @@ class Notes:
 
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     local_choices: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    limits: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Lengths and bounds of simple types; of a type without a name, by its element."""
     abstract: set[str] = field(default_factory=set)
     mixed: set[str] = field(default_factory=set)
     """Types with text between their elements; a type without a name has that of its element."""
@@ -44,6 +53,7 @@ class Notes:
 
     def _schema(self, root: etree._Element) -> None:
         space = root.get("targetNamespace") or ""
+        self._limits(root, space)
         for item in root.iter(f"{{{XSD}}}simpleType"):
             listed = item.findall(f"{{{XSD}}}restriction/{{{XSD}}}enumeration")
             values = tuple(dict.fromkeys(value.get("value") or "" for value in listed))
@@ -68,6 +78,31 @@ class Notes:
             text = _words(item.find(f"{{{XSD}}}annotation/{{{XSD}}}documentation"))
             if text and item.get("name"):
                 self.documentation.setdefault(f"{{{space}}}{item.get('name')}", text)
+
+    def _limits(self, root: etree._Element, space: str) -> None:
+        """Notes the limits of simple types, those of the types that they restrict included."""
+        named: dict[str, etree._Element] = {}
+        found: list[tuple[str, etree._Element]] = []
+        for item in root.iter(f"{{{XSD}}}simpleType"):
+            owner = item if item.get("name") is not None else item.getparent()
+            restriction = item.find(f"{{{XSD}}}restriction")
+            if owner is None or restriction is None:
+                continue
+            found.append((f"{{{space}}}{owner.get('name')}", restriction))
+            if owner is item:
+                named[item.get("name") or ""] = restriction
+        for tag, restriction in found:
+            limits: dict[str, str] = {}
+            at: etree._Element | None = restriction
+            for _ in range(_MAX_BASES):
+                if at is None:
+                    break
+                for each in at:
+                    limits.setdefault(etree.QName(each).localname, each.get("value") or "")
+                at = named.get((at.get("base") or "").rpartition(":")[2])
+            known = {name: value for name, value in limits.items() if name in LIMITS}
+            # Elements of one name may have types of their own that differ.
+            self.limits[tag] = known if self.limits.get(tag, known) == known else {}
 
     def _mixed(self, root: etree._Element, space: str) -> None:
         for item in root.iter(f"{{{XSD}}}complexType"):

@@ -366,7 +366,8 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
         else:
             # A stray line: if a field or the blank line follows, the headers continue; else the body has begun.
             following = raw[line_end : min(line_end + 300, end)]
-            if following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n":
+            is_last = not following.strip() and line_end + len(following) == end  # so that it must be the body
+            if is_last or (following.strip(b"\r\n") and not _FIELD.match(following) and following[:1] not in b"\r\n"):
                 defects.note("the blank line after the headers is missing")
                 return _unfolded(lines), at
             defects.note("a line among the headers is not a header")

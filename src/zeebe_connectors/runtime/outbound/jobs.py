@@ -188,7 +188,7 @@ class JobHandler:
             if verdict is None:
                 self._unmapped.warn(job, expression, done.variables)
                 return done
-            return await _decided_off(verdict, mask)
+            return await _outcome_of(verdict, mask)
         except Exception as error:  # noqa: BLE001 - as above
             return _incident(_known(error, mask), mask)
 
@@ -335,7 +335,7 @@ class JobHandler:
             result = self._failure(job, seen["error"])
             if verdict is not None:
                 verdict = dataclasses.replace(verdict, variables={**result, **verdict.variables})
-                return await _decided_off(verdict, mask)
+                return await _outcome_of(verdict, mask)
         except Exception as second:  # noqa: BLE001 - as above
             return _incident(_known(second, mask), mask)
         seen = {**result, **seen}
@@ -420,12 +420,13 @@ def _places(error: BaseException) -> list[str]:
     return lines
 
 
-async def _decided_off(verdict: Verdict, mask: Mask) -> Outcome:
-    return await for_size_of(verdict.variables, lambda: _outcome_of(verdict, mask))
+async def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
+    """Turns a verdict of the error expression into an outcome; off the event loop where its variables are large."""
+    return await for_size_of(verdict.variables, lambda: _encoded(verdict, mask))
 
 
-def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
-    """Turns a verdict of the error expression into an outcome, its text masked and cut."""
+def _encoded(verdict: Verdict, mask: Mask) -> Outcome:
+    """The outcome of a verdict, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
             text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
