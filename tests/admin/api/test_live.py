@@ -171,6 +171,21 @@ async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch
         await live.until("newer", "1 newer event")
 
 
+async def test_what_a_provider_is_doing_comes_by_itself(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    quick(running)
+    await running.operator.get("/providers/+new")
+    made = {"name": "erp", "protocol": "https", "environment": "test", "address": "https://erp.example.com/"}
+    await running.operator.post("/providers", made)
+    assert 'data-live="now"' in await running.viewer.get("/providers/erp")
+    known = running.runtime.services.providers.directory.all()["erp"]
+    async with stream(running.viewer, "/providers/erp") as live:
+        await live.until("now", "none since the start")
+        running.runtime.services.providers.limit(known, "test")
+        await live.until("now", "0 waiting")
+
+
 @pytest.mark.parametrize(
     "of",
     [

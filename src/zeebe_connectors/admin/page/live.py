@@ -15,6 +15,7 @@ from zeebe_connectors.admin.page.rendering import regions
 from zeebe_connectors.admin.page.views.events import one_event, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
+from zeebe_connectors.admin.page.views.providers import one_provider
 from zeebe_connectors.admin.page.views.runtime import runtime
 from zeebe_connectors.admin.page.views.sources import one_source, some_sources
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
@@ -33,8 +34,9 @@ _ONE: Mapping[tuple[str, int], tuple[View, tuple[str, ...]]] = {
     ("jobs", 1): (one_job, ("key",)),
     ("sources", 1): (one_source, ("name",)),
     ("events", 2): (one_event, ("source", "id")),
+    ("providers", 1): (one_provider, ("name",)),
 }
-_OF_THE_LEDGER = {some_events, one_event}
+_OF_THE_LEDGER = {some_events, one_event, one_provider}
 
 
 def visit_of(visit: Visit, address: str) -> tuple[Visit, View]:
