@@ -216,7 +216,7 @@ async def stored(store: Path, file: Path) -> dict:
     return dict((await LocalDocuments(store).store(pieces(), name="large.bin")).reference)
 
 
-def main(megabytes: int, rounds: int, jobs: int) -> bool:
+def main(megabytes: int, rounds: int, jobs: int, *, alone: bool) -> bool:
     well = True
     with tempfile.TemporaryDirectory(dir=".") as name, servers(Path(name)) as found:
         directory = Path(name)
@@ -228,13 +228,14 @@ def main(megabytes: int, rounds: int, jobs: int) -> bool:
         document = asyncio.run(stored(store, file))
         common = {"file": str(file), "store": str(store), "document": document, "jobs": jobs}
         for protocol, inputs in found.items():
-            for what in ("up", "down", "small"):
-                results: dict[str, list[dict]] = {"ours": [], protocol: []}
+            for what in ("up", "down") if alone else ("up", "down", "small"):
+                results: dict[str, list[dict]] = {"ours": []} if alone else {"ours": [], protocol: []}
                 for _ in range(rounds):
                     for who, found_by in results.items():
                         found_by.append(measured(who=who, what=what, inputs=inputs, **common))
+                beside = results.get(protocol, results["ours"])
                 ratio = statistics.median(
-                    bare["took"] / our["took"] for our, bare in zip(results["ours"], results[protocol], strict=True)
+                    bare["took"] / our["took"] for our, bare in zip(results["ours"], beside, strict=True)
                 )
                 ours_took = statistics.median(one["took"] for one in results["ours"])
                 rss = max(one["rss"] for one in results["ours"])
@@ -249,6 +250,7 @@ if __name__ == "__main__":
     parser.add_argument("--mb", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--alone", action="store_true", help="only the large document, and without the bare clients")
     parser.add_argument("--child")
     parser.add_argument("--sftp")
     chosen = parser.parse_args()
@@ -257,4 +259,4 @@ if __name__ == "__main__":
     elif chosen.sftp:
         asyncio.run(sftp_server(chosen.sftp))
     else:
-        sys.exit(0 if main(chosen.mb, chosen.rounds, chosen.jobs) else 1)
+        sys.exit(0 if main(chosen.mb, chosen.rounds, chosen.jobs, alone=chosen.alone) else 1)

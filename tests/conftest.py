@@ -82,6 +82,7 @@ def pytest_collection():
         return (yield)
     finally:
         gc.freeze()  # modules and tests stay until the end: no test need look through them either
+        gc.set_threshold(10_000)  # as `zeebe-connectors run` has it
         gc.enable()
 
 

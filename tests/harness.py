@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+
+from tests.waiting import until
 
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -82,9 +83,7 @@ class Harness:
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Waits for a condition that the sources bring about."""
-        async with asyncio.timeout(20):
-            while not reached():  # noqa: ASYNC110 - what is waited for has no event of its own
-                await asyncio.sleep(0.02)
+        await until(reached, within=20)
 
     async def arrived(self, *subjects: str) -> None:
         """Waits until exactly these were handed over, in whatever order."""

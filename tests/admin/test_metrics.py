@@ -165,7 +165,7 @@ async def test_life_fails_when_nobody_watches_the_sources_any_more(tmp_path):
             watches = list(sources.watches.values())
             assert not sources.is_dead()  # one is down, which a restart would not mend
             for watch in watches[:2]:
-                watch._heard_by = time.monotonic() - 3600
+                watch._contact_deadline = time.monotonic() - 3600
                 watch.status = "UP"
             async with session.get("/health/live") as answer:
                 assert answer.status == 200

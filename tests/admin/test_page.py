@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yarl
-from tests.admin.world import Order, box
+from tests.admin.world import TOKENS, Order, World, box
 
 from zeebe_connectors import ConnectorError, Context, outbound
 from zeebe_connectors.admin.access import Role
@@ -558,3 +558,17 @@ async def test_quarantined_events_are_downloaded_retried_and_forgotten_by_operat
     body = {"events": [["box", "id/2"], ["box", "id/9"]]}
     async with running.session.post("/api/events/retry", json=body, headers=headers) as response:
         assert [result["done"] for result in (await response.json())["results"]] == [True, False]
+
+
+@pytest.mark.parametrize("version", ["", "x", "-1", "\u0661", "9" * 50])
+@pytest.mark.parametrize("what", ["copy", "delete"])
+async def test_a_form_without_its_version_is_refused(tmp_path, version, what):
+    jar = aiohttp.CookieJar(unsafe=True)  # of an address, too
+    async with World(tmp_path) as world, aiohttp.ClientSession(world.url, cookie_jar=jar) as session:
+        await session.post("/signin", data={"token": TOKENS["operator"], "to": "/"}, headers={"Origin": world.url})
+        async with session.get(f"/providers/erp/{what}") as answer:
+            token = re.search(r'name="form_token" value="([0-9a-f]+)"', await answer.text())[1]
+        form = {"form_token": token, "version": version, "from": "test", "to": "new", "typed": "erp"}
+        async with session.post(f"/providers/erp/{what}", data=form) as answer:
+            assert answer.status == 400
+            assert "reload the page" in await answer.text()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
@@ -20,7 +23,10 @@ playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = shutil.which("chromium")
 TOKEN = "operators-token-long/#?"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
+    pytest.mark.asyncio(loop_scope="module"),  # the browser's
+]
 
 
 PLACES = (
@@ -29,8 +35,17 @@ PLACES = (
 )
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Any]:
+    """One for all walks; each has a context of its own."""
+    async with playwright.async_playwright() as player:
+        started = await player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        await started.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (320, "light")])
-async def test_a_walk_over_the_page(tmp_path, width, scheme):
+async def test_a_walk_over_the_page(browser, tmp_path, width, scheme):
     given = {
         "ZEEBE_CONNECTORS_DATA": str(tmp_path),
         "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN,
@@ -48,35 +63,32 @@ async def test_a_walk_over_the_page(tmp_path, width, scheme):
         await runtime.ledger.quarantine("box", f"{number}", alias=None, reason="bad", title="T", original=b"x")
     wrong: list[str] = []
     try:
-        async with playwright.async_playwright() as player:
-            browser = await player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            page = await context.new_page()
-            page.on("console", lambda line: wrong.append(line.text) if line.type in {"error", "warning"} else None)
-            page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on("request", lambda sent: None if sent.url.startswith(site) else wrong.append(sent.url))
-            await page.goto(f"{site}/signin#{TOKEN.replace('#', '%23').replace('?', '%3F').replace('/', '%2F')}")
-            await page.get_by_role("heading", name="things need attention").wait_for()
-            assert TOKEN not in page.url
-            for address in (*PLACES, "/events"):
-                await page.goto(site + address)
-                assert await page.locator("form.form:not(:visible)").count() == 0, address
-                assert await page.locator("h1").count() == 1
-                assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
-            await page.get_by_role("checkbox").first.check()
-            await page.get_by_role("button", name="Try 1 again").click()
-            await page.get_by_text("Requested for 1 of 1").wait_for()
-            await page.get_by_role("checkbox").first.check()
-            await page.get_by_role("button", name="Forget").click()
-            await page.get_by_role("button", name="Forget 1").click()
-            await page.get_by_text("Forgot 1 of 1").wait_for()
-            await page.goto(f"{site}/jobs")
-            await page.keyboard.press("/")
-            await page.keyboard.type("nothing like it")
-            await page.keyboard.press("Enter")
-            await page.get_by_text("No job fits").wait_for()
-            await context.close()
-            await browser.close()
+        context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = await context.new_page()
+        page.on("console", lambda line: wrong.append(line.text) if line.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda sent: None if sent.url.startswith(site) else wrong.append(sent.url))
+        await page.goto(f"{site}/signin#{TOKEN.replace('#', '%23').replace('?', '%3F').replace('/', '%2F')}")
+        await page.get_by_role("heading", name="things need attention").wait_for()
+        assert TOKEN not in page.url
+        for address in (*PLACES, "/events"):
+            await page.goto(site + address)
+            assert await page.locator("form.form:not(:visible)").count() == 0, address
+            assert await page.locator("h1").count() == 1
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
+        await page.get_by_role("checkbox").first.check()
+        await page.get_by_role("button", name="Try 1 again").click()
+        await page.get_by_text("Requested for 1 of 1").wait_for()
+        await page.get_by_role("checkbox").first.check()
+        await page.get_by_role("button", name="Forget").click()
+        await page.get_by_role("button", name="Forget 1").click()
+        await page.get_by_text("Forgot 1 of 1").wait_for()
+        await page.goto(f"{site}/jobs")
+        await page.keyboard.press("/")
+        await page.keyboard.type("nothing like it")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("No job fits").wait_for()
+        await context.close()
     finally:
         await server.aclose()
         await runtime.drain()

@@ -13,13 +13,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import aiocoap
 import pytest
 from aiohttp import web
 from tests.cli.forked import Commands
 from tests.servers.coapd import CoapServer
+from tests.waiting import until_printed
 
 from zeebe_connectors import __version__
 from zeebe_connectors.runtime.documents import LocalDocuments
@@ -337,23 +337,13 @@ async def start(folder: Path, **environment: str) -> asyncio.subprocess.Process:
     )
 
 
-async def until(process: Any, text: str) -> str:
-    seen = ""
-    async with asyncio.timeout(30):
-        while text not in seen:
-            line = (await process.stderr.readline()).decode()
-            assert line, f"it ended before it said {text!r}:\n{seen}"
-            seen += line
-    return seen
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_runtime_although_the_cluster_is_away(tmp_path: Path, number: int) -> None:
     """It waits for the cluster for ever, but for the operator at once."""
     process = await start(
         tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_INSECURE_CONNECTION="true", ZEEBE_CONNECTORS_PORT="0"
     )
-    seen = await until(process, "Health and metrics")
+    seen = await until_printed(process.stderr, "Health and metrics")
     assert "127.0.0.1:1" in seen
     process.send_signal(number)
     async with asyncio.timeout(20):
@@ -365,7 +355,7 @@ async def test_a_taken_port_is_reported_and_the_connectors_run(tmp_path: Path) -
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     process = await start(tmp_path, ZEEBE_ADDRESS="127.0.0.1:1", ZEEBE_CONNECTORS_PORT=str(port))
-    assert "ZEEBE_CONNECTORS_PORT" in await until(process, "not served")
+    assert "ZEEBE_CONNECTORS_PORT" in await until_printed(process.stderr, "not served")
     process.terminate()
     async with asyncio.timeout(20):
         await process.wait()

@@ -125,8 +125,8 @@ def form(model: type[BaseModel], way: Way, http: str, canary: str = PLACEHOLDER)
     return made
 
 
-class Asked:
-    """Gives the canary, and knows whether it was asked for."""
+class CanarySecret:
+    """Gives the canary, and counts how often it was looked up."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -144,10 +144,10 @@ def echo(seen: Any) -> Reply:
     return Reply(418, json.dumps(body).encode(), [("Content-Type", "application/json"), ("X-Echo", seen.target)], "Pot")
 
 
-def services(asked: Asked, directory: Path, here: DeployedHere, log_mask: Mask) -> Services:
+def services(secret: CanarySecret, directory: Path, here: DeployedHere, log_mask: Mask) -> Services:
     clients = ClientCache()
     return Services(
-        secrets=SecretResolver([asked], log_mask=log_mask),
+        secrets=SecretResolver([secret], log_mask=log_mask),
         clients=clients,
         documents=LocalDocuments(directory / "documents", clients=clients),
         files=AllowedFiles((directory,)),
@@ -179,11 +179,11 @@ async def test_no_task_shows_it(tmp_path, caplog, name):
         http = server.url("").rstrip("/")
 
         async def carried_out(number: int, way: Way) -> None:
-            asked, here = Asked(), DeployedHere()
+            secret, here = CanarySecret(), DeployedHere()
             given = form(way[0].model, way, http)
             top = way[0].model.model_fields[way[0].name].alias or way[0].name
             here.remember({"o.bpmn": bpmn({top: PLACEHOLDER})}, [Deployed("order", 1, number, "o.bpmn")])
-            used = services(asked, tmp_path, here, log_mask)
+            used = services(secret, tmp_path, here, log_mask)
             job = Job(
                 number,
                 connector.type,
@@ -196,7 +196,7 @@ async def test_no_task_shows_it(tmp_path, caplog, name):
             async with turns:
                 outcome = await JobHandler(connector, used)(job)
                 await used.aclose()
-            if asked.times != 1:
+            if secret.times != 1:
                 wrong.append(f"{shown(way)}: not resolved: {outcome}")
             if not isinstance(outcome, Complete) and not is_clean(repr(outcome)):
                 wrong.append(f"{shown(way)}: {outcome}")
@@ -215,10 +215,10 @@ async def test_no_source_shows_it(tmp_path, name):
         server.answer("*", echo)
         http = server.url("").rstrip("/")
         for way in ways(connector.input):
-            asked, mask = Asked(), Mask()
+            secret, mask = CanarySecret(), Mask()
             given = form(way[0].model, way, http)
             source = Source("s", [Element("p", "e", "start", connector.type, given)])
-            used = services(asked, tmp_path, DeployedHere(), Mask())
+            used = services(secret, tmp_path, DeployedHere(), Mask())
             error_text = ""
             try:
                 async with asyncio.timeout(6):
@@ -228,6 +228,6 @@ async def test_no_source_shows_it(tmp_path, name):
             except TimeoutError:
                 pass
             await used.aclose()
-            if asked.times != 1 or not is_clean(error_text):
-                wrong.append(f"{shown(way)}: {asked.times}: {error_text}")
+            if secret.times != 1 or not is_clean(error_text):
+                wrong.append(f"{shown(way)}: {secret.times}: {error_text}")
     assert wrong == []

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.engine.diagrams import variables
+from tests.engine.diagrams import process, variables
 
 from zeebe_connectors.engine import RejectionCode
 
@@ -211,3 +211,20 @@ def test_each_element_that_is_not_finished_is_named(bench) -> None:
         assert f"- Element: {element}\n    - ERROR: " in text, element
     assert "a cluster may run this" not in text
     bench.rejects(RejectionCode.NOT_FOUND, bench.create, "modeler-invalid")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<bpmn:ioSpecification/>",
+        '<bpmn:ioBinding operationRef="o" inputDataRef="i" outputDataRef="u"/>',
+        '<bpmn:correlationSubscription id="c" correlationKeyRef="k"/>',
+        "<bpmn:supports>other</bpmn:supports>",
+        "<bpmn:auditing/><bpmn:monitoring/>",
+        '<bpmn:property id="v" name="v"/>',
+        '<bpmn:resourceRole id="r"/>',
+    ],
+)
+def test_parts_of_the_standard_that_nobody_runs_are_skipped(bench, part) -> None:
+    bench.deploy(process("p").replace(b"</bpmn:process>", f"{part}</bpmn:process>".encode()))
+    assert bench.ended(bench.create())

@@ -358,6 +358,50 @@ def test_multi_instance_activities(bench) -> None:
     assert bench.result(key) == {"items": [1, 2, 3], "r": [10, 20, 30], "s": [1, 2, 3]}
 
 
+def test_called_processes_in_a_multi_instance_activity_with_a_timer_and_an_event_sub_process(bench) -> None:
+    """One state holds them all: each finds the others again."""
+    bench.deploy(process("child", "start > t > end", task("t")))
+    calling = call(
+        "c",
+        "child",
+        outputs=[("=r", "r")],
+        loop=multi("=[1, 2, 3]", "n", "out", "=r"),
+        propagateAllChildVariables="false",
+    )
+    noted = event_sub(
+        "es", "s0 > note > e0", start("s0", on_message("m"), interrupting=False), task("note"), Node("endEvent", "e0")
+    )
+    bench.deploy(
+        process(
+            "p", "start > c > after > end; b > late > end2", calling,
+            boundary("b", "c", timer("PT1H"), interrupting=False), task("after"), task("late"), noted,
+            roots=message("m", "=k"),
+        )
+    )  # fmt: skip
+    key = bench.create(k="1")
+    first, second, third = bench.jobs("t")
+    bench.complete(second, r=20)
+    bench.publish("m", "1", v=1)
+    bench.kill()
+    bench.publish("m", "1", v=2)
+    assert [variables(job)["v"] for job in bench.jobs("note")] == [1, 2]
+    bench.engine.fail_job(third.key, 0, "broken")
+    bench.kill()
+    bench.advance(3600)
+    assert variables(bench.job("late")) == {"k": "1"}
+    bench.complete(first, r=10)
+    bench.kill()
+    bench.engine.update_job_retries(third.key, 1)
+    bench.resolve()
+    (third,) = bench.jobs("t")
+    bench.complete(third, r=30)
+    assert variables(bench.job("after")) == {"k": "1", "out": [10, 20, 30]}
+    bench.kill()
+    for job in list(bench.engine.jobs.by_key):
+        bench.engine.complete_job(job)
+    assert bench.ended(key)
+
+
 def test_an_interrupted_scope_stays_interrupted(bench) -> None:
     bench.deploy(
         process(

@@ -130,6 +130,7 @@ def test_a_null_says_what_was_probably_meant(text: str, part: str) -> None:
         ("name.toUpperCase()", "upper case(name)"),
         ("name.length()", "string length(name)"),
         ("Math.round(n)", "round half up(n, 0)"),
+        ("console.log(n)", "its own result"),
         ("JSON.parse(name)", "from json(name)"),
         ("items.size()", "count(items)"),
         ('name.contains("x")', "contains(name, part)"),

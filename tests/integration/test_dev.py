@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until_printed
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
@@ -65,15 +66,6 @@ def engine(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-async def until(process: asyncio.subprocess.Process, text: str) -> str:
-    seen = ""
-    while text not in seen:
-        line = (await process.stdout.readline()).decode()  # type: ignore[union-attr]
-        assert line, f"it ended before it said {text!r}:\n{seen}"
-        seen += line
-    return seen
-
-
 async def end(process: asyncio.subprocess.Process, number: signal.Signals) -> Any:
     process.send_signal(number)
     output, _ = await process.communicate()
@@ -87,11 +79,11 @@ async def test_a_changed_diagram_is_deployed_again_and_a_signal_ends_it_all(tmp_
     async with asyncio.timeout(110):
         process = await start(tmp_path)
         try:
-            assert "version 1" in await until(process, "version 1")
+            assert "version 1" in await until_printed(process.stdout, "version 1")
             diagram.write_text(EXAMPLE.read_text().replace('name="', 'name="New ', 1))
-            await until(process, "version 2")
+            await until_printed(process.stdout, "version 2")
             (tmp_path / "broken.bpmn").write_text("<no/>")
-            await until(process, "broken.bpmn: not deployed")
+            await until_printed(process.stdout, "broken.bpmn: not deployed")
             code, output = await end(process, signal.SIGTERM)
         finally:
             if process.returncode is None:
@@ -108,15 +100,15 @@ async def test_each_step_prints_a_line_and_ctrl_c_ends_it(tmp_path: Path) -> Non
     async with asyncio.timeout(60):
         process = await start(tmp_path)
         try:
-            seen = await until(process, "steps.bpmn: steps, version 1")
+            seen = await until_printed(process.stdout, "steps.bpmn: steps, version 1")
             address = re.search(r"^Engine +(\S+),", seen, re.MULTILINE)[1]  # type: ignore[index]
             gateway = ZeebeGateway(ClusterSettings(address=address))
             await gateway.create_instance("steps", payload='{"total": 3}')
-            seen = await until(process, "engine resolve")
+            seen = await until_printed(process.stdout, "engine resolve")
             key = re.search(r"engine resolve (\d+)", seen)[1]  # type: ignore[index]
             status = await asyncio.to_thread(engine, "status")
             resolved = await asyncio.to_thread(engine, "resolve", key)
-            again = await until(process, "engine resolve")
+            again = await until_printed(process.stdout, "engine resolve")
             await gateway.aclose()
             code, output = await end(process, signal.SIGINT)
         finally:

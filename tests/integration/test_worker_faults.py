@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.sizes import size
+from tests.waiting import until
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
@@ -88,7 +89,7 @@ class Load:
         second = Worker(self.gateway, Activation(f"{self.name}-proof", "proof", 10.0), see, stream=False)
         second.start()
         try:
-            await until(lambda: len(self.proven) >= count, within)
+            await until(lambda: len(self.proven) >= count, within=within)
         except TimeoutError:
             pytest.fail(f"{count - len(self.proven)} of {count} jobs are not completed")
         finally:
@@ -108,12 +109,6 @@ async def make_load():
     yield make
     for load in loads:
         await load.gateway.aclose()
-
-
-async def until(condition, within=60.0):
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.timeout(300)
@@ -171,7 +166,7 @@ async def test_worker_stopped_under_load_leaves_nothing_half_done(zeebe, make_lo
     file.touch()
     creating = asyncio.create_task(load.create(600))
     first = await start_process(zeebe.grpc_address, load, file)
-    await until(lambda: sum(effects(file)[1].values()) > 150)
+    await until(lambda: sum(effects(file)[1].values()) > 150, within=60)
     first.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(first.wait(), 30.0) == 0
     begun, ended = effects(file)
@@ -194,7 +189,7 @@ async def test_worker_killed_under_load_loses_no_job(zeebe, make_load, tmp_path)
     file.touch()
     creating = asyncio.create_task(load.create(600))
     first = await start_process(zeebe.grpc_address, load, file)
-    await until(lambda: sum(effects(file)[1].values()) > 150)
+    await until(lambda: sum(effects(file)[1].values()) > 150, within=60)
     first.kill()
     await first.wait()
     second = await start_process(zeebe.grpc_address, load, file)

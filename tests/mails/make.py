@@ -1114,6 +1114,20 @@ mail(
 
 
 mail(
+    "mixed-begins-with-named-text-without-disposition",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=msg.txt\n\nplain\n--b\n"
+    "Content-Type: text/plain; name=more.txt\n\nmore\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["more.txt", "text/plain", "more"]],
+)
+mail(
+    "mixed-begins-with-attachment-without-disposition",
+    TOP + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=msg.txt\n\nfile\n--b\n"
+    "Content-Type: text/plain\n\nplain\n--b--\n",
+    plainTextBody="plain",
+    attachments=[["msg.txt", "text/plain", "file"]],
+)
+mail(
     "line-ends-converted-twice",
     crlf(
         TOP.encode() + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nplain\nmore\n--b\n"

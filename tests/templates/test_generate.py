@@ -16,7 +16,7 @@ README = "# Project\n\n<!-- connectors -->\nold\n<!-- /connectors -->\n\nMore.\n
 def test_what_was_written_is_not_stale(order, watch, tmp_path):
     (tmp_path / "README.md").write_text(README)
     files = generated_files([order, watch], tmp_path)
-    assert len(write_files(files, tmp_path)) == 12
+    assert len(write_files(files, tmp_path)) == 13
     assert stale_files(generated_files([order, watch], tmp_path), tmp_path) == []
     assert write_files(generated_files([order, watch], tmp_path), tmp_path) == []
 
@@ -37,6 +37,7 @@ def test_a_changed_a_missing_and_an_orphaned_file_are_each_named(order, files, t
     assert stale_files(generated_files([order], tmp_path), tmp_path) == [
         "element-templates/sample-order.json is out of date",
         "docs/connectors/sample-order.md is missing",
+        "src/zeebe_connectors/connectors/outlines.json is out of date",
         "docs/connectors/README.md is out of date",
         "docs/connectors/sample-files.md belongs to no connector",
         "element-templates/sample-files.json belongs to no connector",

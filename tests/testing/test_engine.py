@@ -185,18 +185,18 @@ def test_a_diagram_that_cannot_run_is_refused(zeebe_engine):
 # Connectors for real
 
 
-class Asked(Model):
+class Question(Model):
     number: int
 
 
 @outbound("test-twice", title="Twice", type="test:twice:1", errors={"ODD": "Odd.", "AWAY": "Away."})
-async def twice(asked: Asked, context: Context) -> int:
+async def twice(question: Question, context: Context) -> int:
     """Doubles a number."""
-    if asked.number < 0:
+    if question.number < 0:
         raise TransientError("AWAY", "try again", delay=5)
-    if asked.number % 2:
+    if question.number % 2:
         raise PermanentError("ODD", "number: it is odd")
-    return asked.number * 2
+    return question.number * 2
 
 
 TWICE = f"""{HEAD}<process id="twice" isExecutable="true"><startEvent id="s"/>

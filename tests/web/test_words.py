@@ -31,6 +31,7 @@ BODIES = [
     {"exception": {"message": WORDS}},
     {"meta": {"error": WORDS}},
     {"messages": [{"text": WORDS}]},
+    {"errors": [{"extensions": {"exception": {"message": WORDS}}}]},
     [{"message": WORDS, "errorCode": "X"}],
     f"<html><head><title>{WORDS}</title><body>long</body></html>",
     f"<html><title></title><script>x = 1</script><body><h1>{WORDS}</h1></body></html>",

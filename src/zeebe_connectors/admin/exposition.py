@@ -29,7 +29,7 @@ class _LastTimes(Collector):
         for name, text, values in (
             ("outbound_last_completed", "When a job was completed last, in ms since 1970", self._last.completed),
             ("outbound_last_failed", "When a job failed last, in ms since 1970", self._last.failed),
-            ("outbound_max_execution_time", "Longest time of a job since the start, in ms", self._last.longest),
+            ("outbound_max_execution_time", "Longest time of a job since the start, in ms", self._last.max_seconds),
             ("inbound_last_activated", "When a source was activated last, in ms since 1970", self._last.activated),
             ("inbound_last_triggered", "When an event came last, in ms since 1970", self._last.triggered),
         ):

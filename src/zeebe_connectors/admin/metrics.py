@@ -31,7 +31,7 @@ class Last:
     def __init__(self) -> None:
         self.completed: dict[str, float] = {}
         self.failed: dict[str, float] = {}
-        self.longest: dict[str, float] = {}
+        self.max_seconds: dict[str, float] = {}
         self.activated: dict[str, float] = {}
         self.triggered: dict[str, float] = {}
 
@@ -97,8 +97,8 @@ class PrometheusMetrics:
         counts.buckets[bisect_left(_BUCKETS, seconds)] += 1
         counts.sum += seconds
         counts.in_flight -= 1
-        if seconds > last.longest.get(kind, 0.0):
-            last.longest[kind] = seconds
+        if seconds > last.max_seconds.get(kind, 0.0):
+            last.max_seconds[kind] = seconds
 
     def unanswered(self, job: Job) -> None:
         """Counts a job whose outcome could not be sent."""

@@ -260,7 +260,7 @@ SETTINGS = (
     Setting(
         ("ZEEBE_CONNECTORS_CACHE",),
         "the user's cache folder",
-        "where the local engine and the tests keep what they download",
+        "where the local engine keeps its state, and the tests what they download",
     ),
 )
 """In the order of the page."""

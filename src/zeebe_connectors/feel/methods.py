@@ -141,6 +141,8 @@ _METHODS = {
 }
 # Functions that other languages keep in a place of their own, as `Math.round(x)`.
 _LIBRARIES = {
+    "console.log": "an expression is its own result: leave out console.log()",
+    "system.out.println": "an expression is its own result: leave it out",
     "math.round": "write round half up({}, 0)",
     "math.floor": "write floor({})",
     "math.ceil": "write ceiling({})",

@@ -21,7 +21,7 @@ _KEYWORDS = frozenset(("if", "then", "else", "for", "in", "return", "some", "eve
 _FUNCTION_BODY = re.compile(r"function\s*\([^()]*\)\s*\{[^{}:]*$")
 _PARAMETERS_AND_ARROW = re.compile(r"[\w\s,]*\)\s*[-=]>")
 _AMOUNT = re.compile(r"(?:EUR|USD|GBP|CHF|km|kg|cm|mm|GB|MB|KB|kB|[kK]|pcs|percent|Prozent)\b")
-_SEVERAL_UNITS = re.compile(r"(?:\d*[dhms]\d*)+\b", re.IGNORECASE)
+_SEVERAL_UNITS = re.compile(r"(?:[dhms]\d*+)++\b", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"(?:[eE]\d*|x[0-9A-Fa-f]+)\b")
 _IN = re.compile(r"\bin\b")
 _QUANTIFIER_WITHOUT_IN = re.compile(r"\b(?:some|every)(?: \w+)?$")
@@ -288,11 +288,23 @@ def _number(text: str, position: int, before: str) -> str | None:
         return 'a number has one decimal point; write a version or an address as a text: "1.5.2"'
     if beside and _SCIENTIFIC.match(text, position):
         return other.DIGITS
+    if beside and re.match(r"(?:,\d{3})+\.\d", text[position:]):
+        return "a number has no separators: 1000.5"
+    if beside and re.match(r"[^\W\d]\w*", text[position:]) and not re.search(r"[.\d]\d*\.\d+$", before):
+        return f"a name that begins with a digit is written in backticks: `{_whole_name(text, position)}`"
     if beside and re.match(r",\d", text[position:]) and not re.search(r"[(\[{]", before):
         return "a number is written with a decimal point: 1.5"
     if not beside and text[position : position + 1].isdigit() and not re.search(r"[(\[{]", before):
         return "a number has no spaces: 1000. Two values need an operator or a comma between them"
     return None
+
+
+def _whole_name(text: str, position: int) -> str:
+    """The name around the place where its letters begin."""
+    start = position
+    while start and text[start - 1].isdigit():
+        start -= 1
+    return text[start:position] + _word(text, position)
 
 
 def _call(text: str, position: int, before: str, word: str) -> str | None:

@@ -25,7 +25,7 @@ _ERRORS = (
     *("error", "errors", "odataerror", "violations", "validationerrors", "fielderrors", "validationmessages"),
     *("nonfielderrors", "modelstate", "invalidparams", "innererror", "err", "exception", "fault", "faultinfo"),
 )
-_AROUND = ("response", "result", "meta", "status", "data")
+_AROUND = ("response", "result", "meta", "status", "data", "extensions")
 """What an error may be wrapped in; a text of such a name is none."""
 _LAST = ("title", "errorcode", "code")
 _PLACES = ("field", "property", "propertypath", "propertyname", "param", "name")

@@ -163,7 +163,7 @@ async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch
         await live.until("counts", '<span class="n">1</span>')
         names = await live.until(region, "To be tried again")
         assert not any(name.startswith("event-") and name != region for name in names)
-        await one.until("way", "Somebody asked for it")
+        await one.until("way", "Somebody requested it")
         await ledger.record("box", "a", "done", key=4)
         await live.until(region, "Handed over")
         await one.until("way", "with key 4")

@@ -143,7 +143,7 @@ async def test_a_provider_is_made_filled_in_and_deleted(page):
     assert "Secured, set" in text
     assert "set test.authentication.password" in text
     ask = await page.operator.get("/providers/erp/delete")
-    assert "Nothing used it" in ask
+    assert "Nothing has used it" in ask
     await page.operator.post("/providers/erp/delete", {"typed": "erb", "version": shown["etag"]}, status=400)
     gone = await page.operator.post("/providers/erp/delete", {"typed": "erp", "version": shown["etag"]})
     assert gone == "/providers"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def test_sixty_megabytes_take_less_than_a_hundred(tmp_path):
     """Each transfer runs in a process of its own, whose largest memory counts. The speed is `make nightly`'s matter."""
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/files.py", "--mb", "60", "--rounds", "1", "--jobs", "10"],
+        [sys.executable, ROOT / "benchmarks/files.py", "--mb", "60", "--rounds", "1", "--alone"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

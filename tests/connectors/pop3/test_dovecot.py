@@ -155,4 +155,4 @@ async def test_a_mailbox_that_is_read_rarely_is_not_taken_for_one_that_hangs(har
     await harness.arrived("one")
     await harness.until(lambda: health(sources)[0] == "UP")
     (watch,) = sources.watches.values()
-    assert watch._heard_by > asyncio.get_running_loop().time() + 3500
+    assert watch._contact_deadline > asyncio.get_running_loop().time() + 3500

@@ -76,9 +76,9 @@ async def test_a_mail_stops_nobody(name: str, make: Callable[[], bytes], left_ou
     """It is read, its errors name the limit, and the jobs beside it go on."""
     raw = make()
     async with Bystanders() as watch:
-        began = time.monotonic()
+        began = time.process_time()  # other work on the machine counts in the clock's
         mail = await read_mail(raw)
-        took = time.monotonic() - began
+        took = time.process_time() - began
         errors, attachments = " ".join(mail.defects), len(mail.parts)
         del mail
     print(f"{name}: {took:.2f} s")  # noqa: T201 - with -s

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import pytest
 from tests.runtime.inbound.test_elements import diagram, node
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, PermanentError, Secret, inbound
 from zeebe_connectors.config.secrets import SecretResolver
@@ -96,12 +97,6 @@ async def running(shared: InboundServices, *elements: Element, **options: object
 
 def waits(id_: str = "e", **properties: object) -> Element:
     return Element("p", id_, "start", "t", {"name": id_, **properties}, result={"resultVariable": "seen"})
-
-
-async def until(reached) -> None:
-    async with asyncio.timeout(15):
-        while not reached():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.01)
 
 
 def put(name: str, *items: object) -> None:

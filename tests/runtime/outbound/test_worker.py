@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
@@ -84,12 +85,6 @@ async def start(gateway):
     yield begin
     for worker in workers:
         await worker.drain(0.0)
-
-
-async def eventually(condition, within=10.0):
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event
-            await asyncio.sleep(0.005)
 
 
 # Taking jobs
@@ -170,7 +165,7 @@ async def test_a_poll_never_asks_for_more_than_is_free(gateway, start):
 async def test_streamed_jobs_are_taken_without_a_poll(gateway, start):
     """A pushed job needs no poll, so it starts at once."""
     start(Handler(), slots=8)
-    await eventually(lambda: gateway.open_streams == 1)
+    await until(lambda: gateway.open_streams == 1)
     gateway.refuse("activate", "UNAVAILABLE", times=10_000)
     gateway.put(TYPE)
     await gateway.until("completed", 1)
@@ -180,10 +175,10 @@ async def test_a_poll_that_waits_keeps_no_slot_from_the_stream(gateway, start):
     """Jobs that are pushed fill every slot, although a poll is waiting all the time."""
     handler = Handler(seconds=3600)
     start(handler, slots=3)
-    await eventually(lambda: gateway.open_streams == 1 and gateway.count("activate") == 2)
+    await until(lambda: gateway.open_streams == 1 and gateway.count("activate") == 2)
     for _ in range(10):
         gateway.put(TYPE)
-    await eventually(lambda: handler.running == 3)
+    await until(lambda: handler.running == 3)
 
 
 async def test_only_named_variables_are_fetched(gateway):
@@ -242,7 +237,7 @@ async def test_a_poll_outlives_each_status(gateway, start, status):
     gateway.put(TYPE)
     worker = start(Handler(), wait=0.2)
     await gateway.until("completed", 1)
-    await eventually(lambda: worker.liveness().errors == 0)
+    await until(lambda: worker.liveness().errors == 0)
     assert worker.liveness().state == "working"
     assert worker.liveness().last_error is None
 
@@ -255,8 +250,8 @@ async def test_errors_are_forgotten_after_a_success(gateway, start):
         gateway.refuse("complete", "UNAVAILABLE")
         gateway.put(TYPE)
         await gateway.until("completed", number + 1)
-    await eventually(lambda: worker.liveness().in_flight == 0)
-    await eventually(lambda: worker.liveness().errors == 0)
+    await until(lambda: worker.liveness().in_flight == 0)
+    await until(lambda: worker.liveness().errors == 0)
 
 
 async def test_an_unexpected_exception_of_the_gateway_ends_nothing(gateway, start, monkeypatch):
@@ -279,29 +274,29 @@ async def test_a_broken_stream_is_opened_again(gateway, start):
     """A stream that ends, with or without an error, is a matter of course."""
     start(Handler())
     for status in ("UNAVAILABLE", "OK", "DEADLINE_EXCEEDED", "INTERNAL"):
-        await eventually(lambda: gateway.open_streams == 1)
+        await until(lambda: gateway.open_streams == 1)
         gateway.break_streams(status)
-        await eventually(lambda: gateway.open_streams == 0)
-    await eventually(lambda: gateway.open_streams == 1)
+        await until(lambda: gateway.open_streams == 0)
+    await until(lambda: gateway.open_streams == 1)
 
 
 async def test_liveness_tells_of_an_outage(gateway, start):
     """Health can tell a worker that reaches the engine from one that does not."""
     worker = start(Handler(), wait=0.05)
-    await eventually(lambda: worker.liveness().last_contact is not None and worker.liveness().streaming)
+    await until(lambda: worker.liveness().last_contact is not None and worker.liveness().streaming)
     gateway.stop()
-    await eventually(lambda: worker.liveness().errors > 1)
+    await until(lambda: worker.liveness().errors > 1)
     assert "UNAVAILABLE" in worker.liveness().last_error
     assert not worker.liveness().streaming
     before = worker.liveness().last_contact
     gateway.start()
-    await eventually(lambda: worker.liveness().errors == 0)
+    await until(lambda: worker.liveness().errors == 0)
     assert worker.liveness().last_contact > before
 
 
 async def test_a_batch_that_is_too_large_is_halved(start):
     """A8: gRPC's 'larger than max' looks like a busy engine; asking for the same batch again would never end."""
-    gateway = FakeGateway(largest=3000)
+    gateway = FakeGateway(max_bytes=3000)
     for _ in range(16):
         gateway.put(TYPE, {"data": "x" * 900})
     handler = Handler()
@@ -351,7 +346,7 @@ async def test_a_cluster_that_is_away_is_one_line_and_one_when_it_is_back(gatewa
     gateway.refuse("stream", "UNAVAILABLE", times=6)
     for _ in range(3):
         start(Handler(), cluster_outage=outage)
-    await eventually(lambda: " back after " in caplog.text)
+    await until(lambda: " back after " in caplog.text)
     gateway.put(TYPE)
     await gateway.until("completed", 1)
     lines = [record.getMessage() for record in caplog.records if record.name == "test"]
@@ -375,7 +370,7 @@ async def test_an_answer_is_sent_until_it_arrives(gateway, start, command, statu
     key = gateway.put(TYPE)
     handler = Handler(outcome=outcome)
     start(handler)
-    await eventually(lambda: gateway.jobs[key].state in {"completed", "incident", "thrown"})
+    await until(lambda: gateway.jobs[key].state in {"completed", "incident", "thrown"})
     assert handler.ran == [key]
     assert gateway.count(command) == 5
 
@@ -388,7 +383,7 @@ async def test_an_answer_that_arrived_although_its_reply_was_lost(gateway, start
     gateway.refuse("complete", "UNAVAILABLE", applied=True)
     handler = Handler()
     start(handler, metrics=counts)
-    await eventually(lambda: counts.reported)
+    await until(lambda: counts.reported)
     assert counts.reported == [(key, "Complete")]
     assert handler.ran == [key]
     assert not [record for record in caplog.records if str(key) in record.getMessage()]
@@ -404,7 +399,7 @@ async def test_an_answer_to_a_job_that_is_gone_is_dropped(gateway, start, caplog
 
     key = gateway.put(TYPE)
     start(handle, metrics=counts)
-    await eventually(lambda: counts.unsent == [key])
+    await until(lambda: counts.unsent == [key])
     assert gateway.count("complete") == 1
     assert [record for record in caplog.records if str(key) in record.getMessage()]
 
@@ -428,7 +423,7 @@ async def test_a_kept_failure_does_not_answer_a_job_that_was_repaired(gateway, s
     gateway.refuse("fail", "UNAVAILABLE", times=100)
     key = gateway.put(TYPE)
     worker = start(handler, timeout=0.3, stream=False)
-    await eventually(lambda: worker.liveness().unsent == 1)
+    await until(lambda: worker.liveness().unsent == 1)
     gateway._faults.clear()
     gateway.jobs[key].retries = 9
     handler.outcome = Complete()
@@ -441,7 +436,7 @@ async def test_a_job_offered_again_while_it_runs_here_runs_once(gateway, start):
     handler = Handler(seconds=0.15)
     key = gateway.put(TYPE)
     start(handler)
-    await eventually(lambda: handler.ran)
+    await until(lambda: handler.ran)
     gateway.take_back(key)
     await gateway.until("completed", 1)
     assert handler.ran == [key]
@@ -464,9 +459,9 @@ async def test_an_offer_that_is_read_after_the_answer_runs_nothing(gateway, star
     gateway.refuse("complete", "UNAVAILABLE")
     key = gateway.put(TYPE)
     start(handler, stream=False)
-    await eventually(lambda: handler.ran)
+    await until(lambda: handler.ran)
     gateway.take_back(key)
-    await eventually(lambda: gateway.count("complete") == 3)
+    await until(lambda: gateway.count("complete") == 3)
     assert gateway.jobs[key].activations == 2
     assert handler.ran == [key]
 
@@ -538,7 +533,7 @@ async def test_a_failure_carries_absolute_retries_backoff_and_variables(gateway,
     """What the handler decided arrives as it is."""
     gateway.put(TYPE, retries=5)
     start(Handler(outcome=Fail("later", retries=4, backoff=30.0, payload='{"error": {"code": "500"}}')))
-    await eventually(lambda: gateway.count("fail") == 1)
+    await until(lambda: gateway.count("fail") == 1)
     sent = next(command.data for command in gateway.commands if command.name == "fail")
     assert sent == {"retries": 4, "message": "later", "backoff": 30.0, "variables": {"error": {"code": "500"}}}
 
@@ -595,7 +590,7 @@ async def test_more_time_for_a_job_that_is_gone_is_refused(gateway, start):
 
     gateway.put(TYPE)
     start(handle)
-    await eventually(lambda: reported == ["NOT_FOUND"])
+    await until(lambda: reported == ["NOT_FOUND"])
 
 
 async def test_blocked_jobs_do_not_delay_others(gateway, start):
@@ -617,7 +612,7 @@ async def test_one_line_of_log_per_job_without_its_data(gateway, start, caplog):
     caplog.set_level(logging.INFO)
     key = gateway.put(TYPE, {"password": "canary"}, {"h": "canary"}, element="Call_it")
     start(Handler(outcome=Complete({"a": "canary"}, '{"a": "canary"}')))
-    await eventually(lambda: any(str(key) in record.getMessage() for record in caplog.records))
+    await until(lambda: any(str(key) in record.getMessage() for record in caplog.records))
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
     assert f"job {key} {TYPE} Call_it: completed" in lines[0]
@@ -634,7 +629,7 @@ async def test_metrics_count_what_happened(gateway, start):
 
     keys = [gateway.put(TYPE, {"n": n}) for n in (1, 2, 3)]
     start(handle, metrics=counts)
-    await eventually(lambda: len(counts.reported) == 3)
+    await until(lambda: len(counts.reported) == 3)
     assert sorted(counts.taken) == keys
     assert sorted(counts.reported) == list(zip(keys, ["Complete", "Fail", "Throw"], strict=True))
 
@@ -648,9 +643,9 @@ async def test_drain_finishes_what_runs_and_takes_nothing_new(gateway, start):
     worker = start(handler, slots=8)
     for _ in range(8):
         gateway.put(TYPE)
-    await eventually(lambda: handler.running == 8)
+    await until(lambda: handler.running == 8)
     draining = asyncio.create_task(worker.drain(10.0))
-    await eventually(lambda: gateway.open_streams == 0)
+    await until(lambda: gateway.open_streams == 0)
     later = [gateway.put(TYPE) for _ in range(50)]
     assert await draining == []
     assert gateway.states() == {"completed": 8, "waiting": 50}
@@ -663,10 +658,10 @@ async def test_drain_hands_back_what_was_pushed_but_not_begun(gateway, start):
     """Jobs that waited in the stream are there for others at once, not after their deadline, and keep their retries."""
     handler = Handler(seconds=0.2)
     worker = start(handler, slots=2)
-    await eventually(lambda: gateway.open_streams == 1)
+    await until(lambda: gateway.open_streams == 1)
     for _ in range(20):
         gateway.put(TYPE)
-    await eventually(lambda: handler.running == 2)
+    await until(lambda: handler.running == 2)
     await worker.drain(5.0)
     states = gateway.states()
     assert states["active"] == 0
@@ -692,7 +687,7 @@ async def test_drain_under_load_leaves_nothing_half_done(gateway, start):
 async def test_drain_with_an_idle_poll_is_quick(gateway, start):
     """Nobody waits for a long poll to end."""
     worker = start(Handler(), wait=3600)
-    await eventually(lambda: gateway.count("activate") == 2)
+    await until(lambda: gateway.count("activate") == 2)
     async with asyncio.timeout(5):
         assert await worker.drain(60.0) == []
 
@@ -702,7 +697,7 @@ async def test_a_job_still_running_after_the_grace_period_is_left_to_its_deadlin
     handler = Handler(seconds=3600)
     key = gateway.put(TYPE)
     worker = start(handler)
-    await eventually(lambda: handler.running == 1)
+    await until(lambda: handler.running == 1)
     assert await worker.drain(0.05) == [key]
     assert {command.name for command in gateway.commands} <= {"activate", "stream"}
     assert gateway.jobs[key].state == "active"
@@ -721,7 +716,7 @@ async def test_a_handler_may_answer_its_cancellation(gateway, start):
 
     key = gateway.put(TYPE)
     worker = start(handle)
-    await eventually(lambda: worker.liveness().in_flight == 1)
+    await until(lambda: worker.liveness().in_flight == 1)
     assert await worker.drain(0.05) == []
     assert gateway.jobs[key].state == "waiting"
     assert gateway.jobs[key].retries == 3
@@ -741,11 +736,11 @@ async def test_drain_ends_even_if_a_handler_does_not(gateway, start, caplog):
 
     key = gateway.put(TYPE)
     worker = start(handle)
-    await eventually(lambda: worker.liveness().in_flight == 1)
+    await until(lambda: worker.liveness().in_flight == 1)
     async with asyncio.timeout(8):
         assert await worker.drain(0.0) == [key]
     release.set()
-    await eventually(lambda: worker.liveness().in_flight == 0)
+    await until(lambda: worker.liveness().in_flight == 0)
 
 
 async def test_drain_while_the_engine_is_away_ends_in_time(gateway, start):
@@ -753,7 +748,7 @@ async def test_drain_while_the_engine_is_away_ends_in_time(gateway, start):
     gateway.refuse("complete", "UNAVAILABLE", times=10_000)
     key = gateway.put(TYPE)
     worker = start(Handler())
-    await eventually(lambda: gateway.count("complete") > 1)
+    await until(lambda: gateway.count("complete") > 1)
     async with asyncio.timeout(8):
         assert await worker.drain(0.1) == [key]
 

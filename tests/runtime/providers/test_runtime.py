@@ -8,6 +8,7 @@ import os
 import time
 
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
@@ -76,13 +77,6 @@ def runtime(tmp_path, providers, gateway=None, connectors=(rest,), **settings):
 async def stack():
     async with contextlib.AsyncExitStack() as opened:
         yield opened
-
-
-async def until(condition, within=15.0):
-    ends = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < ends, "it did not come about in time"
-        await asyncio.sleep(0.02)
 
 
 async def test_the_same_diagram_runs_in_every_environment_by_one_switch(tmp_path, stack):

@@ -14,7 +14,7 @@ from zeebe_connectors.connectors.smtp.connector import send as smtp
 from zeebe_connectors.connectors.smtp.infosys import send as infosys
 from zeebe_connectors.connectors.soap.connector import call as soap
 from zeebe_connectors.runtime.providers.filling import plan_of
-from zeebe_connectors.runtime.providers.provided import environment_document
+from zeebe_connectors.runtime.providers.using import environment_document
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import HttpServer, Pop3Server, Reply, SmtpServer
 

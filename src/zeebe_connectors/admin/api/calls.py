@@ -182,7 +182,9 @@ class Api:
             Refused: The body is not a JSON object, or too large.
         """
         try:
-            given = await asyncio.to_thread(json.loads, await self._body(request) or b"{}")
+            given = await asyncio.to_thread(_read, await self._body(request) or b"{}")
+        except UnicodeEncodeError:
+            raise Refused(400, "NOT_JSON", "The body has half a character (a lone surrogate); remove it") from None
         except (ValueError, RecursionError):
             raise Refused(400, "NOT_JSON", "The body is not JSON") from None
         if not isinstance(given, dict):
@@ -224,6 +226,14 @@ _PLAIN = {
     404: "There is no such call; GET /api/openapi.json describes all",
     405: "The call needs another method",
 }
+
+
+def _read(data: bytes) -> Any:
+    """Reads a body; text that no file, database or answer can hold is refused here, for all calls."""
+    given = json.loads(data)
+    if b"\\u" in data or b"\\U" in data:
+        json.dumps(given, ensure_ascii=False).encode()
+    return given
 
 
 def _json(value: Any) -> str:

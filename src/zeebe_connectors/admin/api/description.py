@@ -41,6 +41,7 @@ class Call:
         body: Type of the JSON object in the body; None for a call without a body.
         query: Meaning of each query parameter; all are optional.
         errors: Codes by status, besides those that any call may have.
+        problems: By status: type of the refusal that says more than code and message.
         status: Status of a successful answer.
         if_match: Whether the caller sends the version that it read.
         etag: Whether the answer has the version in its header.
@@ -56,6 +57,7 @@ class Call:
     body: Any = None
     query: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    problems: Mapping[int, Any] = field(default_factory=dict)
     status: int = 200
     if_match: bool = False
     etag: bool = False

@@ -63,11 +63,13 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     return [
         call
         for connector, importer in _importers(runtime).values()
-        for call in _calls_of(runtime, service, connector.name, importer)
+        for call in _calls_of(runtime, service, connector, importer)
     ]
 
 
-def _calls_of(runtime: Runtime, service: Service, name: str, importer: Importer) -> list[Call]:
+def _calls_of(runtime: Runtime, service: Service, connector: Outbound, importer: Importer) -> list[Call]:
+    name = connector.name
+
     async def look(request: web.Request) -> web.Response:
         given = await service.given(request)
         return await service.limited(lambda: inspect(runtime, name, given, service.mask))
@@ -82,7 +84,8 @@ def _calls_of(runtime: Runtime, service: Service, name: str, importer: Importer)
 
         return await service.limited(work)
 
-    errors = {422: ("ANSWER_TOO_LARGE",), 429: ("BUSY",)}
+    unreachable = tuple(code for code in connector.errors if code.endswith("_UNREACHABLE"))
+    errors = {422: ("ANSWER_TOO_LARGE",), 429: ("BUSY",), 502: unreachable}
     say, do = "Says what a description of a service offers", "Makes element templates of a description of a service"
     return [
         Call("POST", f"/{name}/inspect", Role.MODELER, say, look, Inspected, body=importer.input, errors=errors),

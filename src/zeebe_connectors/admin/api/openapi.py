@@ -61,7 +61,7 @@ def openapi(calls: Iterable[Call]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for number, call in enumerate(calls):
         path = re.sub(r"\{(\w+):[^{}]*\}", r"{\1}", call.path)
-        paths.setdefault(f"/api{path}", {})[call.method.lower()] = _operation(call, number, schemas)
+        paths.setdefault(f"/api{path}", {})[call.method.lower()] = _operation(call, number, schemas, calls)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -85,6 +85,10 @@ def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], 
     inputs: list[tuple[tuple[int, JsonSchemaMode], JsonSchemaMode, TypeAdapter[Any]]] = [
         ((-1, "serialization"), "serialization", TypeAdapter(Problem))
     ]
+    inputs += [
+        ((_problem_number(shape, calls), "serialization"), "serialization", TypeAdapter(shape))
+        for shape in _problem_shapes(calls)
+    ]
     adapters: dict[int, TypeAdapter[Any]] = {}  # by identity, so that a shared shape is read once
 
     def adapter(kind: Any) -> TypeAdapter[Any]:
@@ -101,7 +105,19 @@ def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], 
     return {key: schema for (key, _), schema in found.items()}, shared.get("$defs", {})
 
 
-def _operation(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[str, Any]:
+def _problem_shapes(calls: list[Call]) -> list[Any]:
+    """Types of refusals that say more than `Problem`, each once."""
+    return list({id(shape): shape for call in calls for shape in call.problems.values()}.values())
+
+
+def _problem_number(shape: Any, calls: list[Call]) -> int:
+    """Where its schema is; below -1, since calls count from zero."""
+    return -2 - next(at for at, one in enumerate(_problem_shapes(calls)) if one is shape)
+
+
+def _operation(
+    call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], Any], calls: list[Call]
+) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)", call.path)
@@ -127,7 +143,7 @@ def _operation(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode]
         "x-role": call.role.word,
         **({"parameters": parameters} if parameters else {}),
         **body,
-        "responses": {str(call.status): _answer(call, number, schemas), **_errors(call, schemas)},
+        "responses": {str(call.status): _answer(call, number, schemas), **_errors(call, schemas, calls)},
     }
 
 
@@ -140,17 +156,18 @@ def _answer(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], A
     return {"description": "It was done", **({"headers": header} if call.etag else {}), "content": content}
 
 
-def _errors(call: Call, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[str, Any]:
+def _errors(call: Call, schemas: dict[tuple[int, JsonSchemaMode], Any], calls: list[Call]) -> dict[str, Any]:
     codes = {status: list(some) for status, some in _COMMON.items()}
     for more in (_WITH_BODY if call.body is not None else {}, call.errors):
         for status, some in more.items():
             known = codes.setdefault(status, [])
             known.extend(code for code in some if code not in known)
-    content = {"application/json": {"schema": schemas[-1, "serialization"]}}
-    return {
-        str(status): {"description": f"{_WORDS[status]}: {', '.join(codes[status])}", "content": content}
-        for status in sorted(codes)
-    }
+    found = {}
+    for status in sorted(codes):
+        number = _problem_number(call.problems[status], calls) if status in call.problems else -1
+        content = {"application/json": {"schema": schemas[number, "serialization"]}}
+        found[str(status)] = {"description": f"{_WORDS[status]}: {', '.join(codes[status])}", "content": content}
+    return found
 
 
 def _identifier(call: Call) -> str:

@@ -139,6 +139,22 @@ class Checked(TypedDict):
     findings: list[Finding]
 
 
+@described
+class Collision(TypedDict):
+    """Why a provider was not written, with what there is instead."""
+
+    code: str
+    """A code for programs."""
+    message: str
+    """The reason and the remedy, for people."""
+    current: NotRequired[ProviderShown | None]
+    """The provider as it is now; null if it was deleted."""
+    yours: NotRequired[dict[str, Any]]
+    """What was sent, without the values that it set."""
+    line: NotRequired[int]
+    """Where the file defines the provider, if a file does."""
+
+
 class ProvidersApi:
     """The calls for providers.
 
@@ -161,6 +177,7 @@ class ProvidersApi:
         refused = {**missing, 403: ("PROVIDER_FORBIDDEN",), 502: ("LEDGER_UNUSABLE",)}
         locked = {**refused, 409: ("PROVIDER_LOCKED",), 412: ("PROVIDER_CHANGED",)}
         exists = {**refused, 409: ("PROVIDER_LOCKED", "PROVIDER_CHANGED")}
+        collided = {409: Collision, 412: Collision}
         viewer, editor, operator, one = Role.VIEWER, Role.EDITOR, Role.OPERATOR, "/providers/{name}"
         return [
             Call("GET", "/providers", viewer, "Lists the providers", self._list, ProvidersShown, query=query),
@@ -173,6 +190,7 @@ class ProvidersApi:
                 ProviderShown,
                 body=ProviderCreated,
                 errors=exists,
+                problems={409: Collision},
                 status=201,
                 etag=True,
             ),
@@ -186,10 +204,21 @@ class ProvidersApi:
                 ProviderShown,
                 body=ProviderDocument,
                 errors=locked,
+                problems=collided,
                 if_match=True,
                 etag=True,
             ),
-            Call("DELETE", one, operator, "Deletes a provider", self._delete, Deleted, errors=locked, if_match=True),
+            Call(
+                "DELETE",
+                one,
+                operator,
+                "Deletes a provider",
+                self._delete,
+                Deleted,
+                errors=locked,
+                problems=collided,
+                if_match=True,
+            ),
             Call(
                 "GET",
                 f"{one}/history",
@@ -226,7 +255,8 @@ class ProvidersApi:
                 self._copy,
                 ProviderShown,
                 body=ToCopy,
-                errors=locked,
+                errors={**locked, 422: ("PROVIDER_ENVIRONMENT_UNKNOWN",)},
+                problems=collided,
                 if_match=True,
                 etag=True,
             ),
@@ -347,7 +377,7 @@ class ProvidersApi:
         await self._providers.directory.refresh()
         known = self._known(request.match_info["name"])
         wanted = given.get("environment") or self._providers.environment or next(iter(known.provider.environments))
-        if wanted not in known.provider.environments:
+        if not isinstance(wanted, str) or wanted not in known.provider.environments:
             raise InputError(f"environment: there is {', '.join(known.provider.environments)}")
 
         async def work() -> Any:

@@ -43,12 +43,12 @@ THROWN = {
 }
 # Parts of a diagram that are not executed.
 IGNORED = frozenset({
-    "association", "auditing", "category", "completionCondition", "conditionExpression", "dataInputAssociation",
-    "dataObject", "dataObjectReference", "dataOutputAssociation", "dataStoreReference", "documentation",
-    "extensionElements", "group", "incoming", "ioSpecification", "laneSet", "monitoring",
+    "association", "auditing", "category", "completionCondition", "conditionExpression", "correlationSubscription",
+    "dataInputAssociation", "dataObject", "dataObjectReference", "dataOutputAssociation", "dataStoreReference",
+    "documentation", "extensionElements", "group", "incoming", "ioBinding", "ioSpecification", "laneSet", "monitoring",
     "multiInstanceLoopCharacteristics", "outgoing", "property", "relationship", "standardLoopCharacteristics",
-    "supportedInterfaceRef", "textAnnotation", "script", "potentialOwner", "performer", "humanPerformer", "rendering",
-    "resourceRole",
+    "supportedInterfaceRef", "supports", "textAnnotation", "script", "potentialOwner", "performer", "humanPerformer",
+    "rendering", "resourceRole",
 })  # fmt: skip
 # Only a cluster runs these.
 ONLY_IN_A_CLUSTER = frozenset({"adHocSubProcess"})

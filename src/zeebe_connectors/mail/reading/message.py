@@ -153,7 +153,9 @@ class _Reader:
         kind = entity.type.value
         if entity.parts:
             pairs = [
-                self._bodies(part, alone=kind == "multipart/alternative" or (place == 0 and _is_shown(part, kind)))
+                self._bodies(
+                    part, alone=kind == "multipart/alternative" or (place == 0 and _is_shown(entity.parts, kind))
+                )
                 for place, part in enumerate(entity.parts)
             ]
             if kind == "multipart/alternative":  # the last of each kind is the richest version
@@ -235,9 +237,17 @@ class _Reader:
         return f"attachment-{len(self.mail.parts) + 1}{ending}"
 
 
-def _is_shown(first: Entity, around: str) -> bool:
+def _is_shown(parts: list[Entity], around: str) -> bool:
     """Whether the first part of a multipart is its body although it has a file's name."""
-    return around == "multipart/related" or first.disposition.value == "inline"
+    first, *others = parts
+    if around == "multipart/related" or first.disposition.value == "inline":
+        return True
+    return not first.disposition.value and not any(map(_may_be_body, others))
+
+
+def _may_be_body(entity: Entity) -> bool:
+    is_text = entity.type.value in _BODIES or bool(entity.parts)
+    return is_text and entity.disposition.value != "attachment" and not _name(entity)
 
 
 def _is_body(entity: Entity, name: str, *, alone: bool) -> bool:

@@ -71,10 +71,10 @@ class FakeGateway:
         ```
 
     Args:
-        largest: Maximum bytes of an activation's answer; more is refused as by gRPC, and the jobs stay activated.
+        max_bytes: Maximum bytes of an activation's answer; more is refused as by gRPC, and the jobs stay activated.
     """
 
-    def __init__(self, *, largest: int | None = None) -> None:
+    def __init__(self, *, max_bytes: int | None = None) -> None:
         self.jobs: dict[int, FakeJob] = {}
         self.commands: list[Command] = []
         """Every command in the order of arrival, including refused ones."""
@@ -87,7 +87,7 @@ class FakeGateway:
         self.deployed: dict[str, bytes] = {}
         self.max_active = 0
         """The maximum number of jobs that were active at the same time."""
-        self.largest = largest
+        self.max_bytes = max_bytes
         self.cluster = ""
         """The cluster's id in its topology."""
         self.closed = False
@@ -199,10 +199,12 @@ class FakeGateway:
             except TimeoutError:
                 break
             self._check_running()
-        if self.largest is not None:
+        if self.max_bytes is not None:
             size = sum(len(job.variables) for job in taken)
-            if size > self.largest:
-                raise GatewayError("RESOURCE_EXHAUSTED", f"Received message larger than max ({size} vs {self.largest})")
+            if size > self.max_bytes:
+                raise GatewayError(
+                    "RESOURCE_EXHAUSTED", f"Received message larger than max ({size} vs {self.max_bytes})"
+                )
         self._leave(fault)
         return taken
 

@@ -96,7 +96,8 @@ class Watch:
         """The last outage that is over."""
         self.last_contact: float | None = None
         self.last_event: float | None = None
-        self._heard_by = 0.0
+        self._contact_deadline = 0.0
+        """When it counts as silent unless it reports before, by `time.monotonic`."""
         self._active = False
         self._use: Use | None = None
         self._mask = Mask()
@@ -131,11 +132,11 @@ class Watch:
     def report(self, reason: str | None, next_within: float | None = None, /) -> None:
         """Sets the status of the source; see `Report`."""
         if next_within is not None:
-            self._heard_by = time.monotonic() + next_within + SILENCE
+            self._contact_deadline = time.monotonic() + next_within + SILENCE
         elif reason is None:
-            self._heard_by = math.inf
+            self._contact_deadline = math.inf
         else:
-            self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
+            self._contact_deadline = max(self._contact_deadline, time.monotonic() + SILENCE)
         if reason is None:
             self.last_contact = time.time()
         self._set("UP" if reason is None else "DOWN", reason)
@@ -177,7 +178,7 @@ class Watch:
         """Whether its task has ended or is stuck; being down or on standby is neither."""
         if self._task is None or self._stopping:
             return False
-        silent = time.monotonic() - self._heard_by
+        silent = time.monotonic() - self._contact_deadline
         return self._task.done() or (self.status == "UP" and silent > self._shared.lease + SILENCE)
 
     async def _run(self) -> None:
@@ -189,7 +190,7 @@ class Watch:
                 await self._as_holder()
             except (LedgerError, ConnectorError, DiscoveryError) as error:
                 self._ended(str(error))
-                longest = _MAX_PAUSE_PERMANENT if isinstance(error, PermanentError) else _MAX_PAUSE
+                max_pause = _MAX_PAUSE_PERMANENT if isinstance(error, PermanentError) else _MAX_PAUSE
             except _Woken:
                 self._ended(None)
                 continue
@@ -197,17 +198,17 @@ class Watch:
                 where = self._mask.text("".join(traceback.format_exception(error)))
                 _log.error("%s ended unexpectedly:\n%s", self.source.name, where)
                 self._ended(f"it ended unexpectedly: {error!r}")
-                longest = _MAX_PAUSE
+                max_pause = _MAX_PAUSE
             except asyncio.CancelledError:
                 self._ended(None)
                 raise
             else:  # another runtime has it
                 self._ended(None)
-                longest = self._shared.lease / 3
+                max_pause = self._shared.lease / 3
             if time.monotonic() - began > 60:
                 backoff.reset()
             if not self._stopping:
-                await self._pause(backoff.next(max_pause=longest))
+                await self._pause(backoff.next(max_pause=max_pause))
 
     async def _pause(self, seconds: float) -> None:
         """Waits until it is restarted or woken."""
@@ -229,7 +230,7 @@ class Watch:
         if not await shared.ledger.hold(name, shared.owner, shared.lease):
             self._set("STANDBY", "another runtime holds this source")
             return
-        self._heard_by = time.monotonic() + SILENCE
+        self._contact_deadline = time.monotonic() + SILENCE
         self._awake.clear()
         watching = asyncio.create_task(self._watch())
         woken = asyncio.create_task(self._woken())
@@ -248,7 +249,7 @@ class Watch:
                     raise ConnectorError(
                         "PROVIDER_CHANGED", "its provider was changed; it is restarted with the new settings"
                     )
-                if time.monotonic() > self._heard_by:
+                if time.monotonic() > self._contact_deadline:
                     raise ConnectorError("SOURCE_SILENT", "it was silent for too long; it is restarted")
         except NotHolder:
             self._set("STANDBY", "another runtime took this source over")
@@ -292,7 +293,7 @@ class Watch:
         )
         async with contextlib.aclosing(_generator(connector, given, self.context(self._use))) as events:
             async for event in events:
-                self._heard_by = max(self._heard_by, time.monotonic() + SILENCE)
+                self._contact_deadline = max(self._contact_deadline, time.monotonic() + SILENCE)
                 self._busy = True
                 self._idle.clear()
                 try:
@@ -336,10 +337,10 @@ class Watch:
         registry = self._shared.registry
         if (connector := registry.inbound_of(self.source.type)) is not None:
             return connector
-        away = "; ".join(f"{item.name}: {item.reason}" for item in registry.unavailable.values())
+        unusable = "; ".join(f"{item.name}: {item.reason}" for item in registry.unavailable.values())
         raise InputError(
             f"no installed connector has the type {self.source.type!r}; correct the type or install the connector"
-            + (f" (installed but unusable: {away})" if away else "")
+            + (f" (installed but unusable: {unusable})" if unusable else "")
         )
 
     def masked(self, text: str) -> str:

@@ -25,7 +25,7 @@ from zeebe_connectors.net.connect import checked_resolver, connect_error, connec
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
 from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of, signs_in
-from zeebe_connectors.runtime.providers.provided import Providers, environment_document
+from zeebe_connectors.runtime.providers.using import Providers, environment_document
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Context, Job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import time
 import uuid
 from collections.abc import Mapping
@@ -38,12 +39,12 @@ def signed_jwt(
             signing is not installed.
     """
     try:
-        import jwt  # noqa: PLC0415 - only for those who sign
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+        import cryptography  # noqa: F401, PLC0415 - both only for those who sign
+        import jwt  # noqa: PLC0415
     except ModuleNotFoundError:
         raise not_installed(field, "signing", "signing") from None
     try:
-        loaded = load_pem_private_key(key.strip().encode(), password.encode() if password else None)
+        loaded = _loaded(key.strip(), password)
     except (ValueError, TypeError):
         raise unusable(
             field, "is not a private key in PEM, or its password is wrong; paste it from BEGIN to END with line breaks"
@@ -51,11 +52,19 @@ def signed_jwt(
     now = int(time.time())
     whole = {"iat": now, "exp": now + LIFE, "jti": str(uuid.uuid4()), **claims}
     try:
-        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))  # type: ignore[arg-type]
+        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))
     except Exception:  # noqa: BLE001 - the library's own and its crypto library's types, all meaning the same
         raise unusable(
             field, f"does not fit the algorithm {algorithm}; choose the one that the key was made for"
         ) from None
+
+
+@functools.lru_cache(maxsize=32)
+def _loaded(key: str, password: str | None) -> Any:
+    """Loads a private key once: checking one takes up to 0.3 s of the processor, and a scheme signs with it often."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    return load_pem_private_key(key.encode(), password.encode() if password else None)
 
 
 def thumbprint(certificate: str, *, field: str) -> str:

@@ -113,7 +113,6 @@ async def change(visit: Visit) -> Drawn | web.Response:
     entry = await _store(visit).find(name)
     if entry is None:
         raise NotFound(f"The provider {name[:64]} was deleted meanwhile.")
-    version = visit.form.get("version", [""])[0]
     active = _providers(visit).environment
     try:
         given = provider_form.sent(visit.form, entry.document)
@@ -122,9 +121,7 @@ async def change(visit: Visit) -> Drawn | web.Response:
                 f"sure: this changes {active}, which is in force here: {', '.join(given.names)[:500]}. Tick the box "
                 "beside Save; secured values have to be typed again"
             )
-        if not version.isascii() or not version.isdecimal() or len(version) > 18:
-            raise InputError("version: is missing; reload the page")
-        await _store(visit).change(name, given.document, _editor(visit), version=int(version))
+        await _store(visit).change(name, given.document, _editor(visit), version=_version(visit))
     except ProviderConflictError as error:
         return await _overtaken(visit, error)
     except ConnectorError as error:
@@ -132,6 +129,18 @@ async def change(visit: Visit) -> Drawn | web.Response:
         return await _drawn(visit, draft, error=error.message, status=400)
     await _providers(visit).directory.refresh()
     return see_other(f"/providers/{quote(name)}")
+
+
+def _version(visit: Visit) -> int:
+    """The version that the form was drawn with.
+
+    Raises:
+        InputError: The form has none.
+    """
+    version = visit.form.get("version", [""])[0]
+    if not version.isascii() or not version.isdecimal() or len(version) > 18:
+        raise InputError("version: is missing; reload the page")
+    return int(version)
 
 
 async def ask_copy(visit: Visit) -> Drawn:
@@ -154,7 +163,7 @@ async def copy(visit: Visit) -> Drawn | web.Response:
             raise InputError("to: name another environment")
         if to == active and "sure" not in visit.form:
             raise InputError(f"sure: this changes {active}, which is in force here; tick the box")
-        version = int(visit.form.get("version", ["0"])[0])
+        version = _version(visit)
         secured = "secured" in visit.form
         await _store(visit).copy(shown["name"], _editor(visit), from_=one, to=to, version=version, secured=secured)
     except ProviderConflictError:
@@ -182,12 +191,11 @@ async def delete(visit: Visit) -> Drawn | web.Response:
         values = {"one": shown, "wrong": f"This is not its name. Type {shown['name']}."}
         return Drawn("provider_delete.html", values, _HERE, 400)
     try:
-        version = int(visit.form.get("version", ["0"])[0])
-        await _store(visit).delete(shown["name"], _editor(visit), version=version)
+        await _store(visit).delete(shown["name"], _editor(visit), version=_version(visit))
     except ProviderConflictError:
         return await _drawn(visit, await _shown(visit), error=_MEANWHILE, status=412)
-    except ValueError:
-        return await _drawn(visit, shown, error=_MEANWHILE, status=400)
+    except InputError as error:
+        return await _drawn(visit, shown, error=error.message, status=400)
     await _providers(visit).directory.refresh()
     return see_other("/providers")
 

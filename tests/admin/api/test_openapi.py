@@ -61,6 +61,42 @@ async def check_refusals(world: World, document: dict[str, Any]) -> None:
                         jsonschema.validate(await answer.json(), problem)
 
 
+WRONG = (None, 10**40, "\ud800", [[]])
+NO_OBJECTS = (b"null", b"{", b"[" * 5000, b"\xff", b'{"\\ud800": 1}')
+
+
+async def check_wrong_input(world: World, document: dict[str, Any]) -> None:
+    """Whatever a body holds, the answer is one that is described, and none is a failure of ours."""
+    async with aiohttp.ClientSession(world.url) as session:
+        for sample in samples(world):
+            if not sample.body:
+                continue
+            bodies = [*NO_OBJECTS, json.dumps({**sample.body, "unheard": 1}).encode()]
+            bodies += [json.dumps({**sample.body, name: value}).encode() for name in sample.body for value in WRONG]
+            headers = {**world.headers(), "Content-Type": "application/json", "If-Match": '"999"'}
+            method, _, path = sample.route.partition(" ")
+            responses = document["paths"][f"/api{path}"][method.lower()]["responses"]
+            url = yarl.URL(f"{world.url}/api{sample.path}", encoded=True)
+            for body in bodies:
+                async with session.request(method, url, data=body, headers=headers) as answer:
+                    found = await answer.read()
+                    assert str(answer.status) in responses, (sample.route, body[:200], found)
+                    assert answer.status not in {500, 504}, (sample.route, body[:200], found)
+                    described = responses[str(answer.status)]["content"]
+                    if answer.status >= 400:
+                        schema = described["application/json"]["schema"]
+                        jsonschema.validate(json.loads(found), resolved(document, schema))
+
+
+async def test_wrong_input_is_refused_as_it_is_described(world):
+    async with (
+        aiohttp.ClientSession(world.url) as session,
+        session.get("/api/openapi.json", headers=world.headers("viewer")) as answer,
+    ):
+        document = await answer.json()
+    await check_wrong_input(world, document)
+
+
 def check_is_whole(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
