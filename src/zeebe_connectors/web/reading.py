@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
@@ -98,15 +97,9 @@ def header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     Raises:
         PermanentError: `RESPONSE_TOO_LARGE` when they have more than 256 KiB.
     """
-    raw = response.raw_headers
-    lines = b"\n".join(chain.from_iterable(raw))  # names and values in turn; no name and no value holds a line break
-    if lines.isascii() and len(lines) < _HEADERS_LIMIT:
-        texts = lines.decode().split("\n")
-        if len(texts) == 2 * len(raw):
-            return list(zip(map(str.strip, texts[::2]), texts[1::2], strict=True))
     size = 0
     found = []
-    for name, value in raw:
+    for name, value in response.raw_headers:
         size += len(name) + len(value)
         found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
     if size > _HEADERS_LIMIT:

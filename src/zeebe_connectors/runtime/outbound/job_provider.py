@@ -44,14 +44,21 @@ class JobProvider:
                 busy.delay,
             ) from None
 
+    def use_again(self, job: Job, task: TaskHeaders, data: dict[str, Any], custody: JobSecrets) -> Use | None:
+        """Does the same as `use` where the task's provider is known and has not changed; returns None otherwise."""
+        providers = self._services.providers
+        if providers is None or self._by_hand:
+            return None
+        return providers.use_again(self._key(job, task), data, custody)
+
+    def _key(self, job: Job, task: TaskHeaders) -> tuple[str | None, ...]:
+        """Everything that the answer depends on."""
+        return (self._connector.name, *task.provider, job.bpmn_process_id, job.tenant_id)
+
     async def use(self, job: Job, task: TaskHeaders, data: dict[str, Any], custody: JobSecrets) -> Use | None:
         """Fills in the provider's inputs; returns what the call needs of the provider, or None without one."""
         providers = self._services.providers
-        key: tuple[str | None, ...] | None = None
-        if providers is not None and not self._by_hand:
-            key = (self._connector.name, *task.provider, job.bpmn_process_id, job.tenant_id)
-            if (again := providers.use_again(key, data, custody)) is not None:
-                return again
+        key = None if self._by_hand else self._key(job, task)
         wanted = asking(
             job.headers,
             process=job.bpmn_process_id,

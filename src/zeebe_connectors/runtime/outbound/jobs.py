@@ -223,7 +223,10 @@ class JobHandler:
                     data = await self._with_secrets(job, data, custody)
                 if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
                     data = await self._with_documents(job, data, own)
-                use = await self._provider.use(job, task, data, custody) if task.names_provider else None
+                use: Use | None = None
+                if task.names_provider:
+                    again = self._provider.use_again(job, task, data, custody)
+                    use = again or await self._provider.use(job, task, data, custody)
                 progress.data = data
                 given = read_input(self._connector.input, data, seen=custody.mask.typed)
                 if self._trial is not None:

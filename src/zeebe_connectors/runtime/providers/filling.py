@@ -300,6 +300,9 @@ def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     """Sets a value; its parents are created, or copied because they may be shared."""
+    if len(path) == 1:
+        data[path[0]] = value
+        return
     *above, last = path
     place = data
     for name in above:
