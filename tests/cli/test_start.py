@@ -19,6 +19,9 @@ LATER = frozenset(
 )
 """Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
 
+BUDGET = 553 if sys.version_info < (3, 12) else 555
+"""Modules at the start; Python's own library imports two more from 3.12 on."""
+
 
 def _imported(only: list[str] | None) -> list[str]:
     return _printed(
@@ -34,7 +37,7 @@ def _printed(code: str) -> list[str]:
     return list(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize(("only", "modules"), [(["rest"], 553), (None, 553)])
+@pytest.mark.parametrize(("only", "modules"), [(["rest"], BUDGET), (None, BUDGET)])
 def test_a_start_keeps_to_its_budget_of_modules(only: list[str] | None, modules: int) -> None:
     """Modules are counted, not seconds: each takes about a millisecond, on any machine."""
     found = _imported(only)
