@@ -35,7 +35,7 @@ class _Responses(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._options: dict[str, Any] = {}
-        self._unread: bytes | None = b""
+        self._unread: bytes | None = None
         """What has come since the request was sent, until a response was read from it."""
 
     def set_response_params(self, **options: Any) -> None:
