@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -37,12 +37,17 @@ class Stream:
 
     async def until(self, name: str, words: str) -> list[str]:
         """The names of what comes until a part of this name has these words."""
-        names = []
-        while True:
-            found, text = await self.event()
-            names.append(found)
-            if found == name and words in text:
-                return names
+        return await self.until_all({name: words})
+
+    async def until_all(self, expected: Mapping[str, str]) -> list[str]:
+        """The names of what comes until each of these parts had its words, in any order."""
+        names, missing = [], dict(expected)
+        while missing:
+            name, text = await self.event()
+            names.append(name)
+            if missing.get(name, "\0") in text:
+                del missing[name]
+        return names
 
 
 @contextlib.asynccontextmanager
@@ -160,8 +165,7 @@ async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch
         await one.until("way", "In quarantine")
         await live.until("counts", '<span class="n">2</span>')
         await running.operator.post("/events/retry?state=quarantined", {"event": '["box", "a"]'})
-        await live.until("counts", '<span class="n">1</span>')
-        names = await live.until(region, "To be tried again")
+        names = await live.until_all({"counts": '<span class="n">1</span>', region: "To be tried again"})
         assert not any(name.startswith("event-") and name != region for name in names)
         await one.until("way", "Somebody requested it")
         await ledger.record("box", "a", "done", key=4)
