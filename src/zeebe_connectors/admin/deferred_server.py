@@ -6,7 +6,6 @@ The first connection waits a tenth of a second longer; the system holds it meanw
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from zeebe_connectors.runtime.supervisor import Runtime
 
 BACKLOG = 64
-_log = logging.getLogger("zeebe_connectors.admin")
 
 
 class DeferredServer:
@@ -48,7 +46,9 @@ class DeferredServer:
         found = await loop.getaddrinfo(self._host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
-                self._sockets.append(_listening(family, address))
+                made = socket.create_server(address, family=family, backlog=BACKLOG)
+                made.setblocking(False)
+                self._sockets.append(made)
         except OSError:
             self._close()
             raise
@@ -77,12 +77,7 @@ class DeferredServer:
         from zeebe_connectors.admin.server import AdminServer  # noqa: PLC0415 - see above
 
         server = AdminServer(self._runtime, self._metrics, host=self._host, port=self.port)
-        try:
-            await server.start(self._sockets)
-        except OSError as error:
-            _log.error("Health and metrics are not served: %s", error.strerror)
-            self._close()
-            return
+        await server.start(self._sockets)
         self._server = server
 
     def _leave(self) -> None:
@@ -93,23 +88,3 @@ class DeferredServer:
     def _close(self) -> None:
         for one in self._sockets:
             one.close()
-
-
-def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
-    """A socket that listens.
-
-    Raises:
-        OSError: The address cannot be used.
-    """
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.setblocking(False)
-        made.bind(address)
-        made.listen(BACKLOG)
-    except OSError:
-        made.close()
-        raise
-    return made

@@ -102,13 +102,14 @@ class Runtime:
         from zeebe_connectors.runtime.inbound.elements import read_sources  # noqa: PLC0415
         from zeebe_connectors.runtime.inbound.sources import InboundServices, Sources  # noqa: PLC0415
 
-        known = self.registry.outlines
-        inbound = {
-            n: self.registry.inbound[n] for n in self.registry.inbound if settings.inbound.runs(n, known[n].type)
-        }
+        inbound = (
+            self.registry.inbound[outline.name]
+            for outline in self.registry.outlines.values()
+            if outline.direction == "inbound" and settings.inbound.runs(outline.name, outline.type)
+        )
         shared = InboundServices(
             services=self.services,
-            registry=Registry(inbound.values()),
+            registry=Registry(inbound),
             gateway=self.gateway,
             ledger=self.ledger,
             time_to_live=settings.message_ttl,

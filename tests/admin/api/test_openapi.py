@@ -65,6 +65,11 @@ WRONG = (None, 10**40, "\ud800", [[]])
 NO_OBJECTS = (b"null", b"{", b"[" * 5000, b"\xff", b'{"\\ud800": 1}')
 
 
+def _raw(body: dict[str, Any]) -> bytes:
+    """A body with half a character that is not written as an escape."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 async def check_wrong_input(world: World, document: dict[str, Any]) -> None:
     """Whatever a body holds, the answer is one that is described, and none is a failure of ours."""
     async with aiohttp.ClientSession(world.url) as session:
@@ -73,6 +78,7 @@ async def check_wrong_input(world: World, document: dict[str, Any]) -> None:
                 continue
             bodies = [*NO_OBJECTS, json.dumps({**sample.body, "unheard": 1}).encode()]
             bodies += [json.dumps({**sample.body, name: value}).encode() for name in sample.body for value in WRONG]
+            bodies += [_raw({**sample.body, name: "\ud800"}) for name in sample.body]
             headers = {**world.headers(), "Content-Type": "application/json", "If-Match": '"999"'}
             method, _, path = sample.route.partition(" ")
             responses = document["paths"][f"/api{path}"][method.lower()]["responses"]

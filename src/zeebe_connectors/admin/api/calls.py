@@ -231,8 +231,7 @@ _PLAIN = {
 def _read(data: bytes) -> Any:
     """Reads a body; text that no file, database or answer can hold is refused here, for all calls."""
     given = json.loads(data)
-    if b"\\u" in data or b"\\U" in data:
-        json.dumps(given, ensure_ascii=False).encode()
+    _json(given).encode()
     return given
 
 

@@ -214,6 +214,12 @@ async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail
     return shown
 
 
+async def event_shown(runtime: Runtime, source: str, event: str) -> EventShown | None:
+    """Returns one event as lists show it; None if the ledger does not know it."""
+    entry = await runtime.ledger.find(source, event)
+    return None if entry is None else _shown(entry, titles=_shows_titles(runtime))
+
+
 async def newest_events(
     runtime: Runtime,
     *,

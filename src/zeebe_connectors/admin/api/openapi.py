@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from zeebe_connectors._version import __version__
 from zeebe_connectors.admin.api.description import Call, TypedDict, described
 
+_Schemas = Mapping[tuple[Hashable, JsonSchemaMode], Any]
 _REFERENCE = "#/components/schemas/{model}"
 _COMMON = {
     400: ("NOT_JSON", "INPUT_INVALID"),
@@ -61,7 +62,7 @@ def openapi(calls: Iterable[Call]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for number, call in enumerate(calls):
         path = re.sub(r"\{(\w+):[^{}]*\}", r"{\1}", call.path)
-        paths.setdefault(f"/api{path}", {})[call.method.lower()] = _operation(call, number, schemas, calls)
+        paths.setdefault(f"/api{path}", {})[call.method.lower()] = _operation(call, number, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -80,14 +81,15 @@ def openapi(calls: Iterable[Call]) -> dict[str, Any]:
     }
 
 
-def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], dict[str, Any]]:
-    """Schema of each body (`validation`) and answer (`serialization`) by the call's number; and shared definitions."""
-    inputs: list[tuple[tuple[int, JsonSchemaMode], JsonSchemaMode, TypeAdapter[Any]]] = [
-        ((-1, "serialization"), "serialization", TypeAdapter(Problem))
-    ]
-    inputs += [
-        ((_problem_number(shape, calls), "serialization"), "serialization", TypeAdapter(shape))
-        for shape in _problem_shapes(calls)
+def _schemas(calls: list[Call]) -> tuple[_Schemas, dict[str, Any]]:
+    """Schemas of bodies (`validation`) and answers (`serialization`) by the call's number, and of refusals by type.
+
+    Returns:
+        Them, and the definitions that they share.
+    """
+    refusals = dict.fromkeys([Problem, *(shape for call in calls for shape in call.problems.values())])
+    inputs: list[tuple[tuple[Hashable, JsonSchemaMode], JsonSchemaMode, TypeAdapter[Any]]] = [
+        ((shape, "serialization"), "serialization", TypeAdapter(shape)) for shape in refusals
     ]
     adapters: dict[int, TypeAdapter[Any]] = {}  # by identity, so that a shared shape is read once
 
@@ -105,19 +107,7 @@ def _schemas(calls: list[Call]) -> tuple[dict[tuple[int, JsonSchemaMode], Any], 
     return {key: schema for (key, _), schema in found.items()}, shared.get("$defs", {})
 
 
-def _problem_shapes(calls: list[Call]) -> list[Any]:
-    """Types of refusals that say more than `Problem`, each once."""
-    return list({id(shape): shape for call in calls for shape in call.problems.values()}.values())
-
-
-def _problem_number(shape: Any, calls: list[Call]) -> int:
-    """Where its schema is; below -1, since calls count from zero."""
-    return -2 - next(at for at, one in enumerate(_problem_shapes(calls)) if one is shape)
-
-
-def _operation(
-    call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], Any], calls: list[Call]
-) -> dict[str, Any]:
+def _operation(call: Call, number: int, schemas: _Schemas) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)", call.path)
@@ -143,11 +133,11 @@ def _operation(
         "x-role": call.role.word,
         **({"parameters": parameters} if parameters else {}),
         **body,
-        "responses": {str(call.status): _answer(call, number, schemas), **_errors(call, schemas, calls)},
+        "responses": {str(call.status): _answer(call, number, schemas), **_errors(call, schemas)},
     }
 
 
-def _answer(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[str, Any]:
+def _answer(call: Call, number: int, schemas: _Schemas) -> dict[str, Any]:
     if isinstance(call.answer, str):
         file = {"schema": {"type": "string", "format": "binary"}}
         return {"description": "The file", "content": {call.answer: file}}
@@ -156,7 +146,7 @@ def _answer(call: Call, number: int, schemas: dict[tuple[int, JsonSchemaMode], A
     return {"description": "It was done", **({"headers": header} if call.etag else {}), "content": content}
 
 
-def _errors(call: Call, schemas: dict[tuple[int, JsonSchemaMode], Any], calls: list[Call]) -> dict[str, Any]:
+def _errors(call: Call, schemas: _Schemas) -> dict[str, Any]:
     codes = {status: list(some) for status, some in _COMMON.items()}
     for more in (_WITH_BODY if call.body is not None else {}, call.errors):
         for status, some in more.items():
@@ -164,8 +154,8 @@ def _errors(call: Call, schemas: dict[tuple[int, JsonSchemaMode], Any], calls: l
             known.extend(code for code in some if code not in known)
     found = {}
     for status in sorted(codes):
-        number = _problem_number(call.problems[status], calls) if status in call.problems else -1
-        content = {"application/json": {"schema": schemas[number, "serialization"]}}
+        shape = call.problems.get(status, Problem)
+        content = {"application/json": {"schema": schemas[shape, "serialization"]}}
         found[str(status)] = {"description": f"{_WORDS[status]}: {', '.join(codes[status])}", "content": content}
     return found
 

@@ -91,8 +91,8 @@ def check_base(url: str, protocol: str | None, variables: Mapping[str, Declared]
 def _check_owner(authority: str, variables: Mapping[str, Declared], name: str) -> None:
     """Refuses a host of which a task could choose the domain: the credentials would go to whoever has that one."""
     host = re.sub(r":\d*$", "", authority)
-    *_, last = PLACEHOLDER.split(f"{host}")
-    found = PLACEHOLDER.findall(host)
+    pieces = PLACEHOLDER.split(host)
+    found, last = pieces[1::2], pieces[-1]
     if not found or all(_choices(variables.get(one)) for one in found):
         return
     if not last.startswith(".") or (last.count(".") < 2 and last[1:] not in _LOCAL):
@@ -344,7 +344,7 @@ def _checked_path(path: str, name: str) -> None:
     if _CONTROL.search(path) or "\\" in path:
         raise AddressError(f"{name}: holds control characters or backslashes; remove them")
     decoded = list(_decodings(path))
-    if any(map(_has_step, decoded)) or any(map(_OVERLONG.search, decoded)):
+    if any(map(_has_step, decoded)):
         raise AddressError(f"{name}: leaves the provider's address with '.' or '..'; write the path itself")
     if _CONTROL.search(decoded[-1]):
         raise AddressError(f"{name}: holds control characters; remove them")
@@ -362,13 +362,15 @@ def _decodings(text: str) -> Iterator[str]:
 
 
 def _has_step(path: str) -> bool:
+    if _OVERLONG.search(path):
+        return True
     if not path.isascii():
         path = unicodedata.normalize("NFKC", path)  # of full width, some servers make ordinary dots
     return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
 
 
 def _steps_up(text: str) -> bool:
-    return any(_has_step(one) or _OVERLONG.search(one) for one in _decodings(text))
+    return any(map(_has_step, _decodings(text)))
 
 
 def _authority(url: str) -> str:

@@ -134,9 +134,10 @@ class Environment(_Strict):
     @field_validator("authentication", "ws_security", "tls", "options")
     @classmethod
     def _known_names(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        section = info.field_name or ""
+        name = info.field_name or ""
+        section = cls.model_fields[name].alias or name
         check_names(section, value)
-        _check_secured(_SECTION_NAMES.get(section, section), value)
+        _check_secured(section, value)
         return value
 
     @field_validator("url", mode="before")
@@ -144,9 +145,6 @@ class Environment(_Strict):
     def _without_jdbc(cls, value: object) -> object:
         """Reads `jdbc:mariadb://host/db`, and the older `rdcp:jdbc:…`, as the same without."""
         return _JDBC.sub("", value.strip()) if isinstance(value, str) else value
-
-
-_SECTION_NAMES = {"ws_security": "wsSecurity"}
 
 
 def _check_secured(section: str, value: Mapping[str, Any]) -> None:

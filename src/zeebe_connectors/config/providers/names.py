@@ -60,20 +60,18 @@ KNOWN: Mapping[str, frozenset[str]] = {
     section: names | (PUBLIC[section] or frozenset()) for section, names in _SECURED.items()
 }
 """By section of an environment: the names that our own connectors read, and those that other products use."""
-_SECTIONS = {"ws_security": "wsSecurity"}
 
 
 def check_names(section: str, given: Mapping[str, Any]) -> None:
     """Refuses a name that is close to a known one, unless an installed connector reads it.
 
     Args:
-        section: Of an environment, under its wire name or its name in the model.
+        section: Of an environment, under its wire name.
         given: What stands there.
 
     Raises:
         ValueError: The name, and the one that is probably meant.
     """
-    section = _SECTIONS.get(section, section)
     known = KNOWN[section]
     for name in _names(given):
         if name in known or not (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75)):

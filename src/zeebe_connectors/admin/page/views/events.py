@@ -22,6 +22,7 @@ from zeebe_connectors.admin.api.events import (
     check_data_shown,
     chosen,
     event_detail,
+    event_shown,
     events_shown,
     forget,
     newest_events,
@@ -110,7 +111,7 @@ async def _act(visit: Visit, what: str) -> Drawn | web.Response:
 
 async def _to_forget(visit: Visit, source: str, event: str) -> dict[str, str]:
     """What is shown of an event before it is forgotten."""
-    known = await event_detail(visit.runtime, source, event)
+    known = await event_shown(visit.runtime, source, event)
     title = "" if known is None else known["title"]
     return {"source": source, "id": event, "title": title, "value": json.dumps([source, event])}
 
