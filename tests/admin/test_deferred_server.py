@@ -55,6 +55,22 @@ async def test_it_closes_without_a_connection(runtime: Runtime) -> None:
     await again.aclose()
 
 
+async def test_a_family_of_addresses_that_the_system_lacks_is_passed_over(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a name that stands for an IPv6 address too, where IPv6 is switched off."""
+    lacking = (socket.AF_UNSPEC, socket.SOCK_STREAM, 0, "", ("::1", 0, 0, 0))
+
+    async def resolved(*_: object, **_options: object) -> list[object]:
+        return [lacking, (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    server = DeferredServer(runtime, PrometheusMetrics(), host="localhost", port=0)
+    await server.start()
+    assert server.port
+    await server.aclose()
+
+
 async def test_a_port_in_use_shows_at_the_start(runtime: Runtime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = DeferredServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=taken.getsockname()[1])

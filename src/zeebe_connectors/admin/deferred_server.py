@@ -44,8 +44,9 @@ class DeferredServer:
         """
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
         try:
-            for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            for family, address in [place for place in places if _is_supported(place[0])] or places:
                 made = socket.create_server(address, family=family, backlog=BACKLOG)
                 made.setblocking(False)
                 self._sockets.append(made)
@@ -88,3 +89,12 @@ class DeferredServer:
     def _close(self) -> None:
         for one in self._sockets:
             one.close()
+
+
+def _is_supported(family: int) -> bool:
+    """Whether the system has a family of addresses: a name may stand for an IPv6 address where that is switched off."""
+    try:
+        socket.socket(family, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
