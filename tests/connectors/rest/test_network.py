@@ -89,10 +89,10 @@ def authority():
     return trustme.CA()
 
 
-def context_of(authority, name, *, client=None, max_bytes=None):
+def context_of(authority, name, *, client=None, newest=None):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    if max_bytes is not None:
-        context.maximum_version = max_bytes
+    if newest is not None:
+        context.maximum_version = newest
     authority.issue_cert(name).configure_cert(context)
     if client is not None:
         client.configure_trust(context)
@@ -191,7 +191,7 @@ async def test_client_certificate(rest, authority, trusted, encrypted):
 
 async def test_missing_client_certificate(rest, authority, trusted):
     """A server that misses a client certificate during the handshake is told as that."""
-    context = context_of(authority, "127.0.0.1", client=authority, max_bytes=ssl.TLSVersion.TLSv1_2)
+    context = context_of(authority, "127.0.0.1", client=authority, newest=ssl.TLSVersion.TLSv1_2)
     async with HttpServer(context) as server:
         error = await rest.error(server.url("/"), clientTls=trusted)
     assert (error.code, error.variables) == ("SSL_HANDSHAKE_FAILED", {"reason": "tls"})

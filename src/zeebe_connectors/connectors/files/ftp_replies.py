@@ -71,10 +71,8 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
     """
     text = reply.text.casefold()
     by_words = next((meaning for words, meaning in _WORDS if any(word in text for word in words)), None)
-    if not is_crowded(reply) or reply.code != 530:
-        code, kind, words = _CODES.get(reply.code) or by_words or _CLASSES.get(reply.code) or _OTHER
-    else:
-        code, kind, words = _CODES[421]
+    number = 421 if reply.code == 530 and is_crowded(reply) else reply.code
+    code, kind, words = _CODES.get(number) or by_words or _CLASSES.get(number) or _OTHER
     about = f" {path}" if path else " such file or folder" if code == "FILES_NOT_FOUND" else " it"
     message = f"{where}: {words.format(about=about)} ({reply.code})"
     return kind(code, message, variables={"reply": reply.code})

@@ -240,11 +240,13 @@ class Task:
         if known is None:
             return None
         was, requested, chosen = json.loads(known)
-        if (was, requested) == (source, target) and await self.session.stat(source) is None:
-            there: str | None = chosen if await self.session.stat(chosen) is not None else None
-            if there is not None:
-                self.context.discard_on_success(place, key)
-                return there
+        if (
+            (was, requested) == (source, target)
+            and await self.session.stat(source) is None
+            and await self.session.stat(chosen) is not None
+        ):
+            self.context.discard_on_success(place, key)
+            return str(chosen)
         await self.context.memory.forget(place, key)
         return None
 

@@ -72,7 +72,7 @@ def within(limits: dict[str, str], value: Any) -> Any:
     if isinstance(value, str):
         return _of_length(limits, value)
     number = Decimal(str(value))
-    step = Decimal(1).scaleb(-(_number(limits, "fractionDigits") or 0)) if "fractionDigits" in limits else Decimal(1)
+    step = Decimal(1).scaleb(-(_number(limits, "fractionDigits") or 0))
     if isinstance(value, float):
         number = number.quantize(step) if "fractionDigits" in limits else number
         if (digits := _number(limits, "totalDigits")) is not None and len(number.as_tuple().digits) > digits:

@@ -13,12 +13,10 @@ from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.wsdl_documents import WSDL, schemas_of
 
 _MAX_BASES = 10
-LIMITS = frozenset(
-    (
-        *("length", "minLength", "maxLength", "minInclusive", "maxInclusive", "minExclusive", "maxExclusive"),
-        *("totalDigits", "fractionDigits"),
-    )
-)
+_LIMITS = frozenset({
+    "length", "minLength", "maxLength", "minInclusive", "maxInclusive", "minExclusive", "maxExclusive", "totalDigits",
+    "fractionDigits",
+})  # fmt: skip
 _MAX_DOCUMENTATION = 10_000
 _HTML_TAG = re.compile(
     r"<(script|style)\b.*?</\1>|<[/!]?[A-Za-z][^<>]{0,200}>|<!--.{0,500}?-->", re.DOTALL | re.IGNORECASE
@@ -100,7 +98,7 @@ class Notes:
                 for each in at:
                     limits.setdefault(etree.QName(each).localname, each.get("value") or "")
                 at = named.get((at.get("base") or "").rpartition(":")[2])
-            known = {name: value for name, value in limits.items() if name in LIMITS}
+            known = {name: value for name, value in limits.items() if name in _LIMITS}
             # Elements of one name may have types of their own that differ.
             self.limits[tag] = known if self.limits.get(tag, known) == known else {}
 

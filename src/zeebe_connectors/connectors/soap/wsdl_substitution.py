@@ -60,6 +60,7 @@ class _Groups:
         self._documents = documents
         self._elements = elements
         self._members = members
+        self._options: dict[str, list[str]] = {}
         self._left = MAX_REFERENCES
 
     def rewrite(self) -> None:
@@ -68,16 +69,20 @@ class _Groups:
                 space = schema.get("targetNamespace") or ""
                 for reference in [each for each in schema.iter(_ELEMENT) if each.get("ref")]:
                     head = _resolved(reference.get("ref") or "", reference, space)
-                    options = self._options(head) if head in self._members and head in self._elements else []
+                    if head not in self._members or head not in self._elements:
+                        continue
+                    if head not in self._options:
+                        self._options[head] = self._allowed(head)
+                    options = self._options[head]
                     if options and len(options) <= min(MAX_MEMBERS, self._left):
                         self._left -= len(options)
                         self._documents.changed.add(address)
                         _replace(reference, options)
-        for head in self._members:
-            for tag in self._all_members(head):
+        for tags in self._members.values():
+            for tag in tags:
                 self._give_type(self._elements[tag], tag)
 
-    def _options(self, head: str) -> list[str]:
+    def _allowed(self, head: str) -> list[str]:
         """What may stand for a head, itself first if it may."""
         every = [head, *self._all_members(head)]
         return [tag for tag in every if self._elements[tag].element.get("abstract") not in {"true", "1"}]

@@ -255,10 +255,11 @@ class Work(Model):
     def _complete(self) -> Self:
         wanted = {"batch": "parameter_sets", "transaction": "statements", "procedure": "procedure"}
         for field in ("statement", wanted.get(self.operation)) if self.operation in _ONE else (wanted[self.operation],):
-            given = getattr(self, field) if field else None
-            if (
-                field and not given and not (field == "parameter_sets" and given is not None)
-            ):  # an empty list: nothing to do
+            if field is None:
+                continue
+            given = getattr(self, field)
+            is_missing = given is None if field == "parameter_sets" else not given  # a batch of nothing is done
+            if is_missing:
                 wire = type(self).model_fields[field].alias
                 raise ValueError(f"{wire} is required for the operation {self.operation}; fill it in")
         return self
