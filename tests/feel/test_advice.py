@@ -175,6 +175,7 @@ def test_what_has_a_value_gets_no_advice(text: str) -> None:
         ('name = "y" and "z"', False, "a > 1 and a < 2"),
         ("name instance of String", False, "instance of string"),
         ("n instance of integer", False, "instance of number"),
+        ("n instance of duration", False, "instance of days and time duration"),
         ("n instance of Money", False, "types are"),
         ('split("a.b", ".")', ["", "", "", ""], "[.]"),
         ('split("a|b", "|")', ["a", "|", "b", ""], "[|]"),

@@ -35,6 +35,26 @@ SEVERAL = "several values to compare with stand in parentheses: a in (b, c)"
 NO_THEN = "'then' is missing. A condition is written: if a then b else c"
 RANGE = "a range has brackets and two dots: x in [1..3]"
 
+# Names that other languages have for types.
+OTHER_TYPES = {
+    "text": "string",
+    "str": "string",
+    "varchar": "string",
+    "int": "number",
+    "integer": "number",
+    "long": "number",
+    "double": "number",
+    "float": "number",
+    "decimal": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "context",
+    "map": "context",
+    "dict": "context",
+    "datetime": "date and time",
+    "duration": "days and time duration",
+}
+
 # The text at the position (or one character before it) -> the advice. Longer ones first.
 AT: tuple[tuple[str, str], ...] = (
     ("===", "FEEL compares with a single '=': a = b"),

@@ -42,8 +42,7 @@ _IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
 _HOST_CALL = re.compile(r"\b(?:bpmnError|jobError|ignoreError)$")
 _IS = re.compile(r"is\s+(?P<what>\w*)\s*(?P<next>\w*)", re.IGNORECASE)
 _NOTHING = frozenset(("null", "nil", "none", "nothing", "undefined", "defined", "set", "missing"))
-_TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time", "duration"))
-_PLAIN_NAMES = {"text": "string", "integer": "number", "array": "list", "object": "context", "bool": "boolean"}
+_TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time"))
 _PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
 _DIGIT_GROUP = re.compile(r"[_']\d{3}\b")
 _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
@@ -223,9 +222,9 @@ def _is(text: str, position: int) -> str | None:
         return f"'is {what}' is a function: is {what}(a)"
     if what in {"greater", "less"}:
         return other.WORDS[what]
-    if what in _TYPES or what in _PLAIN_NAMES:
+    if what in _TYPES or what in other.OTHER_TYPES:
         kind = following if what in {"a", "an"} else what
-        return f"write: a instance of {_PLAIN_NAMES.get(kind, kind) or 'string'}"
+        return f"write: a instance of {other.OTHER_TYPES.get(kind, kind) or 'string'}"
     return "compare with '=': a = null" if what in _NOTHING else "compare with '=': a = b"
 
 
