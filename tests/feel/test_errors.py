@@ -114,6 +114,8 @@ SLIPS = [
     ("a is empty", 1, 3, "is empty(a)"),
     ("a is greater than 5", 1, 3, "a > b"),
     ("a is a text", 1, 3, "a instance of string"),
+    ("a is an int", 1, 3, "a instance of number"),
+    ("a is duration", 1, 3, "a instance of days and time duration"),
     ("a instance string", 1, 12, "a instance of string"),
     ("a gt b", 1, 3, "a > b"),
     ("a LIKE b", 1, 3, "matches(text, pattern)"),

@@ -37,6 +37,7 @@ from zeebe_connectors.feel.values import (
     LIST,
     NUMBER,
     POINTS,
+    TYPE_SYNONYMS,
     Function,
     FunctionContext,
     HostFunction,
@@ -403,7 +404,7 @@ class _Compiler:
         return self._logic(tree.Logic("and", (low, high)))
 
     def _instanceof(self, node: tree.InstanceOf) -> Code:
-        of, wanted = self.code(node.of), _TYPE_NAMES.get(node.type, node.type)
+        of, wanted = self.code(node.of), TYPE_SYNONYMS.get(node.type, node.type)
         if wanted == "Any":
             return lambda scope: of(scope) is not None
         return lambda scope: type_name(of(scope)) == wanted
@@ -520,11 +521,6 @@ class _Compiler:
 
 
 _NEVER_AN_INDEX = (tree.Compare, tree.Call, tree.Logic, tree.Between, tree.InstanceOf, tree.In, tree.Quantified)
-_TYPE_NAMES = {
-    "date time": "date and time",
-    "year-month-duration": "years and months duration",
-    "day-time-duration": "days and time duration",
-}
 _INT_ORDER: dict[str, Callable[[int, int], bool]] = {
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,

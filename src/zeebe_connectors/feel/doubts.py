@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from zeebe_connectors.feel import tree
+from zeebe_connectors.feel.other_syntax import OTHER_TYPES
+from zeebe_connectors.feel.values import TYPES
 
 _WORTH_A_LOOK = re.compile(
     r'\d\s*[-/]\s*\d+\s*[-/]\s*\d|\b(?:or|and)\s*[("\d]|[")\d]\s*(?:or|and)\b|\binstance\s|(?:split|replace)\s*\('
@@ -25,13 +27,6 @@ _DATE_ORDERS = (
     (_DAYS, _MONTHS, _YEARS),
     (_MONTHS, _DAYS, _YEARS),
 )
-_TYPES = frozenset(
-    (
-        *("Any", "number", "string", "boolean", "date", "time", "date and time", "date time", "list", "context"),
-        *("years and months duration", "days and time duration", "year-month-duration", "day-time-duration"),
-        *("function", "null", "range"),
-    )
-)
 _SIGNS = {
     ".": ("any character", "[.]"),
     "|": ("nothing or nothing", "[|]"),
@@ -39,23 +34,6 @@ _SIGNS = {
     "^": ("the beginning", "\\^"),
 }
 """Patterns that people mean as a character: their meaning, and how the character is written."""
-_OTHER_TYPES = {
-    "text": "string",
-    "str": "string",
-    "varchar": "string",
-    "int": "number",
-    "integer": "number",
-    "long": "number",
-    "double": "number",
-    "float": "number",
-    "decimal": "number",
-    "bool": "boolean",
-    "array": "list",
-    "object": "context",
-    "map": "context",
-    "dict": "context",
-    "datetime": "date and time",
-}
 
 
 def doubts(text: str, node: tree.Node) -> list[str]:
@@ -93,8 +71,8 @@ def _of(node: tree.Node) -> str | None:
                 if word == "or"
                 else "'and' joins conditions, a value alone is none: write a > 1 and a < 2"
             )
-        case tree.InstanceOf(type=name) if name not in _TYPES:
-            meant = name.lower() if name.lower() in _TYPES else _OTHER_TYPES.get(name.lower())
+        case tree.InstanceOf(type=name) if name not in TYPES:
+            meant = name.lower() if name.lower() in TYPES else OTHER_TYPES.get(name.lower())
             return f"there is no type '{name}', so nothing is an instance of it" + (
                 f": write instance of {meant}" if meant else "; types are string, number, boolean, list, context, date"
             )

@@ -162,11 +162,11 @@ def _run(
     run = Run(limits, functions.by_name if isinstance(functions, HostFunctions) else None, clock)
     try:
         value = code.code(Scope(context, None, run))
-        for sentence in code.doubts:
-            run.warn(ADVICE, sentence)
         if value is None or run.warnings:
             for sentence in _sentences(code, run, context):
                 run.warn(ADVICE, sentence)
+        for sentence in code.doubts:
+            run.warn(ADVICE, sentence)
     except Failure as failure:
         sentences = "".join(f"; {sentence}" for sentence in _sentences(code, run, context))
         raise FeelEvaluationError(f"failed to evaluate '{_short(code.text)}': {failure}{sentences}") from None

@@ -7,6 +7,7 @@ from zeebe_connectors.feel.other_syntax import CONDITION, NO_CAST
 
 # Properties and functions of other languages -> what FEEL has. `{}` is the value that they were asked of.
 _COUNT = "the number of items is count({}), the length of a text string length({})"
+_NO_FORMAT = "FEEL formats no dates: string({}) is 2024-12-31, the parts are {}.year, {}.month and {}.day"
 _PROPERTIES = {
     "length": _COUNT,
     "size": _COUNT,
@@ -77,7 +78,7 @@ _METHODS = {
     "equals": "write {} = other",
     "equalsignorecase": "write lower case({}) = lower case(other)",
     "tofixed": "write decimal({}, 2)",
-    "strftime": "FEEL formats no dates: string({}) is 2024-12-31, the parts are {}.year, {}.month and {}.day",
+    "strftime": _NO_FORMAT,
     "format": "write string({}), and join texts with '+'",
     "todate": "write date({})",
     "isnan": "write {} = null",
@@ -185,7 +186,6 @@ _LIBRARIES = {
     "duration.ofdays": 'write duration("P1D")',
     "duration.ofhours": 'write duration("PT1H")',
 }
-_NO_FORMAT = "FEEL formats no dates: string({}) is 2024-12-31, the parts are {}.year, {}.month and {}.day"
 _FUNCTIONS = {
     "newdate": 'write now(), or date and time("2024-12-31T17:00:00Z")',
     "round": "write round half up({}, 0)",
@@ -250,7 +250,6 @@ _FUNCTIONS = {
     "formatdate": _NO_FORMAT,
     "dateformat": _NO_FORMAT,
     "todatestring": _NO_FORMAT,
-    "strftime": _NO_FORMAT,
     "formatnumber": "write string(decimal({}, 2))",
     "print": "an expression is its own result: leave out print()",
     "guid": "write uuid()",

@@ -30,7 +30,30 @@ NO_UNIT = "a number is written without a unit or a currency: 12.5"
 ALL_ITEMS = "the entries of all items are taken without brackets: items.price"
 COMMAS = "entries, items and arguments are separated by commas"
 NOT = "not is a function: not(a). 'not in' is written not(a in b), 'not between' not(a between b and c)"
+BETWEEN = "write: a between 1 and 3"
+SEVERAL = "several values to compare with stand in parentheses: a in (b, c)"
+NO_THEN = "'then' is missing. A condition is written: if a then b else c"
 RANGE = "a range has brackets and two dots: x in [1..3]"
+
+# Names that other languages have for types.
+OTHER_TYPES = {
+    "text": "string",
+    "str": "string",
+    "varchar": "string",
+    "int": "number",
+    "integer": "number",
+    "long": "number",
+    "double": "number",
+    "float": "number",
+    "decimal": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "context",
+    "map": "context",
+    "dict": "context",
+    "datetime": "date and time",
+    "duration": "days and time duration",
+}
 
 # The text at the position (or one character before it) -> the advice. Longer ones first.
 AT: tuple[tuple[str, str], ...] = (

@@ -84,8 +84,7 @@ def _remedy(warning: EvaluationWarning, names: Collection[str]) -> str | None:
     if kind in {INVOCATION, NO_FUNCTION}:
         return _of_call(kind, message)
     if kind == NO_VARIABLE:
-        name = message.rpartition(" '")[2].rstrip("'")
-        return _OF_OTHER_LANGUAGES.get(name) or _in_other_capitals(message, names)
+        return _OF_OTHER_LANGUAGES.get(_named(message)) or _in_other_capitals(message, names)
     if kind == NO_ENTRY:
         return _in_other_capitals(message, _available(message))
     return _of_property(message) if kind == NO_PROPERTY else None
@@ -159,9 +158,14 @@ def _separators(name: str, reason: str) -> str | None:
     return 'the separators of a number in a text are named: number("1.234,56", ".", ",")'
 
 
-def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
+def _named(message: str) -> str:
+    """The name that a warning is about."""
     match = _NAMED.search(message)
-    wanted = match[1] if match else ""
+    return match[1] if match else ""
+
+
+def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
+    wanted = _named(message)
     dashed = next((name for name in names if wanted and name.startswith((f"{wanted}-", f"{wanted} "))), None)
     if dashed:
         return f"a name with '-' or a blank in it is written in backticks: `{dashed}`"

@@ -52,9 +52,9 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"\bin\s+-?[\w.]+\s+", r"to\s+-?[\w.]+\s*(?!\s*return\b)(?:$|[)\],]|(?:and|or|then)\b)", other.RANGE),
         (r".", r"order\s+by\b", "a list is sorted with sort(list, function(a, b) a.price < b.price)"),
         (r"^\s*select\s+", r"\w+", other.FILTER),
-        (r"\bbetween\s+[^\s,]+\s*", r",", "write: a between 1 and 3"),
-        (r"^\s*between\s+", r".", "write: a between 1 and 3"),
-        (r"\bin\s*\{[^{}:]*", r"[,}]", "several values to compare with stand in parentheses: a in (b, c)"),
+        (r"\bbetween\s+[^\s,]+\s*", r",", other.BETWEEN),
+        (r"^\s*between\s+", r".", other.BETWEEN),
+        (r"\bin\s*\{[^{}:]*", r"[,}]", other.SEVERAL),
         (r"\blambda\s*\([^()]*\)\s*", r".", other.FUNCTION),
         (r"\{[^{}]*\w\"?\s*:\s*", r"\}", "a value is missing after the ':'"),
         # Lists and contexts

@@ -42,8 +42,7 @@ _IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
 _HOST_CALL = re.compile(r"\b(?:bpmnError|jobError|ignoreError)$")
 _IS = re.compile(r"is\s+(?P<what>\w*)\s*(?P<next>\w*)", re.IGNORECASE)
 _NOTHING = frozenset(("null", "nil", "none", "nothing", "undefined", "defined", "set", "missing"))
-_TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time", "duration"))
-_PLAIN_NAMES = {"text": "string", "integer": "number", "array": "list", "object": "context", "bool": "boolean"}
+_TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time"))
 _PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
 _DIGIT_GROUP = re.compile(r"[_']\d{3}\b")
 _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
@@ -154,7 +153,7 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
             "a path is written with dots: a.b",
         ),
         (_near(r"\w$", before) and after.startswith("::"), "a path is written with dots: a.b"),
-        (_near(_BETWEEN, before) and after[:2] in {"or", "to"}, "write: a between 1 and 3"),
+        (_near(_BETWEEN, before) and after[:2] in {"or", "to"}, other.BETWEEN),
         (_near(_FUNCTION_HEAD, before) and after[:1] in {"=", ":"}, other.FUNCTION),
         (
             _near(_IN_CONTEXT, before) and after.startswith("=>"),
@@ -223,9 +222,9 @@ def _is(text: str, position: int) -> str | None:
         return f"'is {what}' is a function: is {what}(a)"
     if what in {"greater", "less"}:
         return other.WORDS[what]
-    if what in _TYPES or what in _PLAIN_NAMES:
+    if what in _TYPES or what in other.OTHER_TYPES:
         kind = following if what in {"a", "an"} else what
-        return f"write: a instance of {_PLAIN_NAMES.get(kind, kind) or 'string'}"
+        return f"write: a instance of {other.OTHER_TYPES.get(kind, kind) or 'string'}"
     return "compare with '=': a = null" if what in _NOTHING else "compare with '=': a = b"
 
 
@@ -272,7 +271,7 @@ def _words(word: str, word_before: str, expected: Sequence[str]) -> str | None:
     if word in {"to", "end"} and "an operator" not in " ".join(expected) and "'return'" not in expected:
         return None
     if list(expected) == ["'then'"]:
-        return "'then' is missing. A condition is written: if a then b else c"
+        return other.NO_THEN
     for each in (word, word_before):
         known = other.WORDS.get(each) or (other.WORDS.get(each.lower()) if each.isupper() else None)
         if known:
@@ -362,7 +361,7 @@ def _argument(text: str, position: int) -> str:
 
 def _missing_keyword(text: str, position: int, expected: Sequence[str]) -> str | None:
     if "'then'" in expected:
-        return "'then' is missing. A condition is written: if a then b else c"
+        return other.NO_THEN
     if "'else'" in expected:
         return "an 'if' always has an 'else': if a then b else null"
     if "'satisfies'" in expected:
@@ -423,7 +422,7 @@ def _by_what_stands_there(text: str, position: int, before: str, expected: Seque
         ),
         (here in {">", "<"}, "FEEL compares two values at a time: a < b and b < c"),
         (text.startswith("..", position), "a path is written with single dots: a.b"),
-        (here == "," and _IN.search(before), "several values to compare with stand in parentheses: a in (b, c)"),
+        (here == "," and _IN.search(before), other.SEVERAL),
         (here == "," and "a value" in " ".join(expected), "a value is missing before the comma"),
         (here == ",", "several values are written as a list: [a, b]"),
         (here and _near(_QUANTIFIER_WITHOUT_IN, before), other.EVERY if "every" in before else other.QUANTIFIER),

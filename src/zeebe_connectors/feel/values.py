@@ -164,6 +164,15 @@ def type_name(value: Any) -> str:
     return name.removeprefix("local ")
 
 
+TYPE_SYNONYMS = {
+    "date time": DATE_TIME,
+    "year-month-duration": YEARS_MONTHS,
+    "day-time-duration": DAYS_TIME,
+}
+TYPES = frozenset((*_KINDS.values(), TIME, DATE_TIME, *TYPE_SYNONYMS, "Any"))
+"""What may follow `instance of`."""
+
+
 # --------------------------------------------------------------------------------------------------------- numbers
 
 _INT_BITS = 32

@@ -29,6 +29,7 @@ from zeebe_connectors.net.addresses import (
     plain_host,
 )
 from zeebe_connectors.net.proxies import Proxies
+from zeebe_connectors.net.settings import items_of, whole_number
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
 __all__ = ["RULES", "HostRules", "NetworkRules", "Reach"]
@@ -106,13 +107,13 @@ class NetworkRules:
             proxies=Proxies.from_environment(env),
             blocked_texts=tuple(_blocks(env, "URL")),
             blocked_ports=tuple(
-                (name, _number(port, f"{_BLOCK}PORT", 65535))
+                (name, whole_number(port, f"{_BLOCK}PORT", 65535))
                 for name, ports in _blocks(env, "PORT")
-                for port in _split(ports)
+                for port in items_of(ports)
             ),
             blocked_patterns=tuple((name, _pattern(text)) for name, text in _blocks(env, "REGEX")),
             hosts=_host_rules(env),
-            max_body=_number(env.get(_MAX_BODY) or str(50 * 1024 * 1024), _MAX_BODY, 2**40),
+            max_body=whole_number(env.get(_MAX_BODY) or str(50 * 1024 * 1024), _MAX_BODY, 2**40),
         )
 
     def check(self, url: str, *, name: str = "url") -> SplitResult:
@@ -274,10 +275,6 @@ def _blocked(message: str) -> InputError:
     return InputError(message, code="HOST_FORBIDDEN")
 
 
-def _split(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
-
-
 def _blocks(env: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
     """Block name -> value, of `..._BLOCK_<KIND>` and `..._BLOCK_<KIND>_<name>`."""
     prefix = f"{_BLOCK}{kind}"
@@ -286,12 +283,6 @@ def _blocks(env: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
         for key, value in env.items()
         if value and (key == prefix or key.startswith(prefix + "_"))
     ]
-
-
-def _number(text: str, name: str, maximum: int) -> int:
-    if not text.strip().isdecimal() or not 1 <= int(text) <= maximum:
-        raise InputError(f"{name}: must be a whole number from 1 to {maximum}; the operator sets it in the environment")
-    return int(text)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -316,6 +307,6 @@ def _host_rules(env: Mapping[str, str]) -> HostRules:
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[IpNetwork, ...]:
     try:
-        return tuple(ipaddress.ip_network(text, strict=False) for text in _split(env.get(_HOSTS + name, "")))
+        return tuple(ipaddress.ip_network(text, strict=False) for text in items_of(env.get(_HOSTS + name, "")))
     except ValueError as error:
         raise InputError(f"{_HOSTS}{name}: {error}; write networks like 10.0.0.0/8, separated by commas") from None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.net.settings import items_of, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,11 @@ class Proxies:
             if host and port:
                 own = env.get(prefix + "SCHEME", "").strip() or "http"
                 by_scheme[scheme] = Proxy(
-                    f"{own}://{host}:{_port(port, prefix + 'PORT')}",
+                    f"{own}://{host}:{whole_number(port, prefix + 'PORT', 65535)}",
                     env.get(prefix + "USER", ""),
                     env.get(prefix + "PASSWORD", ""),
                 )
-        hosts = env.get("CONNECTOR_HTTP_NON_PROXY_HOSTS", "").split("|")
-        return cls(by_scheme, tuple(host.strip() for host in hosts if host.strip()))
+        return cls(by_scheme, tuple(items_of(env.get("CONNECTOR_HTTP_NON_PROXY_HOSTS", ""), "|")))
 
     @classmethod
     def only(cls, proxy: Proxy) -> Self:
@@ -60,9 +59,3 @@ class Proxies:
         if proxy is None or any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in self.direct):
             return None
         return proxy
-
-
-def _port(text: str, name: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise InputError(f"{name}: must be a whole number from 1 to 65535; the operator sets it in the environment")
-    return int(text)

@@ -80,7 +80,6 @@ class _Responses(ResponseHandler):
                 unreadable = middle
             else:
                 readable = middle
-        found, _, _ = self._new_parser().feed_data(data[:readable])
         return list(found) if found and found[-1][1].is_eof() else []
 
     def _new_parser(self) -> HttpResponseParser:

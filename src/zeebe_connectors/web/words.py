@@ -75,17 +75,25 @@ def _text_in(value: Any, depth: int) -> str:
         return _with_place(value[0], _text_in(value[0], depth - 1))
     if not isinstance(value, dict) or not depth:
         return ""
-    known = {name.lower().translate(_SEPARATORS): item for name, item in value.items() if isinstance(name, str)}
+    known = _by_plain_name(value)
     return (
-        next(
-            (known[name].strip() for name in _SENTENCES if isinstance(known.get(name), str) and known[name].strip()), ""
-        )
+        _own_text(known, _SENTENCES)
         or _first_text(known, _SENTENCES, depth)
         or next((words for name in _ERRORS if (words := _errors_in(known.get(name), depth))), "")
         or next((words for name in _AROUND if (words := _wrapped(known.get(name), depth))), "")
         or _first_text(known, _LAST, depth)
         or (_by_field(value, strict=True) if depth == _MAX_DEPTH else "")
     )
+
+
+def _by_plain_name(value: dict[Any, Any]) -> dict[str, Any]:
+    return {name.lower().translate(_SEPARATORS): item for name, item in value.items() if isinstance(name, str)}
+
+
+def _own_text(known: dict[str, Any], names: tuple[str, ...]) -> str:
+    """The first entry of these names that is a text itself."""
+    texts = (known[name].strip() for name in names if isinstance(known.get(name), str))
+    return next(filter(None, texts), "")
 
 
 def _first_text(known: dict[str, Any], names: tuple[str, ...], depth: int) -> str:
@@ -115,6 +123,5 @@ def _with_place(value: Any, words: str) -> str:
     """What an error says, after the name of the field that it is about."""
     if not words or not isinstance(value, dict):
         return words
-    known = {name.lower().translate(_SEPARATORS): item for name, item in value.items() if isinstance(name, str)}
-    place = next((known[name] for name in _PLACES if isinstance(known.get(name), str) and known[name].strip()), "")
+    place = _own_text(_by_plain_name(value), _PLACES)
     return f"{place}: {words}" if place and place not in words else words

@@ -172,8 +172,8 @@ def _matches(item: Item, filters: Mapping[str, Any], special: Mapping[str, Speci
             if not meets(_moment(name, had) if name in _DATES and had is not None else had, wanted):
                 return False
     # One may stand for several filters that have to be met together.
-    together = {id(special[name]): special[name] for name in filters if name in special}
-    return all(one.meets(item, filters) for one in together.values())
+    together = {special[name] for name in filters if name in special}
+    return all(one.meets(item, filters) for one in together)
 
 
 def meets(had: Any, wanted: Any) -> bool:
