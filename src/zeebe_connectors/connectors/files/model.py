@@ -211,7 +211,7 @@ class Request(Model):
     max_bytes: Annotated[
         int, Field(ge=1, le=3_000_000), Hint("content", "Maximum size (bytes)", when=When("operation", ("read",)))
     ] = 1_000_000
-    """Of a file that is read as text or base64; the engine accepts 4 MB in all."""
+    """Of a file that is read as text or base64; a job returns 1.5 MiB at most."""
     if_missing: Annotated[
         Literal["fail", "ignore"],
         Hint(

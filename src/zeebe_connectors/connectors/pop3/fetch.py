@@ -42,7 +42,7 @@ MAX_WANTED = 1000
 MAX_LOST = 2
 """So often the connection may end at one mail; then it is given with its failure, and the others with it."""
 MAX_ANSWER = 1024 * 1024
-"""Characters of JSON after which an answer takes no further mail; the engine takes 4 MB, all variables included."""
+"""Characters of JSON after which an answer takes no further mail; a job returns 1.5 MiB at most."""
 
 
 class Request(Mailbox):

@@ -201,7 +201,7 @@ class Work(Model):
     max_rows: Annotated[int, Field(ge=1, le=100_000), Hint("result", "Maximum rows")] = 1000
     """How many rows a variable takes."""
     max_bytes: Annotated[int, Field(ge=1, le=3_500_000), Hint("result", "Maximum size (bytes)")] = 1_000_000
-    """Of the rows as JSON in a variable; the engine accepts 4 MB in all."""
+    """Of the rows as JSON in a variable; a job returns 1.5 MiB at most."""
     beyond: Annotated[
         Literal["fail", "cut", "csv", "json"],
         Hint(

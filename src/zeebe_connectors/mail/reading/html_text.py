@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 
 MAX_BODY = 512 * 1024
-"""Characters of a body that become a variable; the engine accepts at most 4 MB for all variables together."""
+"""Characters of a body that become a variable; a command carries 1.5 MiB at most, all variables together."""
 
 _LINES = {
     "p",
