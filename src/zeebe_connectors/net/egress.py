@@ -29,7 +29,7 @@ from zeebe_connectors.net.addresses import (
     plain_host,
 )
 from zeebe_connectors.net.proxies import Proxies
-from zeebe_connectors.net.settings import items_of, whole_number
+from zeebe_connectors.net.setting_values import items_of, whole_number
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
 __all__ = ["RULES", "HostRules", "NetworkRules", "Reach"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from zeebe_connectors.net.settings import items_of, whole_number
+from zeebe_connectors.net.setting_values import items_of, whole_number
 
 
 @dataclass(frozen=True, slots=True)
