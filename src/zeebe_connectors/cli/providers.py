@@ -20,7 +20,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
 from zeebe_connectors.runtime.providers import Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
-from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
+from zeebe_connectors.runtime.providers.showing import exported, fitting, shown_entry, shown_known
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
@@ -282,7 +282,7 @@ def export(config: ConfigFile = None) -> None:
 
     async def work(room: _Room) -> dict[str, Any]:
         directory = room.providers.directory
-        return {known.name: _exported(shown_known(known, directory)) for known in directory.all().values()}
+        return {known.name: exported(known, directory) for known in directory.all().values()}
 
     import yaml
 
@@ -313,23 +313,6 @@ def _environments(known: Known, wanted: str) -> list[str]:
     if wanted in there:
         return [wanted]
     return there if len(there) == 1 or not wanted else []
-
-
-def _exported(shown: dict[str, Any]) -> dict[str, Any]:
-    name = shown["name"]
-    document = {key: value for key, value in shown.items() if key not in {"name", "from"}}
-    for environment, there in document["environments"].items():
-        _name_secrets(there, f"{name}_{environment}")
-    return document
-
-
-def _name_secrets(part: dict[str, Any], path: str) -> None:
-    for key, value in part.items():
-        if isinstance(value, dict) and value.get("secured") is True:
-            secret = value.get("secret") or f"{path}_{key}".upper().replace("-", "_").replace(".", "_")
-            part[key] = f"{{{{secrets.{secret}}}}}"
-        elif isinstance(value, dict):
-            _name_secrets(value, path if key == "authentication" else f"{path}_{key}")
 
 
 def _read(file: Path) -> dict[str, Any]:
