@@ -18,7 +18,7 @@ Nulls = Literal["omit", "nil"]
 _PREFIX = re.compile(NCNAME)
 _NAME = re.compile(f"(?:{NCNAME}:)?{NCNAME}")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
-_MARKUP = re.compile("[&<>\"\n\r\t]")  # what is written otherwise in an element's text or an attribute
+_MARKUP = re.compile('[&<>"\n\r\t]')  # what is written otherwise in an element's text or an attribute
 _PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
 
 
