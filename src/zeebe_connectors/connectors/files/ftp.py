@@ -212,6 +212,9 @@ class FtpSession(FtpControl):
                 "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
             ) from None
 
+    real_base: tuple[str, str] | None = None
+    """See `Session.real_base`; it stays None."""
+
     async def real(self, path: str) -> None:
         """See `Session.real`; FTP has no such command."""
 

@@ -73,8 +73,7 @@ class Task:
         while len(looked) > len(base):
             real = await self._real(looked)
             if real is not None:
-                top = await self._real(base)
-                if top is not None and real != top and not real.startswith(top.rstrip("/") + "/"):
+                if not await self._is_below(real, base):
                     raise PermanentError(
                         "FILES_PATH_FORBIDDEN",
                         f"{path}: a link on the server leads out of the base folder; name another file, or have the "
@@ -82,6 +81,17 @@ class Task:
                     )
                 return
             looked = paths.split(looked)[0]
+
+    async def _is_below(self, real: str, base: str) -> bool:
+        """Whether a real path is in the base; the server says once per connection where that is, and again if not."""
+        known = self.session.real_base
+        if known is not None and known[0] == base and paths.is_below(real, known[1]):
+            return True
+        top = await self._real(base)
+        if top is None:
+            return True
+        self.session.real_base = base, top
+        return paths.is_below(real, top)
 
     async def _real(self, path: str) -> str | None:
         try:

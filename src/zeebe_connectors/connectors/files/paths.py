@@ -63,6 +63,11 @@ def below(folder: str, name: str) -> str:
     return name if not folder else f"/{name}" if folder == "/" else f"{folder}/{name}"
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or something in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def split(path: str) -> tuple[str, str]:
     """A path's folder and name."""
     folder, slash, name = path.rpartition("/")

@@ -108,6 +108,9 @@ class Server:
 class Session(Protocol):
     """One signed-in session. Paths are as `paths.joined` makes them; an empty one is the login's home."""
 
+    real_base: tuple[str, str] | None
+    """The base folder of the last task that had one, and where it really is."""
+
     @property
     def usable(self) -> bool:
         """Whether another job may use it."""

@@ -45,6 +45,8 @@ class SftpSession:
         self._client = client
         self._encoding = server.encoding or "utf-8"
         self._broken = False
+        self.real_base: tuple[str, str] | None = None
+        """See `Session.real_base`."""
 
     def _bytes(self, path: str) -> bytes:
         return bytes_of(path or ".", self._encoding)
