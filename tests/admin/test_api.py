@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.servers.soap import SoapServer
+from tests.waiting import until
 
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.metrics import PrometheusMetrics
@@ -373,10 +374,8 @@ async def mailboxes(start, tmp_path):
         pop3.users = {"alice@example.test": PASSWORD}
         (tmp_path / "sources.toml").write_text(SOURCES.format(imap=imap.port, pop3=pop3.port))
         running = await start(ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
-        async with asyncio.timeout(20):
-            sources = running.runtime.sources
-            while {watch.status for watch in sources.watches.values()} != {"UP"} or len(sources.watches) < 2:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        watches = running.runtime.sources.watches
+        await until(lambda: [watch.status for watch in watches.values()] == ["UP", "UP"], within=20)
         yield running, imap, pop3
 
 
@@ -466,9 +465,7 @@ async def test_a_ledger_that_cannot_be_used_is_reported(start, tmp_path):
         (tmp_path / "sources.toml").write_text(SOURCES.format(imap=imap.port, pop3=pop3.port))
         data = str(tmp_path / "file" / "below")
         running = await start(ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"), ZEEBE_CONNECTORS_DATA=data)
-        async with asyncio.timeout(10):
-            while "orders" not in running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(lambda: "orders" in running.runtime.sources.watches)
         status, shown = await running("/api/sources/orders/test", {"hours": 1})
     assert (status, shown["code"]) == (502, "LEDGER_UNUSABLE")
     assert "ZEEBE_CONNECTORS_DATA" in shown["message"]

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import yarl
 from tests.admin.world import TOKENS, Order, World, box
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, outbound
 from zeebe_connectors.admin.access import Role
@@ -298,9 +299,7 @@ async def test_first_load_is_small(start):
 async def test_a_fresh_runtime_says_that_nothing_is_wrong_and_what_it_waits_for(start):
     running = await start()
     await running.sign_in()
-    async with asyncio.timeout(5):
-        while not running.runtime.liveness()["test:order:1"].last_contact:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.liveness()["test:order:1"].last_contact)
     _, text = await running.get("/")
     assert "Nothing needs attention" in text
     assert "waits for jobs of 1 types" in text
@@ -312,9 +311,7 @@ async def test_incidents_are_one_item_with_their_reason_and_a_link_to_them(start
     await running.sign_in()
     for _ in range(3):
         running.gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}", "note": "HIDDEN"}, retries=1)
-    async with asyncio.timeout(10):
-        while running.runtime.record.totals["incident"] < 3:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.record.totals["incident"] >= 3)
     _, text = await running.get("/")
     assert "1 thing needs attention" in text
     assert "3 incidents at order" in text
@@ -375,9 +372,7 @@ async def test_an_engine_that_is_away_is_shown_first(start):
     await running.sign_in()
     await asyncio.sleep(0.1)
     running.gateway.stop()
-    async with asyncio.timeout(30):
-        while not running.runtime.liveness()["test:order:1"].last_error:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+    await until(lambda: running.runtime.liveness()["test:order:1"].last_error, within=30)
     _, text = await running.get("/")
     assert text.index("The engine does not answer") < text.index("Jobs a minute")
 
@@ -459,9 +454,8 @@ async def with_sources(start, tmp_path, count=2):
     ]
     (tmp_path / "sources.toml").write_text("".join(lines))
     running = await start((order, box), ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
-    async with asyncio.timeout(60):
-        while sum(w.status in {"UP", "DOWN"} for w in running.runtime.sources.watches.values()) < min(count, 100):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+    watches = running.runtime.sources.watches
+    await until(lambda: sum(one.status in {"UP", "DOWN"} for one in watches.values()) >= min(count, 100), within=60)
     return running
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.servers.soap import SoapServer
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
 from zeebe_connectors.admin.api.calls import Api
@@ -173,9 +174,7 @@ class World:
         await asyncio.gather(*(quarantine("box", f"id/{number}", **given) for number in range(self._quarantined)))
         for number in range(self._providers):
             await self._provider(f"erp{number or ''}")
-        async with asyncio.timeout(60):
-            while not self._is_settled():  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(self._is_settled, within=60)
 
     async def _provider(self, name: str) -> None:
         from zeebe_connectors.runtime.providers import Editor  # noqa: PLC0415 - only where there is one
