@@ -14,18 +14,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
 from tests.servers.soap import SoapServer
 from tests.waiting import until
 
-from zeebe_connectors.admin.api.calls import Api
-from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.rules import broken_rules
-from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import ImapServer, Pop3Server, Reply, message
 
 TOKEN = "operators-token-of-32-characters"
@@ -80,25 +78,16 @@ class Running:
 
 @pytest.fixture
 async def start(tmp_path):
-    stops = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def started(limits: Any = None, **settings: str) -> Running:
-        given = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN, "SECRET_MAIL": PASSWORD}
-        environment = Environment(("environment", {name: value for name, value in (given | settings).items() if value}))
-        metrics = PrometheusMetrics()
-        registry = Registry.installed(["soap", "imap", "pop3", "graphql"])
-        runtime = Runtime(Settings.read(environment), registry, FakeGateway(), environment=environment, metrics=metrics)
-        api = Api(runtime, **(limits or {}))
-        server = AdminServer(runtime, metrics, host="127.0.0.1", port=0, api=api)
-        runtime.start()
-        await server.start()
-        session = aiohttp.ClientSession(f"http://127.0.0.1:{server.port}")
-        stops.extend([session.close, server.aclose, runtime.drain])
-        return Running(runtime, server, session)
+        async def started(limits: Any = None, **settings: str) -> Running:
+            given = {"ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN, "SECRET_MAIL": PASSWORD} | settings
+            registry = Registry.installed(["soap", "imap", "pop3", "graphql"])
+            found = await stack.enter_async_context(served(tmp_path, registry, limits=limits, **given))
+            session = await stack.enter_async_context(aiohttp.ClientSession(found.url))
+            return Running(found.runtime, found.server, session)
 
-    yield started
-    for stop in stops:
-        await stop()
+        yield started
 
 
 @pytest.fixture

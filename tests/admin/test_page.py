@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html.parser
 import json
 import re
@@ -13,25 +14,20 @@ from typing import Any
 import aiohttp
 import pytest
 import yarl
+from tests.admin.serving import Served, served
 from tests.admin.world import TOKENS, Order, World, box
 from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, outbound
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.api.calls import Api
-from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.charts import clipped, jobs_chart, visible
 from zeebe_connectors.admin.page.rendering import assets, assets_hash
 from zeebe_connectors.admin.page.session import SECONDS, Sessions
 from zeebe_connectors.admin.page.site import _inside
-from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing import FakeGateway
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
 
@@ -50,9 +46,8 @@ async def order(given: Order, context: Context) -> str:
 
 
 class Running:
-    def __init__(self, runtime: Runtime, server: AdminServer, gateway: FakeGateway) -> None:
-        self.runtime, self.server, self.gateway = runtime, server, gateway
-        self.url = f"http://127.0.0.1:{server.port}"
+    def __init__(self, found: Served) -> None:
+        self.runtime, self.server, self.gateway, self.url = found.runtime, found.server, found.gateway, found.url
         self.session = aiohttp.ClientSession(self.url, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def sign_in(self, token: str = OPERATOR, to: str = "/", **headers: str) -> aiohttp.ClientResponse:
@@ -68,30 +63,21 @@ class Running:
 
 @pytest.fixture
 async def start(tmp_path):
-    stops = []
+    given = {
+        "ZEEBE_CONNECTORS_ADMIN_TOKEN": OPERATOR,
+        "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": MODELER,
+        "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": VIEWER,
+        "SECRET_T": CANARY,
+    }
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def started(connectors: Any = (order,), **settings: str) -> Running:
-        given = {
-            "ZEEBE_CONNECTORS_DATA": str(tmp_path),
-            "ZEEBE_CONNECTORS_ADMIN_TOKEN": OPERATOR,
-            "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": MODELER,
-            "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": VIEWER,
-            "SECRET_T": CANARY,
-        }
-        environment = Environment(("environment", {name: value for name, value in (given | settings).items() if value}))
-        gateway = FakeGateway()
-        runtime = Runtime(Settings.read(environment), Registry(connectors), gateway, environment=environment)
-        api = Api(runtime, wrong_token_seconds=0.05)
-        server = AdminServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=0, api=api)
-        runtime.start()
-        await server.start()
-        running = Running(runtime, server, gateway)
-        stops.extend([running.session.close, server.aclose, runtime.drain])
-        return running
+        async def started(connectors: Any = (order,), **settings: str) -> Running:
+            serving = served(tmp_path, Registry(connectors), limits={"wrong_token_seconds": 0.05}, **given | settings)
+            running = Running(await stack.enter_async_context(serving))
+            stack.push_async_callback(running.session.close)
+            return running
 
-    yield started
-    for stop in stops:
-        await stop()
+        yield started
 
 
 def fill(runtime: Runtime, *, word: str = "x", count: int = 120) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
 from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
@@ -41,17 +42,11 @@ async def order(given: Order, context: Context) -> str:
 
 @pytest.fixture
 async def running(tmp_path):
-    environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "SECRET_T": CANARY}))
-    gateway = FakeGateway()
-    metrics = PrometheusMetrics()
-    runtime = Runtime(Settings.read(environment), Registry([order]), gateway, environment=environment, metrics=metrics)
-    server = AdminServer(runtime, metrics, host="127.0.0.1", port=0)
-    runtime.start()
-    await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
-        yield gateway, runtime, session
-    await server.aclose()
-    await runtime.drain()
+    async with (
+        served(tmp_path, Registry([order]), SECRET_T=CANARY) as found,
+        aiohttp.ClientSession(found.url) as session,
+    ):
+        yield found.gateway, found.runtime, session
 
 
 async def answered(gateway: Any, count: int) -> list[Any]:
