@@ -82,7 +82,7 @@ class SftpSession:
         if isinstance(error, asyncssh.SFTPPermissionDenied | asyncssh.SFTPWriteProtect | asyncssh.SFTPCannotDelete):
             return PermanentError("FILES_FORBIDDEN", f"{where}: the login may not do this to{about or ' it'}")
         if isinstance(error, asyncssh.SFTPFileAlreadyExists):
-            return PermanentError("FILES_EXISTS", f"{where}:{about} is there already")
+            return PermanentError("FILES_EXISTS", f"{where}:{about or ' it'} already exists")
         if isinstance(error, asyncssh.SFTPDirNotEmpty):
             return PermanentError("FILES_NOT_EMPTY", f"{where}: the folder{about} is not empty")
         if isinstance(error, asyncssh.SFTPNoSpaceOnFilesystem | asyncssh.SFTPQuotaExceeded):
@@ -228,7 +228,7 @@ class SftpSession:
         except ConnectorError as error:
             # Version 3 of the protocol has one code for all refusals.
             if error.code == "FILES_REFUSED" and await self.stat(target) is not None:
-                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {target} is there already") from None
+                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {target} already exists") from None
             raise
 
     async def copy(self, source: str, target: str) -> bool:
@@ -253,7 +253,7 @@ class SftpSession:
             await self._patiently(self._client.mkdir(self._bytes(path)), path)
         except ConnectorError as error:
             if error.code == "FILES_REFUSED" and await self.stat(path) is not None:
-                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {path} is there already") from None
+                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {path} already exists") from None
             raise
 
     async def remove_folder(self, path: str) -> None:
