@@ -7,7 +7,6 @@ import base64
 import binascii
 import contextlib
 import json
-import posixpath
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -136,10 +135,10 @@ class Task:
 
     # Reading
 
-    async def read_document(self, path: str, name: str, content_type: str | None) -> Document:
+    async def read_document(self, path: str, name: str) -> Document:
         """Stores a file as a document, piece by piece."""
         async with self.session.reading(path) as pieces:
-            return await self.context.documents.store(pieces, name=name, content_type=content_type)
+            return await self.context.documents.store(pieces, name=name)
 
     async def read_bytes(self, path: str, limit: int) -> bytes:
         """Returns a file's bytes.
@@ -494,8 +493,3 @@ def described(found: Found) -> dict[str, Any]:
 def iso(moment: datetime | None) -> str | None:
     """Returns a time in ISO 8601, ending in `Z`."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
-
-
-def content_type_of(name: str) -> str | None:
-    """Returns the media type of endings that systems guess differently; None leaves the choice to the store."""
-    return {".csv": "text/csv", ".md": "text/markdown"}.get(posixpath.splitext(name)[1].casefold())
