@@ -30,7 +30,7 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", base64.b64encode(os.urandom(32)).decode())
     monkeypatch.setenv("ZEEBE_CONNECTORS_ENVIRONMENT", "test")
-    add_parts(["providers"])
+    add_parts(["providers", "template"])
 
     def run(*words, code=0, given=None):
         result = CliRunner().invoke(app, ["providers", *words], input=given)
