@@ -30,14 +30,6 @@ def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
     return {"name": known.name, **document, "from": where}
 
 
-def exported(known: Known, directory: Directory) -> dict[str, Any]:
-    """Returns a provider as `providers.yaml` describes it, with secrets to be set in place of secured values."""
-    document = {name: value for name, value in shown_known(known, directory).items() if name not in {"name", "from"}}
-    for environment, there in document["environments"].items():
-        _name_secrets(there, f"{known.name}_{environment}")
-    return document
-
-
 def shown_entry(entry: Entry) -> dict[str, Any]:
     """Shows a provider of the database, with the version that a change must name."""
     values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
@@ -88,15 +80,6 @@ def _environment(document: Mapping[str, Any]) -> dict[str, Any]:
     plain = {key: _without_secrets(value) for key, value in document.items() if value not in (None, {}, "")}
     shown: dict[str, Any] = with_values({"environments": {"x": plain}}, values)["environments"]["x"]
     return shown
-
-
-def _name_secrets(part: dict[str, Any], path: str) -> None:
-    for key, value in part.items():
-        if isinstance(value, dict) and value.get("secured") is True:
-            secret = value.get("secret") or f"{path}_{key}".upper().replace("-", "_").replace(".", "_")
-            part[key] = f"{{{{secrets.{secret}}}}}"
-        elif isinstance(value, dict):
-            _name_secrets(value, path if key == "authentication" else f"{path}_{key}")
 
 
 def _without_secrets(value: Any) -> Any:

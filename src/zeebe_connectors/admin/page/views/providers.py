@@ -26,8 +26,8 @@ from zeebe_connectors.runtime.providers import (
     ProviderStore,
 )
 from zeebe_connectors.runtime.providers.checking import check
-from zeebe_connectors.runtime.providers.directory import Directory, Known
-from zeebe_connectors.runtime.providers.showing import exported, fitting, shown_now
+from zeebe_connectors.runtime.providers.exporting import exported
+from zeebe_connectors.runtime.providers.showing import fitting, shown_now
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.web.auth import SCHEMES
 
@@ -99,26 +99,27 @@ async def all_as_yaml(visit: Visit) -> web.Response:
     """Returns `/providers/+all.yaml`: all providers as `providers.yaml` describes them, without secured values."""
     directory = _providers(visit).directory
     await directory.refresh()
-    return await _yaml(list(directory.all().values()), directory, "providers.yaml")
+    return await _yaml(await exported(directory), "providers.yaml")
 
 
 async def one_as_yaml(visit: Visit) -> web.Response:
     """Returns `/providers/NAME/provider.yaml`, the same for one provider."""
-    directory = _providers(visit).directory
+    name, directory = visit.params["name"], _providers(visit).directory
     await directory.refresh()
-    known = directory.all().get(visit.params["name"])
-    if known is None:
-        raise NotFound(f"No provider is named {visit.params['name'][:64]}.")
-    return await _yaml([known], directory, f"{known.name}.yaml")
+    found = await exported(directory)
+    if name not in found:
+        raise NotFound(f"No provider is named {name[:64]}.")
+    return await _yaml({name: found[name]}, f"{name}.yaml")
 
 
-async def _yaml(providers: Sequence[Known], directory: Directory, file: str) -> web.Response:
+async def _yaml(providers: Mapping[str, Any], file: str) -> web.Response:
     try:
         import yaml  # noqa: PLC0415 - an extra, and seldom needed
     except ImportError:
         raise NotFound("YAML needs the package pyyaml: pip install 'zeebe-connectors[providers]'") from None
-    document = {"providers": {known.name: exported(known, directory) for known in providers}}
-    text: str = await asyncio.to_thread(lambda: yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    text: str = await asyncio.to_thread(
+        lambda: yaml.safe_dump({"providers": providers}, sort_keys=False, allow_unicode=True)
+    )
     answer = web.Response(text=text, content_type="application/yaml", charset="utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{file}"'
     return answer
