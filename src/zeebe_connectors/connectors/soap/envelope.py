@@ -18,6 +18,7 @@ Nulls = Literal["omit", "nil"]
 _PREFIX = re.compile(NCNAME)
 _NAME = re.compile(f"(?:{NCNAME}:)?{NCNAME}")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
+_MARKUP = re.compile('[&<>"\n\r\t]')  # what is written otherwise in an element's text or an attribute
 _PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
 
 
@@ -73,7 +74,7 @@ def _text(value: Any, exact: bool, where: str) -> str:  # noqa: FBT001 - one of 
     if value is None:
         return "null" if exact else ""
     text = value if isinstance(value, str) else _scalar(value, where)
-    return text if exact else escape(text)
+    return text if exact or _MARKUP.search(text) is None else escape(text)
 
 
 def _attribute(name: str, value: Any, out: list[str], where: str, *, exact: bool) -> None:
@@ -81,7 +82,7 @@ def _attribute(name: str, value: Any, out: list[str], where: str, *, exact: bool
         raise InputError(f"{where}: {name[:40]!r} cannot be the name of an attribute")
     if value is not None:
         text = value if isinstance(value, str) else _scalar(value, where)
-        out.append(f' {name}="{text}"' if exact else f" {name}={quoteattr(text)}")
+        out.append(f' {name}="{text}"' if exact or _MARKUP.search(text) is None else f" {name}={quoteattr(text)}")
 
 
 def _scalar(value: Any, where: str) -> str:

@@ -160,17 +160,18 @@ def _value(  # noqa: C901 - flat, because it runs once per element
 ) -> Any:
     declared = element.nsmap
     work.add(1 + len(declared))
-    text = element.text
+    text, attributes = element.text, element.items()
     if not len(element):
         blank = text is None or not text.strip()
-        if not element.attrib and declared == around:
+        if not attributes and declared == around:
             return {} if blank else text
-        own = {_local(name): value for name, value in element.attrib.items()}
+        own = {_local(name): value for name, value in attributes}
         if not blank:
             own["$content"] = text
         return own
     work.enter()
     result: dict[str, Any] = {}
+    repeated: set[str] = set()  # by name, since the value of one element can be a list as well
     texts = [text] if text is not None and text.strip() else []
     for child in element:
         tag = child.tag
@@ -178,18 +179,17 @@ def _value(  # noqa: C901 - flat, because it runs once per element
             return found
         name = tag[tag.index("}") + 1 :] if tag[0] == "{" else tag
         value = _value(child, declared, includes, work)
-        if name in result:
-            known = result[name]
-            if isinstance(known, _Repeated):
-                known.append(value)
-            else:
-                result[name] = _Repeated((known, value))
-        else:
+        if name not in result:
             result[name] = value
+        elif name in repeated:
+            result[name].append(value)
+        else:
+            repeated.add(name)
+            result[name] = [result[name], value]
         if (tail := child.tail) is not None and tail.strip():
             texts.append(tail)
     work.depth -= 1
-    for name, value in element.attrib.items():
+    for name, value in attributes:
         result[_local(name)] = value
     if texts:
         result["$content"] = "".join(texts)
@@ -214,10 +214,6 @@ class _Work:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise _invalid(f"its elements are nested too deeply; at most {_MAX_DEPTH} levels are allowed")
-
-
-class _Repeated(list[Any]):
-    """Values of siblings of the same name; a document reference can be a list too, so it needs its own type."""
 
 
 def _local(name: str) -> str:
