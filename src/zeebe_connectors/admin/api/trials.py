@@ -106,7 +106,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     async def run(request: web.Request) -> web.Response:
         wanted = read_input(Try, await service.given(request))
         role = service.access.role_of(request) or Role.VIEWER
-        return web.json_response(await attempt(runtime, request.match_info["name"], wanted, role))
+        return web.json_response(await run_trial(runtime, request.match_info["name"], wanted, role))
 
     forbidden = ("SECRETS_FORBIDDEN", "TRY_CLOSED", "PROVIDER_FORBIDDEN")
     errors = {403: forbidden, 404: ("NOT_FOUND",), 409: ("CONFIRM",), 429: ("BUSY",)}
@@ -114,7 +114,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     return [Call("POST", "/connectors/{name}/try", Role.MODELER, what, run, Tried, body=Try, errors=errors)]
 
 
-async def attempt(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:
+async def run_trial(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:
     """Runs a connector once.
 
     Args:
