@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 from tests.servers.cluster import ClusterServer
 
-from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, Secret, inbound
+from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, InputError, Model, Secret, inbound
 from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver
 from zeebe_connectors.connectors.pop3.connector import watch as mailbox
 from zeebe_connectors.runtime.diagrams import ClusterApi
