@@ -19,8 +19,8 @@ LATER = frozenset(
 )
 """Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
 
-BUDGET = 553 if sys.version_info < (3, 12) else 555
-"""Modules at the start; Python's own library imports two more from 3.12 on."""
+BUDGET = {11: 553, 12: 555}.get(sys.version_info.minor, 556)
+"""Modules at the start; Python's own library imports two more from 3.12 on, and another from 3.13 on."""
 
 
 def _imported(only: list[str] | None) -> list[str]:
