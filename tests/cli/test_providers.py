@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 
 import pytest
 import yaml
@@ -29,7 +30,7 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEEBE_CONNECTORS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", base64.b64encode(os.urandom(32)).decode())
     monkeypatch.setenv("ZEEBE_CONNECTORS_ENVIRONMENT", "test")
-    add_parts(["providers"])
+    add_parts(["providers", "template"])
 
     def run(*words, code=0, given=None):
         result = CliRunner().invoke(app, ["providers", *words], input=given)
@@ -86,3 +87,52 @@ def test_the_check_of_everything_counts_them_and_tells_a_wrong_line(command, tmp
     (tmp_path / "providers.yaml").write_text(FILE.replace("protocol", "protokol"))
     result = CliRunner().invoke(app, ["check"])
     assert "providers.yaml:3: fixed.protokol: is unknown; did you mean protocol?" in str(result.exception)
+
+
+def test_what_cannot_be_opened_is_named_and_exported_all_the_same(command, monkeypatch):
+    """Its values are lost without their key, not its description."""
+    for name in ("crm.x", "crm-x"):
+        command("add", name, "--set", "protocol=http", "--set", "environments.test.url=http://crm.example.com/",
+                "--set", "environments.test.authentication.type=bearer",
+                "--secret", "environments.test.authentication.token", given=f"{CANARY}\n")  # fmt: skip
+    monkeypatch.delenv("ZEEBE_CONNECTORS_PROVIDERS_KEY")
+    listed = command("list")
+    assert "crm.x cannot be used: a secured value cannot be opened" in listed
+    assert "ZEEBE_CONNECTORS_PROVIDERS_KEY" in json.loads(command("show", "crm.x"))["problem"]
+    exported = read_text(command("export")).providers
+    names = [exported[name].environments["test"].authentication["token"] for name in ("crm.x", "crm-x")]
+    assert sorted(names) == ["{{secrets.CRM_X_TEST_TOKEN_2}}", "{{secrets.CRM_X_TEST_TOKEN}}"], (
+        "each a secret of its own"
+    )
+    assert "sealed with is not among those" in command("rotate", code=1)
+    monkeypatch.setenv("ZEEBE_CONNECTORS_PROVIDERS_KEY", base64.b64encode(os.urandom(32)).decode())
+    assert "sealed with is not among those" in command("rotate", code=1)
+    assert "cannot be used" in command("list")
+
+
+def test_an_environment_that_a_provider_lacks_is_reported(command, monkeypatch):
+    """A check that found nothing would look like one that found nothing wrong."""
+    assert "fixed has no environment prod; it has test" in command("check", "fixed", "--environment", "prod", code=1)
+    monkeypatch.setenv("ZEEBE_CONNECTORS_ENVIRONMENT", "live")
+    found = command("check", "fixed", "--offline")
+    assert "warning  environment: has no environment live, only test" in found
+    command("add", "two", "--set", "protocol=http", "--set", "environments.a.url=http://a.example.com/",
+            "--set", "environments.b.url=http://b.example.com/")  # fmt: skip
+    monkeypatch.delenv("ZEEBE_CONNECTORS_ENVIRONMENT")
+    assert "has a, b, and none is in force" in command("check", "two", "--offline")
+    assert "fixed/test" in command("check", "fixed", "--offline")
+
+
+def test_the_history_says_when(command):
+    command("add", "two", "--set", "protocol=http", "--set", "environments.a.url=http://a.example.com/")
+    assert re.match(
+        r"1  20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ  \S+ \(command\)  created", command("show", "two", "--history")
+    )
+
+
+def test_what_makes_no_template_is_said(command, tmp_path):
+    (tmp_path / "providers.yaml").write_text(FILE + "    operations: {send: {connector: resst}}\n")
+    result = CliRunner().invoke(app, ["template", "write", "templates", "--providers"])
+    assert result.exit_code == 0, result.output
+    assert "fixed: operations.send.connector: 'resst' takes no providers of https" in result.output
+    assert (tmp_path / "templates" / "imap-start.json").is_file()

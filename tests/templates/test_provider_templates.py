@@ -83,3 +83,14 @@ def test_nothing_of_an_environment_is_in_any_file():
     text = json.dumps(provider_files({"erp": ERP}, CONNECTORS))
     assert "canary" not in text
     assert "secret-host" not in text
+
+
+def test_the_forms_of_sources_list_the_providers_too():
+    box = provider_of({"protocol": "imaps", "environments": {"live": {"host": "imap.example.com"}}}, name="box")
+    registry = Registry.installed()
+    files = provider_files({"box": box}, {**registry.outbound, **registry.inbound})
+    for file in ("imap-start", "imap-boundary", "email"):
+        template = json.loads(files[file])
+        assert broken_rules(template) == []
+        assert [choice["value"] for choice in bound(template)["provider"]["choices"]] == ["box"]
+    assert "choices" not in bound(json.loads(files["pop3-start"]))["provider"], "of another protocol"

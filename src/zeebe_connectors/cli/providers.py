@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -18,8 +20,9 @@ from zeebe_connectors.config.providers import Provider
 from zeebe_connectors.config.providers.secured import put
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
-from zeebe_connectors.runtime.providers import Editor, Known, Providers, ProviderStore
+from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
+from zeebe_connectors.runtime.providers.editing import DERIVED
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -65,6 +68,11 @@ class _Room:
         known = self.providers.directory.all().get(name)
         if known is not None and known.kind == "file":
             _fail(f"{name} is defined in {self.providers.directory.file}, line {known.line}; change it there")
+
+    def unusable(self) -> Mapping[str, str]:
+        """Why providers of the database cannot be used, by name; without those that a file replaces."""
+        known = self.providers.directory.all()
+        return {name: why for name, why in self.store.problems.items() if name not in known}
 
     async def version(self, name: str) -> int:
         entry = await self.store.find(name)
@@ -114,13 +122,17 @@ def list_(
 ) -> None:
     """List the providers: protocol, environments, tags, and where each comes from."""
 
-    async def work(room: _Room) -> list[dict[str, Any]]:
+    async def work(room: _Room) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
         directory = room.providers.directory
-        return [shown_known(known, directory) for known in fitting(directory.all().values(), tag=tag, text=text)]
+        shown = [shown_known(known, directory) for known in fitting(directory.all().values(), tag=tag, text=text)]
+        return shown, room.unusable()
 
-    found = _run(config, work)
+    found, unusable = _run(config, work)
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    for name, why in unusable.items():
+        typer.echo(f"{name} cannot be used: {why}", err=True)
+    if as_json:
         return
     for item in found:
         where = f"line {item['from']['line']}" if item["from"]["kind"] == "file" else "database"
@@ -129,7 +141,7 @@ def list_(
         typer.echo(
             f"{item['name']:<20} {item['protocol']:<9} {','.join(item['environments']):<24} {where:<10} {tags}{off}"
         )
-    if not found:
+    if not found and not unusable:
         typer.echo("No providers; describe them in providers.yaml, or add one with `providers add`")
 
 
@@ -139,10 +151,16 @@ def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
 
     async def work(room: _Room) -> Any:
         if history:
-            return [f"{change.version}  {change.who}  {change.what}" for change in await room.store.history(name)]
+            return [
+                f"{change.version}  {_when(change.at)}  {change.who}  {change.what}"
+                for change in await room.store.history(name)
+            ]
         known = room.providers.directory.all().get(name)
         entry = await room.store.find(name) if known is None or known.kind == "store" else None
-        return shown_entry(entry) if entry is not None else shown_known(room.known(name), room.providers.directory)
+        if entry is None:
+            return shown_known(room.known(name), room.providers.directory)
+        problem = room.store.problems.get(name)
+        return {**shown_entry(entry), **({"problem": problem} if problem else {})}
 
     found = _run(config, work)
     typer.echo("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2, ensure_ascii=False))
@@ -215,6 +233,9 @@ def check_(
     """Check addresses, secrets, connections and logins; exit with 1 when something needs fixing."""
 
     async def work(room: _Room) -> bool:
+        known = room.known(name) if name else None
+        if known is not None and environment and environment not in known.provider.environments:
+            _fail(f"{name} has no environment {environment}; it has {', '.join(known.provider.environments)}")
         environments = _ALL if every else environment or room.providers.environment
         return await show_checked(
             room.services, room.database, name=name, environment=environments, connect=not offline
@@ -242,10 +263,15 @@ async def show_checked(
     chosen = [directory.get(name)] if name else list(directory.all().values())
     found: list[tuple[str, list[Finding]]] = []
     for known in chosen:
+        if (text := _without(known, environment)) is not None:
+            found.append((known.name, [Finding("environment", "warning", text)]))
         for one in _environments(known, environment):
             findings = await check(providers, known, one, services=services, store=database, connect=connect)
             found.append((f"{known.name}/{one}", findings))
-    for missing, why in (directory.store.problems if directory.store is not None else {}).items():
+    problems = directory.store.problems if directory.store is not None else {}
+    for missing, why in problems.items():
+        if missing in directory.all() or (name and name != missing):
+            continue
         found.append((missing, [Finding("secrets", "failed", why)]))
     for where, findings in found:
         for finding in findings or [Finding("address", "ok", "is described well")]:
@@ -274,6 +300,9 @@ def copy(
         typer.echo(
             f"  {'.'.join(place)} was dropped, because its address changed; set it with `providers edit --secret`"
         )
+    for environment, field in sorted(entry.secured):
+        if environment == from_ and (to, field) not in {*entry.secured, *entry.dropped}:
+            typer.echo(f"  {to}.{field} is not set; set it with `providers edit --secret environments.{to}.{field}`")
 
 
 @app.command()
@@ -282,7 +311,11 @@ def export(config: ConfigFile = None) -> None:
 
     async def work(room: _Room) -> dict[str, Any]:
         directory = room.providers.directory
-        return {known.name: _exported(shown_known(known, directory)) for known in directory.all().values()}
+        shown = {known.name: shown_known(known, directory) for known in directory.all().values()}
+        # One whose values cannot be opened is described all the same.
+        shown |= {entry.name: shown_entry(entry) for entry in await room.store.entries() if entry.name not in shown}
+        names = _Names()
+        return {name: _exported(document, names) for name, document in shown.items()}
 
     import yaml
 
@@ -312,24 +345,57 @@ def _environments(known: Known, wanted: str) -> list[str]:
         return there
     if wanted in there:
         return [wanted]
-    return there if len(there) == 1 or not wanted else []
+    return there if len(there) == 1 and not wanted else []
 
 
-def _exported(shown: dict[str, Any]) -> dict[str, Any]:
+def _without(known: Known, wanted: str) -> str | None:
+    """What to say of a provider that has no environment to check."""
+    there = list(known.provider.environments)
+    if wanted == _ALL or wanted in there or (len(there) == 1 and not wanted):
+        return None
+    if not wanted:
+        return (
+            f"has {', '.join(there)}, and none is in force: its tasks become incidents; set {ENVIRONMENT_SETTING}, or "
+            "name one here with --environment"
+        )
+    return f"has no environment {wanted}, only {', '.join(there)}: with that one in force its tasks become incidents"
+
+
+class _Names:
+    """Gives each secured value of an export the name of a secret of its own."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """Returns the name for a value by its place; another one where two places would have the same."""
+        name = re.sub(r"[^A-Z0-9]+", "_", path.upper())
+        number = 1
+        found = name
+        while self._taken.setdefault(found, path) != path:
+            number += 1
+            found = f"{name}_{number}"
+        return found
+
+
+def _exported(shown: dict[str, Any], names: _Names) -> dict[str, Any]:
     name = shown["name"]
-    document = {key: value for key, value in shown.items() if key not in {"name", "from"}}
+    document = {key: value for key, value in shown.items() if key not in DERIVED}
     for environment, there in document["environments"].items():
-        _name_secrets(there, f"{name}_{environment}")
+        _name_secrets(there, f"{name}_{environment}", names)
     return document
 
 
-def _name_secrets(part: dict[str, Any], path: str) -> None:
+def _name_secrets(part: dict[str, Any], path: str, names: _Names) -> None:
     for key, value in part.items():
         if isinstance(value, dict) and value.get("secured") is True:
-            secret = value.get("secret") or f"{path}_{key}".upper().replace("-", "_").replace(".", "_")
-            part[key] = f"{{{{secrets.{secret}}}}}"
+            part[key] = f"{{{{secrets.{value.get('secret') or names.of(f'{path}_{key}')}}}}}"
         elif isinstance(value, dict):
-            _name_secrets(value, path if key == "authentication" else f"{path}_{key}")
+            _name_secrets(value, path if key == "authentication" else f"{path}_{key}", names)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _read(file: Path) -> dict[str, Any]:

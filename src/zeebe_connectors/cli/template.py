@@ -168,12 +168,18 @@ def _templates(names: Sequence[str] | None) -> list[tuple[Outbound | Inbound, di
 
 def _write_providers(directory: Path, names: Sequence[str] | None, config: Path | None) -> None:
     from zeebe_connectors.cli.providers import providers_in_force
+    from zeebe_connectors.config.providers.operations import problems_of
     from zeebe_connectors.sdk.connector import Outbound
     from zeebe_connectors.templates.provider_templates import provider_files
 
-    connectors = {item.name: item for item in _connectors(names) if isinstance(item, Outbound)}
+    connectors = {item.name: item for item in _connectors(names)}
+    outbound = {name: item for name, item in connectors.items() if isinstance(item, Outbound)}
     directory.mkdir(parents=True, exist_ok=True)
-    for file, text in provider_files(providers_in_force(config), connectors).items():
+    providers = providers_in_force(config)
+    for name, provider in providers.items():
+        for problem in problems_of(provider, outbound) if not names and provider.active else ():
+            typer.echo(f"{name}: {problem}", err=True)
+    for file, text in provider_files(providers, connectors).items():
         path = directory / f"{file}.json"
         path.write_text(text, encoding="utf-8")
         typer.echo(str(path))

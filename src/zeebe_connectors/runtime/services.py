@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zeebe_connectors.config.environment import Environment, SettingsError
-from zeebe_connectors.config.providers import providers_file
+from zeebe_connectors.config.providers import file_to_watch
 from zeebe_connectors.config.secrets import Mask, SecretResolver, SecretUses, installed_providers, read_rules
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.net.egress import RULES, NetworkRules
@@ -120,7 +120,7 @@ def _providers(
     environment: Environment, secrets: SecretResolver, clients: ClientCache, store: Store | None
 ) -> Providers:
     sealer = Sealer.of(environment)
-    directory = Directory(providers_file(environment), None if store is None else ProviderStore(store, sealer))
+    directory = Directory(file_to_watch(environment), None if store is None else ProviderStore(store, sealer))
     directory.load()
     return Providers(
         directory,

@@ -63,6 +63,7 @@ class ProviderPlace:
         tag: Wire name of the field that tells an authentication's type.
         when: Which other inputs must have one of these values for it to be there.
         left_out: What the input means when it is left out, by wire name; None where it must be there.
+        default: What the input is when it is left out, if that is text, a number or a truth value: forms send it.
     """
 
     path: tuple[str, ...]
@@ -71,6 +72,7 @@ class ProviderPlace:
     tag: str = ""
     when: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     left_out: tuple[tuple[str, Any], ...] | None = None
+    default: str | int | float | bool | None = None
 
     @property
     def is_locked(self) -> bool:
@@ -108,10 +110,11 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
                 words = _words(info)
                 if source == "protocol":  # it tells the members apart: one place for all of them
                     words = tuple(dict.fromkeys(word for other in models for word in _words(other.model_fields[name])))
-                    yield ProviderPlace(where, source, words, when=when)
+                    default = _default(info) if len(models) == 1 else None
+                    yield ProviderPlace(where, source, words, when=when, default=default)
                 else:
-                    tag_name = discriminator_of(info.annotation, info)
-                    yield ProviderPlace(where, source, words, _wire(info, tag_name), here, _left_out(info))
+                    tag_name = _wire(info, discriminator_of(info.annotation, info))
+                    yield ProviderPlace(where, source, words, tag_name, here, _left_out(info), _default(info))
             else:
                 yield from _places(info.annotation, where, here, discriminator_of(info.annotation, info))
 
@@ -162,6 +165,10 @@ def _left_out(info: FieldInfo) -> tuple[tuple[str, Any], ...] | None:
         return None
     found = default.model_dump(by_alias=True, mode="json").items()
     return tuple((name, value) for name, value in found if value is None or isinstance(value, str | int | float))
+
+
+def _default(info: FieldInfo) -> str | int | float | bool | None:
+    return info.default if isinstance(info.default, str | int | float) else None
 
 
 def _wire(info: FieldInfo, tag: str | None) -> str:

@@ -13,12 +13,11 @@ from typing import Any
 
 from zeebe_connectors.config.providers import Operation, Provider, Variable
 from zeebe_connectors.config.providers.addresses import placeholders
-from zeebe_connectors.sdk.connector import Outbound
+from zeebe_connectors.config.providers.operations import connector_of
+from zeebe_connectors.sdk.connector import Inbound, Outbound
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES
 from zeebe_connectors.templates.element_template import Template, template_text, templates_of
 from zeebe_connectors.templates.kinds import humanised
-
-_BY_HTTP = "rest"
 
 
 def with_providers(template: Template, protocols: Iterable[str], providers: Mapping[str, Provider]) -> Template:
@@ -52,30 +51,24 @@ def operation_templates(name: str, provider: Provider, connectors: Mapping[str, 
     """
     made: dict[str, Template] = {}
     for key, operation in provider.operations.items():
-        connector = _connector_of(provider, operation, connectors)
+        connector = connector_of(provider, operation, connectors)
         if connector is not None and (base := templates_of(connector).get(connector.name)) is not None:
             made[f"{_slug(name)}-{_slug(key)}"] = _Made(base, name, provider, key, operation).template
     return made
 
 
-def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, Outbound]) -> dict[str, str]:
+def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, Outbound | Inbound]) -> dict[str, str]:
     """All files of `template write --providers`: file name without suffix -> text."""
+    outbound = {name: one for name, one in connectors.items() if isinstance(one, Outbound)}
     files: dict[str, str] = {}
     for connector in connectors.values():
         for file, template in templates_of(connector).items():
             files[file] = template_text(with_providers(template, connector.protocols, providers))
     for name, provider in providers.items():
         if provider.active:
-            for file, template in operation_templates(name, provider, connectors).items():
+            for file, template in operation_templates(name, provider, outbound).items():
                 files[file] = template_text(template)
     return files
-
-
-def _connector_of(provider: Provider, operation: Operation, connectors: Mapping[str, Outbound]) -> Outbound | None:
-    if operation.connector is not None:
-        return connectors.get(operation.connector)
-    fitting = [one for one in connectors.values() if one.template and provider.protocol in one.protocols]
-    return next((one for one in fitting if one.name == _BY_HTTP), fitting[0] if fitting else None)
 
 
 class _Made:

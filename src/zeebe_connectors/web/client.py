@@ -337,14 +337,15 @@ class Exchange:
     ) -> HttpResponse:
         """Sends a request with its credentials, and follows redirects if asked to.
 
-        Credentials, and everything that holds a resolved secret, go only to the first request's origin (and from http
-        to https of the same host).
+        Credentials, a client certificate, and everything that holds a resolved secret, go only to the first request's
+        origin (and from http to https of the same host).
 
         Raises:
             ConnectorError: As `send`; `500` for a redirect that leads nowhere, in circles, or to another host with a
                 body that holds a secret.
         """
         scheme = authentication or NoAuth()
+        exchange = self
         response = await self._authenticated(request, scheme)
         if not follow_redirects:
             return response
@@ -354,13 +355,21 @@ class Exchange:
                 return response
             following = redirected(request, response.status, target)
             if not keeps_credentials(request.url, target):
-                scheme = NoAuth()
+                scheme, exchange = NoAuth(), exchange._without_certificate()
                 leave_secrets(following, request.origin)
             request = following
-            response = await self._authenticated(request, scheme)
+            response = await exchange._authenticated(request, scheme)  # noqa: SLF001 - of the same class
         raise ConnectorError(
             "500", f"{request.origin} redirects in circles ({MAX_REDIRECTS} times)", variables={"reason": "redirect"}
         )
+
+    def _without_certificate(self) -> Exchange:
+        """The same exchange for another host, which does not learn who calls."""
+        if not self.tls.client_certificate:
+            return self
+        other = copy(self)
+        other.tls = ClientTls(trusted_certificate=self.tls.trusted_certificate)
+        return other
 
     async def _authenticated(self, request: HttpRequest, scheme: Scheme) -> HttpResponse:
         sent, response = await scheme.send(request, self)

@@ -11,6 +11,7 @@ from zeebe_connectors.config.providers.addresses import (
     check_base,
     check_host,
     filled_host,
+    filled_name,
     filled_path,
     filled_url,
     joined,
@@ -137,7 +138,15 @@ def test_no_task_chooses_the_domain(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["${x}.example.com", "a-${x}.example.com:8443", "${x}.${y}.example.com", "${x}.localhost"]
+    "host",
+    [
+        "${x}.example.com",
+        "a-${x}.example.com:8443",
+        "${x}.${y}.example.com",
+        "${x}.localhost",
+        "${x}-api.example.com",
+        "${x}2.example.com",
+    ],
 )
 def test_a_task_may_choose_a_host_of_a_domain(host):
     check_base(f"https://{host}/", "https", {}, dynamic=False)
@@ -199,3 +208,24 @@ def test_an_operations_path_is_filled_encoded():
     assert path == "/orders/a%2Fb/lines?state=x%26y%3D1"
     with pytest.raises(AddressError, match="is required"):
         filled_path("/orders/${id}", {}, {})
+
+
+def test_a_whole_address_is_as_encrypted_as_the_provider():
+    """A task that writes http:// would send the credentials in clear."""
+    hosts = ["*.example.com"]
+    for protocol, url in (
+        ("https", "https://a.example.com/x"),
+        ("http", "http://a.example.com/"),
+        ("http", "https://a.example.com/"),
+    ):
+        assert filled_url("${url}", {}, {"url": url}, hosts=hosts, protocol=protocol) == url
+    with pytest.raises(AddressError, match=r"providerValues.url: must begin with https://"):
+        filled_url("${url}", {}, {"url": "http://a.example.com/"}, hosts=hosts, protocol="https")
+
+
+def test_the_name_of_a_database_or_folder_is_one_name():
+    assert filled_name("${tenant}_orders", {}, {"tenant": "a b"}) == "a b_orders"
+    assert filled_name("/in/${a}", {"a": Variable(kind="path")}, {"a": "x/y"}) == "/in/x/y"
+    for wrong in ("a/b", "..", "a\\b", "%2e%2e", ""):
+        with pytest.raises(AddressError, match=r"providerValues.tenant: "):
+            filled_name("/in/${tenant}", {}, {"tenant": wrong})

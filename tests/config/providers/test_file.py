@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from zeebe_connectors.config.providers import ProvidersFileError, names, provider_of
+from zeebe_connectors.config.providers import ProviderError, ProvidersFileError, names, provider_of
 from zeebe_connectors.config.providers.file import read_text
 from zeebe_connectors.config.providers.schema import schema
 
@@ -190,9 +190,94 @@ def test_the_schema_beside_the_documentation_is_this_one():
         ("JDBC:postgresql://db.example.com/orders", "postgresql://db.example.com/orders"),
         ("rdcp:jdbc:mysql://db.example.com/orders", "mysql://db.example.com/orders"),
         ("rdcp:mysql://db.example.com/orders", "mysql://db.example.com/orders"),
+        ("jdbc:oracle:thin:@//db.example.com:1521/orders", "oracle://db.example.com:1521/orders"),
+        ("jdbc:oracle:thin:@db.example.com/orders", "oracle://db.example.com/orders"),
+        (
+            "jdbc:sqlserver://db.example.com:1433;encrypt=true;databaseName=orders",
+            "sqlserver://db.example.com:1433/orders",
+        ),
+        ("jdbc:sqlite:/var/orders.db", "sqlite:////var/orders.db"),
+        ("sqlite:orders.db", "sqlite:///orders.db"),
         ("rdcp://db.example.com:5432/orders", "rdcp://db.example.com:5432/orders"),
     ],
 )
 def test_older_addresses_of_databases_are_read(url, read):
     provider = provider_of({"protocol": "database", "environments": {"live": {"url": url}}}, name="erp")
     assert provider.environments["live"].url == read
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "meant"),
+    [
+        ("minDelayMs: 250", "min_delay_ms: 250", 11, "minDelayMs"),
+        ("    tags: [orders, finance]", "    dynamic_hosts: [x.example.com]", 6, "dynamicHosts"),
+        ("{host: localhost,", "{ws_security: {password: canary-x}, host: localhost,", 25, "wsSecurity"),
+    ],
+)
+def test_names_are_those_of_the_document_alone(before, after, line, meant):
+    """Under any other, a secured value would not be found, and stored and shown as it is."""
+    with pytest.raises(ProvidersFileError) as caught:
+        read_text(GOOD.replace(before, after, 1), "providers.yaml")
+    assert str(caught.value).startswith(f"providers.yaml:{line}: ")
+    assert f"did you mean {meant}?" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"authentication": {"token": "canary"}}, "authentication: type: is required"),
+        ({"authentication": {"identity": "gw", "key": "canary"}}, "such as basic, bearer, psk or none"),
+        ({"wsSecurity": {"password": "canary", "username": "u"}}, "wsSecurity: authentication: is required; write"),
+    ],
+)
+def test_a_login_says_its_kind(section, says):
+    """Otherwise it would be none at all, without a word."""
+    with pytest.raises(ProviderError) as caught:
+        provider_of({"protocol": "http", "environments": {"live": {"url": "http://h.example.com/", **section}}})
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)
+    fine = {"url": "http://h.example.com/", "authentication": {"username": "u", "password": "p"}}
+    provider_of({"protocol": "http", "environments": {"live": fine}})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"environments": {}}, "erp.environments: must not be empty; add one"),
+        ({"tags": "orders"}, "erp.tags: must be a list; write it like [one, other]"),
+        ({"active": "perhaps"}, "erp.active: must be true or false"),
+        ({"rules": {"maxPerSecond": "many"}}, "erp.rules.maxPerSecond: must be a number"),
+        ({"rules": {"maxConcurrent": 1.5}}, "erp.rules.maxConcurrent: must be a whole number"),
+        ({"documentation": "wiki"}, "erp.documentation: must be a link; write it like https://"),
+        ({"description": 7}, "erp.description: must be text; put it in quotes"),
+        ({"environments": {"t": {"url": "http://h.example.com/", "proxy": {"url": "http://u:p@proxy:3128"}}}},
+         "proxy.url: must be the proxy's address, like http://proxy.example.com:3128; user and password"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_says_what_is_right(change, says):
+    document = {"protocol": "http", "environments": {"t": {"url": "http://h.example.com/"}}, **change}
+    with pytest.raises(ProviderError) as caught:
+        provider_of(document, name="erp")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "environment", "says"),
+    [
+        ("imap", {"url": "imaps://mail.example.com/"}, "url: must begin with imap://"),
+        ("smtp", {"url": "smtp://mail.example.com:25/in"}, "url: must end after host and port; smtp has no path there"),
+        ("coap", {"url": "coap://h.example.com/floor"}, "coap has no path there"),
+        ("database", {"url": "jdbc:oracle:thin:@db.example.com:1521:ORCL"}, "names no service"),
+        ("database", {"url": "jdbc:oracle:thin:me/canary@//db.example.com/orders"}, "under authentication"),
+        ("database", {"url": "jdbc:sqlserver://db.example.com;user=me;password=canary"}, "under authentication"),
+        ("database", {"url": "jdbc:postgresql://db.example.com/orders?sslmode=require"}, "set by security"),
+        ("database", {"url": "sqlite://"}, "names no file"),
+    ],
+)
+def test_an_address_that_would_not_be_read_as_it_is_meant(protocol, environment, says):
+    with pytest.raises(ProviderError) as caught:
+        provider_of({"protocol": protocol, "environments": {"live": environment}}, name="erp")
+    assert str(caught.value).startswith("erp")
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)

@@ -390,3 +390,29 @@ async def test_bad_rule(rest, server, monkeypatch):
     monkeypatch.setenv("CAMUNDA_CONNECTOR_VALIDATION_HOSTS_ALLOWRANGES", "")
     monkeypatch.setenv("CAMUNDA_CONNECTOR_HTTP_BLOCK_REGEX", "(")
     assert "HTTP_BLOCK_REGEX" in (await rest.error(server.url("/"))).message
+
+
+async def test_a_client_certificate_stays_with_its_host(rest, authority, trusted):
+    """It says who calls, and what the caller may do; another host learns neither."""
+    client = authority.issue_cert("worker@example.com")
+    own = trusted | {
+        "clientCertificate": "\n".join(pem(blob) for blob in client.cert_chain_pems),
+        "clientPrivateKey": pem(client.private_key_pem),
+    }
+
+    def asking():
+        context = context_of(authority, "127.0.0.1", client=authority)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return HttpServer(context)
+
+    async with asking() as ours, asking() as theirs:
+        theirs.answer("*", Reply.json({}))
+        ours.answer("/away", Reply(302, b"", [("Location", theirs.url("/x"))]))
+        ours.answer("/here", Reply(302, b"", [("Location", "/there")]))
+        ours.answer("/there", Reply.json({}))
+        await rest(ours.url("/away"), clientTls=own, followRedirects=True)
+        assert ours.last.peer_certificate
+        assert not theirs.last.peer_certificate
+        await rest(ours.url("/here"), clientTls=own, followRedirects=True)
+        assert ours.last.path == "/there"
+        assert ours.last.peer_certificate

@@ -299,3 +299,18 @@ async def test_a_cancelled_request_leaves_no_place_behind():
     await first
     await use(limit, times)
     assert len(times) == 2
+
+
+async def test_a_pause_counts_from_the_answer_that_asks_for_it(two):
+    """The permit that the same answer gives back lets no other request begin meanwhile."""
+    limit, _ = two(Rules(max_per_second=100, max_concurrent=1))
+    times = []
+    await limit.enter("p", deadline=time.monotonic() + 10)
+    waiting = asyncio.create_task(use(limit, times))
+    await asyncio.sleep(0.2)
+    assert limit.waiting == 1
+    limit.hold(2.0)
+    held = time.monotonic()
+    limit.leave()
+    await waiting
+    assert times[0][0] - held >= 1.99

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import ssl
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from tests.servers.coapd import CoapServer
 from tests.servers.ftpd import FtpServer
+from tests.servers.pairs import Pair
 from tests.servers.ports import free_port
 from tests.servers.postgres import PASSWORD
 from tests.servers.sftpd import PASSWORD as SFTP_PASSWORD
 from tests.servers.sftpd import SftpServer
 
 from zeebe_connectors.config.environment import Environment
+from zeebe_connectors.config.providers import provider_of
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.providers.checking import Finding, check
+from zeebe_connectors.runtime.providers.checking import Finding, check, signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
-from zeebe_connectors.testing.servers import SmtpServer
+from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
 LOGIN = {"type": "basic", "username": "ann", "password": "{{secrets.FILES}}"}
 
@@ -135,3 +140,55 @@ async def test_replicas_that_cannot_share_a_maximum_are_reported(tmp_path):
     found = await finding_of(tmp_path, "smtp", where, "", at=0, rules={"maxConcurrent": 2, "shareOf": 3})
     assert (found.what, found.verdict) == ("rules", "warning")
     assert "each of 3 replicas" in found.text
+
+
+async def test_a_client_certificate_from_a_keystore_is_shown(tmp_path):
+    """As tasks show it: a service that wants one would refuse the check otherwise."""
+    pair, authority = Pair("client"), trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=pair.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    store = {
+        "keystoreLocation": base64.b64encode(pair.p12("canary-store")).decode(),
+        "keystorePassword": "{{secrets.FILES}}",
+    }
+    async with HttpServer(tls=context) as server:
+        server.answer("*", Reply.json({}))
+        where = {
+            "url": server.url("/"),
+            "tls": {"trustedCertificate": authority.cert_pem.bytes().decode(), "keystore": store},
+        }
+        assert (await finding_of(tmp_path, "https", where, "canary-store")).verdict == "ok"
+        assert server.last.peer_certificate["subject"] == ((("commonName", "client"),),)
+        found = await finding_of(tmp_path, "https", where, "canary-wrong")
+        assert (found.verdict, "clientKeystore" in found.text) == ("failed", True)
+
+
+async def test_an_operation_that_makes_no_template_is_reported(tmp_path):
+    operations = {
+        "send": {"connector": "resst", "path": "/x"},
+        "mail": {"connector": "smtp"},
+        "make": {"method": "PSOT", "path": "/x", "defaults": {"bodyy": "=x", "headers": {}}},
+        "fine": {"method": "POST", "path": "/x", "defaults": {"body": "=x"}},
+        "ask": {"connector": "graphql", "method": "post", "defaults": {"graphql.query": "{a}"}},
+    }
+    where = {"url": f"http://127.0.0.1:{free_port()}/"}
+    found = [await finding_of(tmp_path, "http", where, "", at=at, operations=operations) for at in range(4)]
+    assert [(one.what, one.verdict) for one in found] == [("operations", "warning")] * 4
+    smtp, default, method, unknown = sorted(one.text for one in found)
+    assert unknown.startswith("operations.send.connector: 'resst' takes no providers of http")
+    assert "graphql, rest, soap" in unknown
+    assert smtp.startswith("operations.mail.connector: 'smtp' takes no providers of http")
+    assert default.startswith("operations.make.defaults.bodyy: ")
+    assert "did you mean body?" in default
+    assert method.startswith("operations.make.method: 'PSOT' is none")
+
+
+async def test_a_password_in_a_soap_header_counts_as_a_login(tmp_path):
+    """It goes unencrypted, unless it is digested."""
+    token = {"authentication": "usernameToken", "username": "u", "password": "canary-soap"}
+    where = {"url": "http://192.0.2.1/", "wsSecurity": token}
+    document = {"protocol": "http", "environments": {"live": where}}
+    assert signs_in_unencrypted(provider_of(document), "live")
+    token["encoded"] = "Yes"
+    assert not signs_in_unencrypted(provider_of(document), "live")

@@ -334,3 +334,62 @@ async def test_the_file_wins_and_a_broken_one_changes_nothing(store, tmp_path):
     file.write_text("providers: {}\n")
     await directory.refresh()
     assert directory.get("erp").kind == "store"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "UPDATE provider_values SET sealed = substr(sealed, 1, 20) WHERE provider = 'erp'",
+        "UPDATE provider_values SET sealed = sealed || '!' WHERE provider = 'erp'",
+        "UPDATE provider_values SET sealed = substr(sealed, 1, 12) || 'AAAA' WHERE provider = 'erp'",
+        "UPDATE providers SET document = substr(document, 1, 20) WHERE name = 'erp'",
+    ],
+)
+async def test_a_broken_row_harms_no_other_provider(store, database, broken):
+    await store.create("erp", ERP, ME)
+    await store.create("crm", ERP, ME)
+    other = sqlite3.connect(database.file)
+    other.executescript(broken)
+    other.close()
+    assert list(await store.providers()) == ["crm"]
+    assert list(store.problems) == ["erp"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("environments.live.authentication", "basic"),
+        ("environments.live.tls", "x"),
+        ("environments.live.proxy", ["x"]),
+        ("environments.live", "x"),
+        ("environments", ["live"]),
+        ("environments.live.ws_security", {"password": {"value": "canary"}}),
+    ],
+)
+async def test_a_document_of_a_wrong_shape_is_refused_as_such(store, database, path, value):
+    entry = await store.create("erp", ERP, ME)
+    with pytest.raises(ProviderError) as caught:
+        await store.change("erp", edited(without_values(ERP), path, value), ME, version=entry.version)
+    assert caught.value.message.startswith(f"erp.{path}")
+    assert await password(store) == f"{CANARY}-live"
+
+
+async def test_a_file_that_comes_later_counts_too(tmp_path):
+    file = tmp_path / "providers.yaml"
+    directory = Directory(file)
+    directory.load()
+    await directory.refresh()
+    assert directory.all() == {}
+    file.write_text("providers: {erp: {protocol: http, environments: {test: {url: 'http://file.example.com/'}}}}")
+    await directory.refresh()
+    assert directory.get("erp").kind == "file"
+
+
+async def test_a_copy_with_values_leaves_none_of_the_others(store):
+    """What only the target had, such as a key's password, fits nothing of what was copied."""
+    document = edited(ERP, "environments.live.tls", {"privateKeyPassword": {"value": f"{CANARY}-key"}})
+    entry = await store.create("erp", document, ME)
+    assert ("live", "tls.privateKeyPassword") in entry.secured
+    copied = await store.copy("erp", ME, from_="test", to="live", version=entry.version, secured=True)
+    assert ("live", "tls.privateKeyPassword") not in copied.secured
+    assert await password(store) == f"{CANARY}-test"

@@ -1,20 +1,25 @@
 """A task that names a provider gets address and credentials from it; nothing that it brings itself overrides them."""
 
+import contextlib
 import json
 import os
+import sqlite3
 
 import pytest
 
 from zeebe_connectors.config.providers.model import ProviderError, provider_of
 from zeebe_connectors.connectors.email.connector import run as email
+from zeebe_connectors.connectors.files.connector import carry as files
 from zeebe_connectors.connectors.graphql.connector import run as graphql
 from zeebe_connectors.connectors.pop3.fetch import fetch
 from zeebe_connectors.connectors.rest.connector import request as rest
 from zeebe_connectors.connectors.smtp.connector import send as smtp
 from zeebe_connectors.connectors.smtp.infosys import send as infosys
 from zeebe_connectors.connectors.soap.connector import call as soap
+from zeebe_connectors.connectors.sql.connector import work as sql
 from zeebe_connectors.runtime.providers.filling import plan_of
 from zeebe_connectors.runtime.providers.using import environment_document
+from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.testing import Complete, Fail, run
 from zeebe_connectors.testing.servers import HttpServer, Pop3Server, Reply, SmtpServer
 
@@ -366,3 +371,136 @@ async def test_a_mailbox_over_pop3():
         outcome = await call(email, mismatch, {"erp": provider})
         assert isinstance(outcome, Fail)
         assert outcome.code == "PROVIDER_MISMATCH"
+
+
+def filled(connector, document, **data):
+    """The inputs of a task beside a provider."""
+    provider = provider_of({"environments": {"live": document.pop("live")}, **document})
+    plan_of(connector.provider_places, provider, environment_document(provider, "live")).fill(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "field"),
+    [
+        ({"knownHosts": "x"}, {"knownHosts": "files ssh-ed25519 BBBB"}, "knownHosts"),
+        ({"knownHosts": "x"}, {"hostKey": "firstUse"}, "hostKey"),
+        ({"fingerprint": "SHA256:x", "hostKey": "fingerprint"}, {"hostKey": "firstUse"}, "hostKey"),
+        ({"knownHosts": "x"}, {"legacyAlgorithms": True}, "legacyAlgorithms"),
+        ({"legacyAlgorithms": False}, {"legacyAlgorithms": True}, "legacyAlgorithms"),
+        ({"base": "/in"}, {"base": "/"}, "base"),
+        ({"base": "/in"}, {"linksLeaveBase": True}, "linksLeaveBase"),
+    ],
+)
+def test_a_task_chooses_neither_whom_to_trust_nor_the_base_folder(options, given, field):
+    """Where the provider says it; the form's defaults are no choice."""
+    document = {"protocol": "sftp", "live": {"host": "files.example.com", "options": options}}
+    with pytest.raises(PermanentError) as caught:
+        filled(files, json.loads(json.dumps(document)), operation="list", **given)
+    assert caught.value.code == "PROVIDER_CONFLICT"
+    assert caught.value.message.startswith(f"{field}: is filled in")
+    defaults = {"hostKey": "knownHosts", "knownHosts": "", "legacyAlgorithms": False, "linksLeaveBase": False}
+    data = filled(files, document, operation="list", protocol="sftp", base="", **defaults)
+    assert all(data[name] == value for name, value in options.items())
+
+
+def test_where_the_provider_does_not_say_it_the_task_may():
+    document = {"protocol": "sftp", "live": {"host": "files.example.com"}}
+    data = filled(files, document, operation="list", knownHosts="files ssh-ed25519 BBBB", base="/out")
+    assert (data["knownHosts"], data["base"]) == ("files ssh-ed25519 BBBB", "/out")
+
+
+def test_a_form_s_default_of_the_protocol_is_no_choice():
+    """It always sends one; a modeler cannot know what the provider speaks."""
+    data = filled(
+        files, {"protocol": "ftpes", "live": {"host": "files.example.com"}}, operation="list", protocol="sftp"
+    )
+    assert data["protocol"] == "ftpes"
+    with pytest.raises(PermanentError) as caught:
+        filled(files, {"protocol": "ftpes", "live": {"host": "files.example.com"}}, operation="list", protocol="ftp")
+    assert caught.value.code == "PROVIDER_MISMATCH"
+
+
+def test_the_path_of_an_address_is_the_base_folder_the_database_or_the_folder():
+    data = filled(
+        files, {"protocol": "sftp", "live": {"url": "sftp://files.example.com:2222/export/orders/"}}, operation="list"
+    )
+    assert (data["host"], data["port"], data["base"]) == ("files.example.com", 2222, "/export/orders/")
+    document = {"protocol": "database", "live": {"url": "postgresql://${Tenant}.db.example.com/${Tenant}_orders"}}
+    data = filled(sql, document, providerValues={"Tenant": "acme"})
+    assert (data["host"], data["name"]) == ("acme.db.example.com", "acme_orders")
+    with pytest.raises(InputError, match=r"providerValues.a: must be one name"):
+        filled(
+            files, {"protocol": "ftp", "live": {"url": "ftp://h.example.com/in/${a}/"}}, providerValues={"a": "../x"}
+        )
+    with pytest.raises(PermanentError, match="base: is filled in"):
+        filled(
+            files,
+            {"protocol": "ftp", "live": {"url": "ftp://h.example.com/${a}/"}},
+            base="/",
+            providerValues={"a": "x"},
+        )
+
+
+def test_the_provider_knows_its_database_system():
+    """The form always sends one."""
+    data = filled(
+        sql, {"protocol": "database", "live": {"url": "jdbc:mariadb://db.example.com/orders"}}, database="postgresql"
+    )
+    assert data["database"] == "mariadb"
+    data = filled(sql, {"protocol": "database", "live": {"host": "db.example.com"}}, database="mysql")
+    assert data["database"] == "mysql"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///shop.db", "jdbc:sqlite:shop.db", "sqlite:shop.db"])
+async def test_a_file_of_sqlite_is_a_provider_too(tmp_path, url):
+    """It has no host, and the task gives no other file by a URL of its own."""
+    provider = {"protocol": "database", "environments": {"test": {"url": url}}}
+    given = {"operation": "query", "statement": "SELECT 1 AS one", "database": "postgresql"}
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")):
+        pass
+    outcome = await call(sql, given, {"erp": provider}, files=[tmp_path])
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["r"]["rows"] == [{"one": 1}]
+    outcome = await call(sql, {**given, "url": "sqlite:other.db"}, {"erp": provider}, files=[tmp_path])
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.message.partition(":")[0]) == ("PROVIDER_CONFLICT", "url")
+
+
+async def test_operations_of_one_path_have_inputs_of_their_own(server):
+    """GET and DELETE of the same path."""
+    operations = {
+        "read": {"method": "GET", "path": "/orders/${id}", "inputs": {"id": {"default": "newest"}}},
+        "remove": {"method": "DELETE", "path": "/orders/${id}", "inputs": {"id": {"choices": ["test"]}}},
+    }
+    erp_ = {"erp": erp(server.url("/"), operations=operations)}
+    assert isinstance(await call(rest, {"url": "/orders/${id}", "method": "GET"}, erp_), Complete)
+    assert server.last.target == "/orders/newest"
+    outcome = await call(rest, {"url": "/orders/${id}", "method": "delete", "providerValues": {"id": "7"}}, erp_)
+    assert isinstance(outcome, Fail)
+    assert "providerValues.id: must be one of test" in outcome.message
+    outcome = await call(rest, {"url": "/orders/${id}", "method": "DELETE", "providerValues": {"id": "test"}}, erp_)
+    assert isinstance(outcome, Complete), outcome
+
+
+async def test_a_whole_address_without_encryption_is_refused_beside_credentials(server):
+    login = {"type": "bearer", "token": "{{secrets.ERP}}"}
+    there = {
+        "protocol": "https",
+        "dynamicHosts": ["localhost"],
+        "environments": {"t": {"url": "${url}", "authentication": login}},
+    }
+    url = server.url("/", host="localhost")
+    outcome = await call(rest, {"url": "", "providerValues": {"url": url}}, {"erp": there})
+    assert isinstance(outcome, Fail)
+    assert outcome.message == "providerValues.url: must begin with https://, as the provider's protocol does"
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("headers", [{"connection": "provider"}, {"connection": "provider", "provider": " "}])
+async def test_a_connection_by_a_provider_needs_its_name(server, headers):
+    outcome = await call(rest, {"url": server.url("/x")}, {"erp": erp(server.url("/"))}, headers=headers)
+    assert isinstance(outcome, Fail)
+    assert (outcome.code, outcome.retries) == ("PROVIDER_UNKNOWN", 0)
+    assert outcome.message.startswith("provider: is required")
+    assert server.seen == []

@@ -95,7 +95,8 @@ def _check_owner(authority: str, variables: Mapping[str, Declared], name: str) -
     found, last = pieces[1::2], pieces[-1]
     if not found or all(_choices(variables.get(one)) for one in found):
         return
-    if not last.startswith(".") or (last.count(".") < 2 and last[1:] not in _LOCAL):
+    domain = last[last.find(".") :] if "." in last else ""  # what stands before it is a part of the task's label
+    if domain.count(".") < 2 and domain[1:] not in _LOCAL:
         raise AddressError(
             f"{name}: a task could choose the domain by ${{{found[-1]}}}; let a dot and a domain such as "
             ".example.com follow it, or list its choices"
@@ -185,7 +186,12 @@ def _choices(declared: Declared | None) -> list[str]:
 
 
 def filled_url(
-    template: str, variables: Mapping[str, Declared], values: Mapping[str, Any], *, hosts: Sequence[str] = ()
+    template: str,
+    variables: Mapping[str, Declared],
+    values: Mapping[str, Any],
+    *,
+    hosts: Sequence[str] = (),
+    protocol: str = "",
 ) -> str:
     """The base address with its placeholders filled.
 
@@ -194,6 +200,7 @@ def filled_url(
         variables: What is known of the placeholders.
         values: What the task gives.
         hosts: Where a whole address may lead.
+        protocol: The provider's; with `https`, a whole address must have TLS too.
 
     Raises:
         AddressError: A value is missing or does not fit.
@@ -204,6 +211,8 @@ def filled_url(
         name = PLACEHOLDER.findall(template)[0]
         url = _value(name, variables.get(name), values)
         check_dynamic(url, hosts, name=f"providerValues.{name}")
+        if protocol == "https":
+            _check_encrypted(url, f"providerValues.{name}", "protocol")
         return url
     head, mark, rest = template.partition("://")
     authority = _authority(template)
@@ -228,6 +237,25 @@ def filled_path(template: str, variables: Mapping[str, Declared], values: Mappin
     """
     path, mark, query = template.partition("?")
     return f"{_filled(path, 'segment', variables, values)}{mark}{_filled(query, 'query', variables, values)}"
+
+
+def filled_name(template: str, variables: Mapping[str, Declared], values: Mapping[str, Any]) -> str:
+    """The name of a database or folder with its placeholders filled, each one segment unless declared otherwise.
+
+    Raises:
+        AddressError: A value is missing or does not fit.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        declared = variables.get(name)
+        text = _value(name, declared, values)
+        may_be_several = declared is not None and declared.kind == "path"
+        if _steps_up(text) or "\\" in text or ("/" in text and not may_be_several):
+            raise AddressError(f"providerValues.{name}: must be one name, without slashes and steps such as ..")
+        return text
+
+    return PLACEHOLDER.sub(fill, template)
 
 
 def _filled(text: str, kind: Kind, variables: Mapping[str, Declared], values: Mapping[str, Any]) -> str:
@@ -298,8 +326,8 @@ def joined(base: str, path: str, *, hosts: Sequence[str] = (), name: str = "url"
             path = path[len(base) :]
         else:
             check_dynamic(path, hosts, name=name)
-            if urlsplit(base).scheme == "https" and urlsplit(path).scheme != "https":
-                raise AddressError(f"{name}: must begin with https://, as the provider's address does")
+            if urlsplit(base).scheme == "https":
+                _check_encrypted(path, name, "address")
             return path
     if not path:
         return base
@@ -335,6 +363,12 @@ def check_dynamic(url: str, hosts: Sequence[str], *, name: str) -> None:
         raise AddressError(f"{name}: is not an http(s) address; write it like https://host/path")
     if not any(fnmatchcase(host, pattern.casefold()) for pattern in hosts):
         raise AddressError(f"{name}: this host is not among the provider's dynamicHosts; use one that is")
+
+
+def _check_encrypted(url: str, name: str, like: str) -> None:
+    """Refuses a whole address by which credentials would go unencrypted."""
+    if urlsplit(url).scheme != "https":
+        raise AddressError(f"{name}: must begin with https://, as the provider's {like} does")
 
 
 def _checked_path(path: str, name: str) -> None:

@@ -59,6 +59,15 @@ def providers_file(settings: Settings, *, directory: Path | None = None) -> Path
     return path if path.is_file() else None
 
 
+def file_to_watch(settings: Settings) -> Path:
+    """The same file, or where it would be: it may be created while a runtime runs.
+
+    Raises:
+        SettingsError: As `providers_file`.
+    """
+    return providers_file(settings) or Path.cwd() / DEFAULT_FILE
+
+
 def read_file(path: Path) -> FileProviders:
     """Reads the file.
 

@@ -22,6 +22,7 @@ from zeebe_connectors.config.providers.addresses import (
     check_path,
     placeholders,
 )
+from zeebe_connectors.config.providers.database_urls import is_file, plain_database_url
 from zeebe_connectors.config.providers.names import check_names
 from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.net.addresses import literal, plain_host
@@ -49,7 +50,9 @@ PORTS: Mapping[str, int] = {
 DEFAULT_PER_SECOND = 5.0
 """Requests a second of a provider with rules and no number."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_JDBC = re.compile(r"^(?:rdcp:)?(?:jdbc:)?(?=[a-z0-9+]+://)", re.IGNORECASE)
+_POP3 = re.compile(r"^pop3(s?)://", re.IGNORECASE)
+_WITH_PATH = frozenset({"database", "ftp", "ftps", "ftpes", "sftp", "imap", "imaps"})
+"""Protocols besides HTTP whose URL may have a path: the database, the base folder or the mailbox's folder."""
 _OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops", "soap": "https"}
 
 
@@ -138,13 +141,16 @@ class Environment(_Strict):
         section = cls.model_fields[name].alias or name
         check_names(section, value)
         _check_secured(section, value)
+        _check_kind(section, value)
         return value
 
     @field_validator("url", mode="before")
     @classmethod
-    def _without_jdbc(cls, value: object) -> object:
-        """Reads `jdbc:mariadb://host/db`, and the older `rdcp:jdbc:…`, as the same without."""
-        return _JDBC.sub("", value.strip()) if isinstance(value, str) else value
+    def _as_url(cls, value: object) -> object:
+        """Reads JDBC's and the older `rdcp:` addresses of databases, and `pop3://`, as URLs."""
+        if not isinstance(value, str):
+            return value
+        return _POP3.sub(r"pop\1://", plain_database_url(value))
 
 
 def _check_secured(section: str, value: Mapping[str, Any]) -> None:
@@ -156,6 +162,20 @@ def _check_secured(section: str, value: Mapping[str, Any]) -> None:
     for name, given in value.items():
         if isinstance(given, bool | list) and is_secured(section, name):
             raise ValueError(f"{name[:64]}: must be text; put it in quotes")
+
+
+def _check_kind(section: str, value: Mapping[str, Any]) -> None:
+    """Refuses a login that does not say its kind: it would be none, and nobody would notice.
+
+    Raises:
+        ValueError: The name, and the remedy.
+    """
+    if not value or value.get("type"):
+        return
+    if section == "authentication" and not value.get("username"):
+        raise ValueError("type: is required; it says how to sign in, such as basic, bearer, psk or none")
+    if section == "wsSecurity" and not value.get("authentication"):
+        raise ValueError("authentication: is required; write usernameToken, signature or none")
 
 
 class Rules(_Strict):
@@ -302,9 +322,25 @@ class Provider(_Strict):
             if not (environment.host or environment.url):
                 raise AddressError("host: is required; name or address of the server")
             if environment.url:
-                check_base(environment.url, None, self.variables, dynamic=False)
+                self._check_other_url(environment.url)
             else:
                 check_host(environment.host or "", self.variables)
+
+    def _check_other_url(self, url: str) -> None:
+        """Checks the URL of a protocol that has none of its own in the web's sense."""
+        if self.protocol == "database":
+            if is_file(url):
+                if not url.partition(":")[2].strip("/"):
+                    raise AddressError("url: names no file; write it like sqlite:///orders.db")
+                return
+            if "?" in url:
+                raise AddressError(
+                    "url: must end with the database's name; encryption is set by security, and other options are "
+                    "not read"
+                )
+        check_base(url, None if self.protocol == "database" else self.protocol, self.variables, dynamic=False)
+        if self.protocol not in _WITH_PATH and url.partition("://")[2].partition("/")[2].strip("/"):
+            raise AddressError(f"url: must end after host and port; {self.protocol} has no path there")
 
 
 def provider_of(document: Any, *, name: str = "") -> Provider:
@@ -324,7 +360,8 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
             path=[],
         )
     try:
-        return Provider.model_validate(document)
+        # By the names of the document alone: secured values would be looked for in vain under any other.
+        return Provider.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         # A key that is spelt wrongly is missing too; its own line helps more.
@@ -347,14 +384,33 @@ def _reason(first: Any, location: Sequence[str | int]) -> str:
         return f"is unknown; known here: {', '.join(known)}"
     if kind in {"model_type", "dict_type"}:
         return "must be a mapping of names and values; indent them below it"
-    if kind == "missing":
-        return "is required; fill it in"
-    if kind in {"value_error", "assertion_error"}:
-        return str((first.get("ctx") or {}).get("error", first["msg"]))
     if kind == "literal_error":
         return f"must be one of {first['ctx']['expected']}"
-    text: str = first["msg"]
+    if kind in {"value_error", "assertion_error"}:
+        return str((first.get("ctx") or {}).get("error", first["msg"]))
+    if kind == "string_pattern_mismatch":
+        return _PATTERNS[str(location[-1])]
+    text: str = _REASONS.get(kind) or first["msg"]
     return text[:1].lower() + text[1:]
+
+
+_REASONS = {
+    "missing": "is required; fill it in",
+    "too_short": "must not be empty; add one",
+    "list_type": "must be a list; write it like [one, other]",
+    "string_type": "must be text; put it in quotes",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+}
+_PATTERNS = {
+    "documentation": "must be a link; write it like https://wiki.example.com/erp",
+    "url": "must be the proxy's address, like http://proxy.example.com:3128; user and password have their own fields",
+}
 
 
 def _known_keys(location: Sequence[str | int]) -> list[str]:

@@ -87,7 +87,13 @@ class Work(Model):
     """The kind of database. A URL that names another one wins."""
     url: Annotated[
         str | None,
-        Hint("database", "URL", secrets="whole", placeholder="jdbc:postgresql://db.example.com:5432/orders"),
+        Hint(
+            "database",
+            "URL",
+            secrets="whole",
+            provider="address",
+            placeholder="jdbc:postgresql://db.example.com:5432/orders",
+        ),
     ] = None
     """Instead of host, port and name. JDBC's form and `rdcp:` are understood; other options in it are ignored."""
     host: Annotated[

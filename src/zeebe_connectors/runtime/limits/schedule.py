@@ -156,6 +156,7 @@ class SharedLanes:
 
     def hold(self, seconds: float) -> None:
         """See `Schedule.hold`."""
+        self._lease.blocked_until = max(self._lease.blocked_until, time.monotonic() + seconds)
         self._blocking = asyncio.ensure_future(self._lease.block(seconds))
 
     async def aclose(self) -> None:

@@ -37,7 +37,7 @@ class TaskHeaders:
         self.mapping = ResultMapping(headers)
         """What becomes of the result."""
         self.sets_timeout = bool(headers.get(JOB_TIMEOUT, "").strip())
-        self.names_provider = PROVIDER in headers
+        self.names_provider = PROVIDER in headers or headers.get(CONNECTION) == PROVIDER
         self.provider = headers.get(PROVIDER), headers.get(ENVIRONMENT), headers.get(CONNECTION)
         """The provider, its environment, and whether the task has its own connection instead."""
         self.wrong: InputError | None = None

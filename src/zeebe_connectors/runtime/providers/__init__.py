@@ -1,5 +1,6 @@
 """Run providers: the directory of those in force, the store, and their use by jobs and sources."""
 
+from zeebe_connectors.runtime.providers.asking import Asking, asking
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
 from zeebe_connectors.runtime.providers.store import (
@@ -11,7 +12,7 @@ from zeebe_connectors.runtime.providers.store import (
     ProviderStore,
     ProviderUnknownError,
 )
-from zeebe_connectors.runtime.providers.using import ENVIRONMENT_SETTING, Asking, Providers, Use, asking
+from zeebe_connectors.runtime.providers.using import ENVIRONMENT_SETTING, Providers, Use
 
 __all__ = [
     "ENVIRONMENT_SETTING",

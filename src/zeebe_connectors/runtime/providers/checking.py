@@ -19,6 +19,7 @@ from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
 from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
 from zeebe_connectors.config.providers.names import KNOWN, installed_names
+from zeebe_connectors.config.providers.operations import problems_of
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
@@ -49,7 +50,7 @@ class Finding:
     """The result of one check.
 
     Args:
-        what: `address`, `secrets`, `connection`, `login` or `rules`.
+        what: `address`, `operations`, `secrets`, `connection`, `login` or `rules`.
         verdict: The result.
         text: The result in words, with the remedy; without any secured value.
     """
@@ -98,7 +99,8 @@ def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
     there = provider.environments[environment]
     security = there.security or SECURITY.get(provider.protocol, "tls")
     host = there.host or urlsplit(there.url or "").hostname or ""
-    return security == "none" and signs_in(there.authentication) and not is_loopback(host)
+    in_envelope = there.ws_security.get("password") and str(there.ws_security.get("encoded", "No")) != "Yes"
+    return security == "none" and bool(signs_in(there.authentication) or in_envelope) and not is_loopback(host)
 
 
 def _written(provider: Provider, environment: str, store: Store | None) -> list[Finding]:
@@ -108,6 +110,7 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
     if signs_in_unencrypted(provider, environment):
         found.append(Finding("address", "warning", "credentials go unencrypted; use TLS outside a trusted network"))
     found += _unread(provider, environment)
+    found += [Finding("operations", "warning", text) for text in problems_of(provider, Registry.installed().outbound)]
     rules = provider.rules
     if rules is not None and rules.enabled:
         shared = store is not None and not isinstance(store, SqliteStore)
@@ -161,16 +164,7 @@ class _Test:
         """
         data: dict[str, Any] = {**connector.test_inputs, VALUES: values}
         plan_of(connector.provider_places, provider, document).fill(data)
-        now = time.monotonic()
-        context = Context(
-            Job(0, connector.type, deadline=now + PATIENCE),
-            self.clients,
-            self.services.documents,
-            self.services.files,
-            logging.LoggerAdapter(logging.getLogger(connector.module), {}),
-            now + PATIENCE - 0.5,
-            self.services.memory,
-        )
+        context = self.context(connector.type, connector.module)
         held = self.services.secrets.custody(self.mask, process="", element="")
         try:
             given = read_input(connector.input, data)
@@ -183,6 +177,19 @@ class _Test:
                 "connection", "warning", f"not tried, because only a task supplies everything: {error.message}"
             )
         return Finding(_what(document), "ok", text)
+
+    def context(self, type_: str, module: str) -> Context:
+        """Returns what a connector is handed for its test."""
+        now = time.monotonic()
+        return Context(
+            Job(0, type_, deadline=now + PATIENCE),
+            self.clients,
+            self.services.documents,
+            self.services.files,
+            logging.LoggerAdapter(logging.getLogger(module), {}),
+            now + PATIENCE - 0.5,
+            self.services.memory,
+        )
 
 
 def _tester(provider: Provider) -> Outbound | None:
@@ -203,7 +210,7 @@ async def _reached(
                 return
             sample = _sample(provider, document, values)
             if provider.protocol in OVER_HTTP:
-                yield await _http(sample, document, clients)
+                yield await _http(sample, document, test.context("check", __name__))
             elif (connector := _tester(provider)) is not None:
                 yield await test(connector, provider, document, values)
             elif provider.protocol in {"coap", "coaps"}:
@@ -224,14 +231,10 @@ def _what(document: Mapping[str, Any]) -> str:
     return "login" if signs_in(document.get("authentication") or {}) else "connection"
 
 
-def _template(provider: Provider, document: Mapping[str, Any]) -> str:
-    return str(document.get("url") if provider.protocol in OVER_HTTP else address_of(provider, document)["host"])
-
-
 def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str, str] | None:
     """The default or first choice of each placeholder of the address; None if one has neither."""
     values: dict[str, str] = {}
-    for name in placeholders(_template(provider, document)):
+    for name in placeholders(str(document.get("url") or document.get("host") or "")):
         variable = provider.variables.get(name)
         value = (variable.default or next(iter(variable.choices), None)) if variable is not None else None
         if value is None:
@@ -241,17 +244,17 @@ def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str,
 
 
 def _sample(provider: Provider, document: Mapping[str, Any], values: Mapping[str, str]) -> str:
-    template = _template(provider, document)
     if provider.protocol in OVER_HTTP:
-        return filled_url(template, provider.variables, values, hosts=provider.dynamic_hosts)
-    return filled_host(template, provider.variables, values)
+        hosts = provider.dynamic_hosts
+        return filled_url(str(document["url"]), provider.variables, values, hosts=hosts, protocol=provider.protocol)
+    return filled_host(str(address_of(provider, document)["host"] or ""), provider.variables, values)
 
 
-async def _http(url: str, document: Mapping[str, Any], clients: ClientCache) -> Finding:
+async def _http(url: str, document: Mapping[str, Any], context: Context) -> Finding:
     from zeebe_connectors.net.tls import ClientTls  # noqa: PLC0415 - only for those who check
     from zeebe_connectors.web import Exchange, HttpRequest, encoded_url  # noqa: PLC0415
     from zeebe_connectors.web.auth import SCHEMES, Authentication  # noqa: PLC0415
-    from zeebe_connectors.web.client import Call  # noqa: PLC0415
+    from zeebe_connectors.web.keystore import Keystore, tls_of  # noqa: PLC0415
 
     place = ProviderPlace(("authentication",), "authentication", tuple(SCHEMES), "type")
     given = authentication_of(place, document.get("authentication") or {})
@@ -259,8 +262,10 @@ async def _http(url: str, document: Mapping[str, Any], clients: ClientCache) -> 
         scheme = TypeAdapter(Authentication).validate_python(given)
     except ValidationError as error:
         raise InputError(f"authentication: {explain(error)}") from None
-    tls = {name: value for name, value in (document.get("tls") or {}).items() if name != "keystore"}
-    exchange = Exchange(Call(clients, time.monotonic() + PATIENCE), tls=read_input(ClientTls, tls))
+    texts = document.get("tls") or {}
+    keystore = read_input(Keystore, texts["keystore"]) if texts.get("keystore") else None
+    tls = await tls_of(read_input(ClientTls, texts), keystore, context)
+    exchange = Exchange(context, tls=tls)
     answer = await exchange.call(HttpRequest("GET", encoded_url(url)), scheme)
     if answer.status in {401, 403}:
         return Finding("login", "failed", f"answered {answer.status}: the credentials are refused; correct them")

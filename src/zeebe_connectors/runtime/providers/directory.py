@@ -53,7 +53,7 @@ class Directory:
     """The providers by name; the file wins over the store.
 
     Args:
-        file: `providers.yaml`; None without one.
+        file: `providers.yaml`, which may be created later; None without one.
         store: Providers made through API, command or page; None without one.
         described: Documents by name that count like those of a file, for tests.
     """
@@ -89,7 +89,8 @@ class Directory:
         """
         if self.file is not None:
             self._stamp = _stamp(self.file)
-            self._from_file = read_file(self.file)
+            if self._stamp is not None:
+                self._from_file = read_file(self.file)
         self._merge()
 
     def start(self) -> None:

@@ -42,7 +42,7 @@ def taken_apart(document: Mapping[str, Any]) -> Instructions:
     Raises:
         ProviderError: A secured value has another shape.
     """
-    plain: dict[str, Any] = copy.deepcopy({key: value for key, value in document.items() if key not in _DERIVED})
+    plain: dict[str, Any] = copy.deepcopy({key: value for key, value in document.items() if key not in DERIVED})
     environments = plain.get("environments")
     given: dict[Place, str] = {}
     removed: set[Place] = set()
@@ -56,7 +56,7 @@ def taken_apart(document: Mapping[str, Any]) -> Instructions:
     return Instructions(plain, given, frozenset(removed))
 
 
-_DERIVED = frozenset({"name", "from", "etag", "changed", "version", "usedBy", "problem", "by", "dropped"})
+DERIVED = frozenset({"name", "from", "etag", "changed", "version", "usedBy", "problem", "by", "dropped"})
 """Keys that an answer shows beside a provider's document."""
 
 
@@ -188,6 +188,7 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 __all__ = [
+    "DERIVED",
     "Instructions",
     "Place",
     "at",

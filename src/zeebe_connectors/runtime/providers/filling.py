@@ -9,10 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from zeebe_connectors.config.providers import AddressError, Provider
-from zeebe_connectors.config.providers.addresses import PLACEHOLDER, filled_host, filled_path, filled_url, joined
+from zeebe_connectors.config.providers import AddressError, Provider, Variable
+from zeebe_connectors.config.providers.addresses import (
+    PLACEHOLDER,
+    filled_host,
+    filled_name,
+    filled_path,
+    filled_url,
+    joined,
+)
+from zeebe_connectors.config.providers.database_urls import is_file
 from zeebe_connectors.config.providers.model import OVER_HTTP, PORTS, SECURITY
 from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.sdk.errors import InputError, PermanentError
@@ -20,6 +28,10 @@ from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
 
 _MAX_CACHED = 1024
 _MAX_CACHED_PATH = 512
+_TRUST = frozenset({"hostKey", "knownHosts", "fingerprint"})
+"""Options by which a server proves who it is."""
+_METHODS = (("method",), ("operation",), ("graphql", "method"))
+"""Where connectors have what an operation names as its method."""
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
 """Inputs that decide the target of a request and its sender."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
@@ -49,12 +61,18 @@ class Plan:
     """
 
     provider: Provider
+    systems: tuple[tuple[ProviderPlace, Any], ...]
+    """The database's system, which the provider knows and a form always sends; other inputs depend on it."""
     protocols: tuple[tuple[ProviderPlace, str], ...]
     constants: tuple[_Constant, ...]
     conflicts: tuple[ProviderPlace, ...]
     urls: tuple[ProviderPlace, ...]
     base: str
     hosts: tuple[tuple[ProviderPlace, str], ...]
+    names: tuple[tuple[ProviderPlace, str], ...]
+    """Names of a database or folder with placeholders, for tasks that give none of their own."""
+    owned: tuple[tuple[ProviderPlace, Any], ...]
+    """Options that are the provider's alone, since it sets them or what they belong to; None means their default."""
     is_fixed: bool
     """Whether the base has no placeholders."""
     joined: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -67,9 +85,11 @@ class Plan:
             PermanentError: `PROVIDER_CONFLICT` when the task sets what the provider decides.
             InputError: A placeholder's value or the path does not fit.
         """
+        for place, system in self.systems:
+            _set(data, place.path, system)
         for place, word in self.protocols:
             chosen = _value(data, place.path)
-            if chosen in (None, ""):
+            if chosen in (None, "") or _alike(chosen, place.default):
                 _set(data, place.path, word)
             elif str(chosen).strip().casefold() != word:
                 raise PermanentError(
@@ -80,6 +100,8 @@ class Plan:
         for place in self.conflicts:
             if place.path[0] in data and (not place.when or _applies(place, data)):
                 _refuse(place, _value(data, place.path))
+        if self.owned:
+            self._fill_owned(data)
         values = data.get(VALUES)
         if values is not None and not isinstance(values, dict):
             raise InputError(f"{VALUES}: must be a context (key-value pairs), for example ={{name: value}}")
@@ -88,6 +110,13 @@ class Plan:
         except AddressError as error:
             raise InputError(str(error)) from None
         self._fill_constants(data)
+
+    def _fill_owned(self, data: dict[str, Any]) -> None:
+        for place, value in self.owned:
+            given = _value(data, place.path)
+            if given not in (None, "") and not any(_alike(given, one) for one in (value, place.default)):
+                _refuse(place, given)
+            _set(data, place.path, value if value is not None else place.default)
 
     def _fill_constants(self, data: dict[str, Any]) -> None:
         for constant in self.constants:
@@ -102,13 +131,20 @@ class Plan:
     def _fill_addresses(self, data: dict[str, Any], values: Mapping[str, Any]) -> None:
         for place in self.urls:
             if not place.when or _applies(place, data):
-                _set(data, place.path, self._address(place, _value(data, place.path), values))
+                _set(data, place.path, self._address(place, data, values))
         for place, template in self.hosts:
             if not place.when or _applies(place, data):
                 _set(data, place.path, filled_host(template, self.provider.variables, values))
+        for place, template in self.names:
+            given = _value(data, place.path)
+            if given in (None, ""):
+                _set(data, place.path, filled_name(template, self.provider.variables, values))
+            elif place.source == "options.base":
+                _refuse(place, given)
 
-    def _address(self, place: ProviderPlace, path: Any, values: Mapping[str, Any]) -> str:
+    def _address(self, place: ProviderPlace, data: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         provider = self.provider
+        path = _value(data, place.path)
         if path is not None and not isinstance(path, str):
             raise AddressError(f"{'.'.join(place.path)}: must be text, a path below the provider's address")
         base = self.base
@@ -116,11 +152,12 @@ class Plan:
         if known is not None:
             return known
         if not self.is_fixed:
-            base = filled_url(base, provider.variables, values, hosts=provider.dynamic_hosts)
+            base = filled_url(
+                base, provider.variables, values, hosts=provider.dynamic_hosts, protocol=provider.protocol
+            )
         text = path or ""
         if "${" in text and PLACEHOLDER.search(text):
-            inputs = next((item.inputs for item in provider.operations.values() if item.path == text), {})
-            text = filled_path(text, inputs, values)
+            text = filled_path(text, _inputs_of(provider, text, data), values)
         address = joined(base, text, hosts=provider.dynamic_hosts, name=".".join(place.path))
         if self.is_fixed and text == (path or "") and len(text) <= _MAX_CACHED_PATH:
             if len(self.joined) >= _MAX_CACHED:
@@ -142,21 +179,62 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
     """
     address = address_of(provider, environment)
     base = str(environment.get("url") or "")
+    constants = tuple(_constants(places, environment, address))
+    names = tuple(
+        (one.place, one.value)
+        for one in constants
+        if one.place.source.startswith("options.")
+        and isinstance(one.value, str)
+        and PLACEHOLDER.search(one.value)
+        and at(environment, one.place.source) is None
+    )
+    own = _own_options(environment, address)
+    values = {one.place: one.value for one in constants}
+    owned = tuple((place, values.get(place)) for place in places if place.source in own and place not in dict(names))
+    systems = tuple((one.place, one.value) for one in constants if one.place.source == "options.scheme")
+    settled = {place for place, _ in (*systems, *names, *owned)}
     return Plan(
         provider=provider,
+        systems=systems,
         protocols=tuple(_protocols(places, address)),
-        constants=tuple(_constants(places, environment, address)),
+        constants=tuple(one for one in constants if one.place not in settled),
         conflicts=tuple(place for place in places if _is_refused(place.source)),
         urls=tuple(place for place in places if place.source == "url"),
         base=base,
-        hosts=tuple((place, str(address["host"])) for place in places if place.source == "host"),
+        hosts=tuple((place, str(address["host"])) for place in places if place.source == "host" and address["host"]),
+        names=names,
+        owned=owned,
         is_fixed=not PLACEHOLDER.search(base),
     )
 
 
+def _own_options(environment: Mapping[str, Any], address: Mapping[str, Any]) -> set[str]:
+    """The options that a task cannot choose beside this provider: whom to trust, and the folder not to leave."""
+    given = {name for name, value in (environment.get("options") or {}).items() if value not in (None, "")}
+    found = given & {"legacyAlgorithms"}
+    if given & _TRUST:
+        found |= {*_TRUST, "legacyAlgorithms"}
+    if "base" in given or "base" in address:
+        found |= {"base", "linksLeaveBase"}
+    return {f"options.{name}" for name in found}
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether a task's value is the same as another, however the form writes it."""
+    return other is not None and str(one).strip().casefold() == str(other).strip().casefold()
+
+
+def _inputs_of(provider: Provider, path: str, data: Mapping[str, Any]) -> Mapping[str, Variable]:
+    """What is known of the placeholders of a path: that of the operation, which may share the path with others."""
+    found = [item for item in provider.operations.values() if item.path == path]
+    methods = {str(_value(data, where)).casefold() for where in _METHODS}
+    chosen = next((item for item in found if (item.method or "").casefold() in methods), found[0] if found else None)
+    return chosen.inputs if chosen is not None else {}
+
+
 def _is_refused(source: str) -> bool:
     """Whether a task that fills this in beside a provider is refused; not port and encryption, which have defaults."""
-    return source in {"host", "headers"} or source.startswith(("authentication", "tls", "wsSecurity"))
+    return source in {"host", "headers", "address"} or source.startswith(("authentication", "tls", "wsSecurity"))
 
 
 def _protocols(places: list[ProviderPlace], address: Mapping[str, Any]) -> Iterator[tuple[ProviderPlace, str]]:
@@ -207,14 +285,28 @@ def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, 
     }
     url = environment.get("url")
     if url and protocol not in OVER_HTTP:
-        parts = urlsplit(PLACEHOLDER.sub(lambda match: f"zcph-{match[1]}-", str(url)))
-        host = re.sub(r"zcph-([A-Za-z0-9_]+?)-", lambda match: f"${{{match[1]}}}", parts.hostname or "")
-        found["host"] = host
-        found["port"] = parts.port or found["port"]
-        found["scheme"] = parts.scheme
-        if parts.path.strip("/"):
-            found["database"] = found["path"] = parts.path.strip("/")
+        _read_url(str(url), found)
     return found
+
+
+def _read_url(url: str, found: dict[str, Any]) -> None:
+    """Reads the address of a protocol besides HTTP: a path names the database, the base folder or the folder."""
+    names = PLACEHOLDER.findall(url)
+    numbers = iter(range(len(names)))
+    parts = urlsplit(PLACEHOLDER.sub(lambda _: f"zcph-{next(numbers)}-", url))
+
+    def with_placeholders(text: str) -> str:
+        return re.sub(r"zcph-(\d+)-", lambda match: f"${{{names[int(match[1])]}}}", text)
+
+    found["host"] = with_placeholders(parts.hostname or "") or None
+    found["port"] = parts.port or found["port"]
+    found["scheme"] = parts.scheme
+    path = with_placeholders(unquote(parts.path))
+    if is_file(url):
+        found["database"] = path.removeprefix("/")
+    elif path.strip("/"):
+        found["database"] = found["folder"] = path.strip("/")
+        found["base"] = path
 
 
 def kind_of(given: Mapping[str, Any], tag: str = "type") -> str:

@@ -94,12 +94,13 @@ class Sealer:
             raise SealError(
                 f"the key that it was sealed with is not among those in {KEY_SETTING}; add it after the first"
             )
-        data = base64.b64decode(text)
+        cipher = _cipher(key)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only for those who seal
 
         try:
-            opened: bytes = _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], _bound(where))
-        except InvalidTag:
+            data = base64.b64decode(text, validate=True)
+            opened: bytes = cipher.decrypt(data[:_NONCE], data[_NONCE:], _bound(where))
+        except (InvalidTag, ValueError):  # the latter for what is cut short
             raise SealError(
                 "it was sealed for another provider, environment, field or address, or was tampered with; set it again"
             ) from None

@@ -140,14 +140,15 @@ class ProviderStore:
         """Returns every provider with its secured values, for use; one that cannot be opened goes to `problems`."""
         remaining = await self._store.read(
             lambda do: [
-                (str(name), json.loads(text), _values(do, str(name)))
+                (str(name), str(text), _values(do, str(name)))
                 for name, text in do.rows("SELECT name, document FROM providers", {})
             ]
         )
         found: dict[str, Provider] = {}
         problems: dict[str, str] = {}
-        for name, document, values in remaining:
+        for name, text, values in remaining:
             try:
+                document = json.loads(text)
                 opened = {
                     place: self._opened(row, name, place, origin_of(document, place[0]))
                     for place, row in values.items()
@@ -157,6 +158,8 @@ class ProviderStore:
                 problems[name] = f"a secured value cannot be opened: {error}"
             except ProviderError as error:
                 problems[name] = error.message
+            except ValueError:
+                problems[name] = "its row in the database is not JSON; delete it and make it anew"
         self.problems = problems
         return found
 
@@ -244,6 +247,8 @@ class ProviderStore:
                 if place[0] == from_:
                     opened = self._opened_or_refused(row, name, place, origin_of(entry.document, from_))
                     document = with_values(document, {(to, place[1]): {"value": opened}})
+                elif place[0] == to and (from_, place[1]) not in values:
+                    document = with_values(document, {place: {"value": None}})
         return await self._write(name, document, editor, version=version)
 
     async def delete(self, name: str, editor: Editor, *, version: int) -> None:
@@ -307,6 +312,7 @@ class ProviderStore:
             if not editor.secrets:
                 _check_named(before, instructions.document)
             rows = _values(do, name) if before is not None else {}
+            provider_of(instructions.document, name=name)  # a wrong shape says nothing of where values would go
             remaining, dropped = _remaining_rows(rows, instructions)
             # Kept and new values together must be complete; neither is read here.
             stand_in = {place: Secret("x") for place in (*remaining, *instructions.given)}

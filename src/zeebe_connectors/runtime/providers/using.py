@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -19,6 +19,7 @@ from zeebe_connectors.net.egress import RULES, NetworkRules, Reach
 from zeebe_connectors.net.proxies import Proxies, Proxy
 from zeebe_connectors.runtime.ledger import Store
 from zeebe_connectors.runtime.limits import Busy, Limit, Waiting
+from zeebe_connectors.runtime.providers.asking import Asking
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.filling import Plan, plan_of
 from zeebe_connectors.runtime.secret_scope import EVERYWHERE
@@ -26,7 +27,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Secret
-from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER
+from zeebe_connectors.sdk.provided import PROVIDER
 
 ENVIRONMENT_SETTING = "ZEEBE_CONNECTORS_ENVIRONMENT"
 _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a rotated one is soon used
@@ -39,41 +40,6 @@ _PAUSE = 1.0  # seconds of pause when a provider reports too many requests witho
 
 _NEVER = float("inf")
 _Key = tuple[str | None, ...]
-VersionTag = Callable[[], Awaitable[str | None]]
-
-
-async def no_version_tag() -> str | None:
-    """Returns None, for callers without a process."""
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """A request for a provider.
-
-    Args:
-        name: The provider's name.
-        environment: The environment that the task names; empty for the one in force.
-        process: BPMN process id.
-        tenant: Tenant id.
-        version_tag: Returns the version tag of the deployed process.
-        by_hand: Whether somebody tries it by hand: then any environment may be named, and processes are not checked.
-    """
-
-    name: str
-    environment: str = ""
-    process: str = ""
-    tenant: str = ""
-    version_tag: VersionTag = no_version_tag
-    by_hand: bool = False
-
-
-def asking(texts: Mapping[str, str], **who: Any) -> Asking | None:
-    """Reads the provider that a task's headers or a source's properties name; returns None without one."""
-    name = (texts.get(PROVIDER) or "").strip()
-    if not name or (texts.get(CONNECTION) or "").strip() == "here":
-        return None
-    return Asking(name, (texts.get(ENVIRONMENT) or "").strip(), **who)
 
 
 @dataclass(frozen=True, slots=True)
