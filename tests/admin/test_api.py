@@ -14,17 +14,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
 from tests.servers.soap import SoapServer
+from tests.waiting import until
 
-from zeebe_connectors.admin.api.calls import Api
-from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
 from zeebe_connectors.templates.rules import broken_rules
-from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import ImapServer, Pop3Server, Reply, message
 
 TOKEN = "operators-token-of-32-characters"
@@ -79,25 +78,16 @@ class Running:
 
 @pytest.fixture
 async def start(tmp_path):
-    stops = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def started(limits: Any = None, **settings: str) -> Running:
-        given = {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN, "SECRET_MAIL": PASSWORD}
-        environment = Environment(("environment", {name: value for name, value in (given | settings).items() if value}))
-        metrics = PrometheusMetrics()
-        registry = Registry.installed(["soap", "imap", "pop3", "graphql"])
-        runtime = Runtime(Settings.read(environment), registry, FakeGateway(), environment=environment, metrics=metrics)
-        api = Api(runtime, **(limits or {}))
-        server = AdminServer(runtime, metrics, host="127.0.0.1", port=0, api=api)
-        runtime.start()
-        await server.start()
-        session = aiohttp.ClientSession(f"http://127.0.0.1:{server.port}")
-        stops.extend([session.close, server.aclose, runtime.drain])
-        return Running(runtime, server, session)
+        async def started(limits: Any = None, **settings: str) -> Running:
+            given = {"ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN, "SECRET_MAIL": PASSWORD} | settings
+            registry = Registry.installed(["soap", "imap", "pop3", "graphql"])
+            found = await stack.enter_async_context(served(tmp_path, registry, limits=limits, **given))
+            session = await stack.enter_async_context(aiohttp.ClientSession(found.url))
+            return Running(found.runtime, found.server, session)
 
-    yield started
-    for stop in stops:
-        await stop()
+        yield started
 
 
 @pytest.fixture
@@ -373,10 +363,8 @@ async def mailboxes(start, tmp_path):
         pop3.users = {"alice@example.test": PASSWORD}
         (tmp_path / "sources.toml").write_text(SOURCES.format(imap=imap.port, pop3=pop3.port))
         running = await start(ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
-        async with asyncio.timeout(20):
-            sources = running.runtime.sources
-            while {watch.status for watch in sources.watches.values()} != {"UP"} or len(sources.watches) < 2:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        watches = running.runtime.sources.watches
+        await until(lambda: [watch.status for watch in watches.values()] == ["UP", "UP"], within=20)
         yield running, imap, pop3
 
 
@@ -466,9 +454,7 @@ async def test_a_ledger_that_cannot_be_used_is_reported(start, tmp_path):
         (tmp_path / "sources.toml").write_text(SOURCES.format(imap=imap.port, pop3=pop3.port))
         data = str(tmp_path / "file" / "below")
         running = await start(ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"), ZEEBE_CONNECTORS_DATA=data)
-        async with asyncio.timeout(10):
-            while "orders" not in running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(lambda: "orders" in running.runtime.sources.watches)
         status, shown = await running("/api/sources/orders/test", {"hours": 1})
     assert (status, shown["code"]) == (502, "LEDGER_UNUSABLE")
     assert "ZEEBE_CONNECTORS_DATA" in shown["message"]

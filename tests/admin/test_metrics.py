@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.admin.world import CANARY, World
+from tests.waiting import until
 
 from zeebe_connectors import Context, Model, outbound
 from zeebe_connectors.admin.metrics import PrometheusMetrics
@@ -50,9 +51,7 @@ async def test_what_is_counted_and_the_dashboard_that_shows_it(tmp_path):
     async with World(tmp_path) as world:
         headers = {"connection": "provider", "provider": "erp", "resultVariable": "r"}
         world.gateway.put("io.camunda:http-json:1", {"url": "stock", "method": "GET"}, headers)
-        async with asyncio.timeout(10):
-            while "rest" not in world.runtime.record.by_connector:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(lambda: "rest" in world.runtime.record.by_connector)
         world.runtime.record.metrics("rest", None).answered(Job(1, "t"), _failed("RESPONSE_TOO_LARGE"), 0.1)
         found = await read(world)
 
@@ -143,13 +142,9 @@ async def test_life_fails_when_jobs_are_taken_and_none_ends(tmp_path):
     runtime.start()
     gateway.put("test:deaf:1", {})
     try:
-        async with asyncio.timeout(10):
-            while not runtime.workers[0].liveness().in_flight:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
+        await until(lambda: runtime.workers[0].liveness().in_flight)
         assert runtime.is_alive()
-        async with asyncio.timeout(10):
-            while runtime.workers[0].liveness().overdue < 0.2:  # noqa: ASYNC110 - a deadline passes
-                await asyncio.sleep(0.02)
+        await until(lambda: runtime.workers[0].liveness().overdue >= 0.2)
         assert runtime.workers[0].liveness().oldest > 0.2
         assert runtime.is_alive()
         assert not runtime.is_alive(silent_after=0.1)
@@ -194,9 +189,7 @@ async def test_lines_as_json_say_which_job_they_are_of(tmp_path, with_provider):
             url = "stock" if with_provider else world.service.url("/stock")
             kind = "io.camunda:http-json:1"
             key = world.gateway.put(kind, {"url": url, "method": "GET"}, headers, element="ask")
-            async with asyncio.timeout(10):
-                while not world.runtime.record.totals["completed"]:  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.02)
+            await until(lambda: world.runtime.record.totals["completed"])
             await asyncio.sleep(0.05)
     finally:
         log.removeHandler(handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html.parser
 import json
 import re
@@ -13,24 +14,20 @@ from typing import Any
 import aiohttp
 import pytest
 import yarl
+from tests.admin.serving import Served, served
 from tests.admin.world import TOKENS, Order, World, box
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, outbound
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.api.calls import Api
-from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.page.charts import clipped, jobs_chart, visible
 from zeebe_connectors.admin.page.rendering import assets, assets_hash
 from zeebe_connectors.admin.page.session import SECONDS, Sessions
 from zeebe_connectors.admin.page.site import _inside
-from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing import FakeGateway
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "zeebe_connectors" / "admin" / "page" / "templates"
 
@@ -49,9 +46,8 @@ async def order(given: Order, context: Context) -> str:
 
 
 class Running:
-    def __init__(self, runtime: Runtime, server: AdminServer, gateway: FakeGateway) -> None:
-        self.runtime, self.server, self.gateway = runtime, server, gateway
-        self.url = f"http://127.0.0.1:{server.port}"
+    def __init__(self, found: Served) -> None:
+        self.runtime, self.server, self.gateway, self.url = found.runtime, found.server, found.gateway, found.url
         self.session = aiohttp.ClientSession(self.url, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def sign_in(self, token: str = OPERATOR, to: str = "/", **headers: str) -> aiohttp.ClientResponse:
@@ -67,30 +63,21 @@ class Running:
 
 @pytest.fixture
 async def start(tmp_path):
-    stops = []
+    given = {
+        "ZEEBE_CONNECTORS_ADMIN_TOKEN": OPERATOR,
+        "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": MODELER,
+        "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": VIEWER,
+        "SECRET_T": CANARY,
+    }
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def started(connectors: Any = (order,), **settings: str) -> Running:
-        given = {
-            "ZEEBE_CONNECTORS_DATA": str(tmp_path),
-            "ZEEBE_CONNECTORS_ADMIN_TOKEN": OPERATOR,
-            "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": MODELER,
-            "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": VIEWER,
-            "SECRET_T": CANARY,
-        }
-        environment = Environment(("environment", {name: value for name, value in (given | settings).items() if value}))
-        gateway = FakeGateway()
-        runtime = Runtime(Settings.read(environment), Registry(connectors), gateway, environment=environment)
-        api = Api(runtime, wrong_token_seconds=0.05)
-        server = AdminServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=0, api=api)
-        runtime.start()
-        await server.start()
-        running = Running(runtime, server, gateway)
-        stops.extend([running.session.close, server.aclose, runtime.drain])
-        return running
+        async def started(connectors: Any = (order,), **settings: str) -> Running:
+            serving = served(tmp_path, Registry(connectors), limits={"wrong_token_seconds": 0.05}, **given | settings)
+            running = Running(await stack.enter_async_context(serving))
+            stack.push_async_callback(running.session.close)
+            return running
 
-    yield started
-    for stop in stops:
-        await stop()
+        yield started
 
 
 def fill(runtime: Runtime, *, word: str = "x", count: int = 120) -> None:
@@ -298,9 +285,7 @@ async def test_first_load_is_small(start):
 async def test_a_fresh_runtime_says_that_nothing_is_wrong_and_what_it_waits_for(start):
     running = await start()
     await running.sign_in()
-    async with asyncio.timeout(5):
-        while not running.runtime.liveness()["test:order:1"].last_contact:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.liveness()["test:order:1"].last_contact)
     _, text = await running.get("/")
     assert "Nothing needs attention" in text
     assert "waits for jobs of 1 types" in text
@@ -312,9 +297,7 @@ async def test_incidents_are_one_item_with_their_reason_and_a_link_to_them(start
     await running.sign_in()
     for _ in range(3):
         running.gateway.put("test:order:1", {"fail": True, "token": "{{secrets.T}}", "note": "HIDDEN"}, retries=1)
-    async with asyncio.timeout(10):
-        while running.runtime.record.totals["incident"] < 3:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.record.totals["incident"] >= 3)
     _, text = await running.get("/")
     assert "1 thing needs attention" in text
     assert "3 incidents at order" in text
@@ -375,9 +358,7 @@ async def test_an_engine_that_is_away_is_shown_first(start):
     await running.sign_in()
     await asyncio.sleep(0.1)
     running.gateway.stop()
-    async with asyncio.timeout(30):
-        while not running.runtime.liveness()["test:order:1"].last_error:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+    await until(lambda: running.runtime.liveness()["test:order:1"].last_error, within=30)
     _, text = await running.get("/")
     assert text.index("The engine does not answer") < text.index("Jobs a minute")
 
@@ -459,9 +440,8 @@ async def with_sources(start, tmp_path, count=2):
     ]
     (tmp_path / "sources.toml").write_text("".join(lines))
     running = await start((order, box), ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
-    async with asyncio.timeout(60):
-        while sum(w.status in {"UP", "DOWN"} for w in running.runtime.sources.watches.values()) < min(count, 100):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+    watches = running.runtime.sources.watches
+    await until(lambda: sum(one.status in {"UP", "DOWN"} for one in watches.values()) >= min(count, 100), within=60)
     return running
 
 

@@ -6,15 +6,10 @@ import os
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
 
-from zeebe_connectors.admin.metrics import PrometheusMetrics
-from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.connectors.rest.connector import request as rest
-from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import HttpServer, Reply
 
 TOKEN = "operator-token-of-the-test"
@@ -49,28 +44,20 @@ async def api(tmp_path, caplog):
     caplog.set_level("DEBUG")
     file = tmp_path / "providers.yaml"
     file.write_text(FILE)
-    environment = Environment(
-        (
-            "environment",
-            {
-                "ZEEBE_CONNECTORS_DATA": str(tmp_path / "data"),
-                "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN,
-                "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN": EDITOR,
-                "ZEEBE_CONNECTORS_PROVIDERS": str(file),
-                "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(os.urandom(32)).decode(),
-                "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
-            },
-        )
-    )
-    runtime = Runtime(Settings.read(environment), Registry([rest]), FakeGateway(), environment=environment)
-    server = AdminServer(runtime, PrometheusMetrics(), host="127.0.0.1", port=0)
-    await server.start()
-    async with aiohttp.ClientSession() as session:
-        client = Client(session, f"http://127.0.0.1:{server.port}/api/providers")
-        client.runtime = runtime
+    settings = {
+        "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKEN,
+        "ZEEBE_CONNECTORS_ADMIN_EDITOR_TOKEN": EDITOR,
+        "ZEEBE_CONNECTORS_PROVIDERS": str(file),
+        "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(os.urandom(32)).decode(),
+        "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
+    }
+    async with (
+        served(tmp_path / "data", Registry([rest]), works=False, **settings) as found,
+        aiohttp.ClientSession() as session,
+    ):
+        client = Client(session, f"{found.url}/api/providers")
+        client.runtime = found.runtime
         yield client
-    await server.aclose()
-    await runtime.drain()
     assert all(CANARY not in text for text in [*client.texts, caplog.text])
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
 from zeebe_connectors.admin.exposition import Exposition
@@ -40,17 +42,11 @@ async def order(given: Order, context: Context) -> str:
 
 @pytest.fixture
 async def running(tmp_path):
-    environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path), "SECRET_T": CANARY}))
-    gateway = FakeGateway()
-    metrics = PrometheusMetrics()
-    runtime = Runtime(Settings.read(environment), Registry([order]), gateway, environment=environment, metrics=metrics)
-    server = AdminServer(runtime, metrics, host="127.0.0.1", port=0)
-    runtime.start()
-    await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
-        yield gateway, runtime, session
-    await server.aclose()
-    await runtime.drain()
+    async with (
+        served(tmp_path, Registry([order]), SECRET_T=CANARY) as found,
+        aiohttp.ClientSession(found.url) as session,
+    ):
+        yield found.gateway, found.runtime, session
 
 
 async def answered(gateway: Any, count: int) -> list[Any]:
@@ -98,9 +94,7 @@ async def test_a_runtime_whose_cluster_is_away_is_not_killed(running: Any) -> No
     await asyncio.sleep(0.1)
     assert not runtime.is_alive(silent_after=-1)  # neither an answer nor an error: stuck
     gateway.stop()
-    async with asyncio.timeout(30):
-        while not next(iter(runtime.liveness().values())).last_error:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+    await until(lambda: next(iter(runtime.liveness().values())).last_error, within=30)
     assert runtime.is_alive(silent_after=-1)
     async with session.get("/actuator/health/liveness") as response:
         assert (response.status, await response.json()) == (200, {"status": "UP"})
@@ -156,11 +150,8 @@ async def test_events_of_sources_are_counted_by_what_became_of_them(tmp_path: An
             0,
         )
 
-    async with asyncio.timeout(10):
-        while not (watches := runtime.sources.watches) or (  # noqa: ASYNC110 - nothing tells of it
-            watches["good"].counts.total() < 3 or watches["shut"].status != "DOWN"
-        ):
-            await asyncio.sleep(0.02)
+    watches = runtime.sources.watches
+    await until(lambda: watches and watches["good"].counts.total() >= 3 and watches["shut"].status == "DOWN")
     counts = {"triggered": 3, "correlated": 1, "correlation-failed": 1, "activation-condition-failed": 1}
     for action, count in counts.items():
         labels = f'{{action="{action}",source="good",type="test:box:1"}} '
@@ -196,9 +187,8 @@ async def test_how_a_source_is_holds_no_secret(tmp_path: Any, caplog: Any, fail:
     environment = Environment(("test", settings | {"SECRET_T": CANARY}))
     runtime = Runtime(Settings.read(environment), Registry([telltale]), FakeGateway(), environment=environment)
     runtime.start()
-    async with asyncio.timeout(10):
-        while len(watches := runtime.sources.watches) < 2 or any(one.reason is None for one in watches.values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    watches = runtime.sources.watches
+    await until(lambda: len(watches) == 2 and all(one.reason is not None for one in watches.values()))
     text = json.dumps(runtime.health())
     assert "***" in text
     assert CANARY not in text + caplog.text
@@ -213,9 +203,7 @@ async def test_a_runtime_may_have_sources_only(tmp_path: Any) -> None:
     runtime = Runtime(Settings.read(environment), Registry([box]), FakeGateway(), environment=environment)
     assert not runtime.workers
     runtime.start()
-    async with asyncio.timeout(10):
-        while "good" not in runtime.sources.watches or runtime.sources.watches["good"].status != "UP":  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: "good" in runtime.sources.watches and runtime.sources.watches["good"].status == "UP")
     assert runtime.health()["status"] == "UP"
     assert runtime.is_alive()
     await runtime.drain()
@@ -300,8 +288,7 @@ async def test_a_source_that_is_down_does_not_make_the_runtime_unready(tmp_path:
     await server.start()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session, asyncio.timeout(10):
-            while runtime.health()["inbound"]["status"] != "DOWN":  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+            await until(lambda: runtime.health()["inbound"]["status"] == "DOWN")
             while (await probes(session))["startup"] != 200:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.02)
             assert await probes(session) == {"live": 200, "ready": 200, "startup": 200}

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.admin.serving import served
 from tests.servers.soap import SoapServer
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Event, InboundContext, Model, Secret, inbound, outbound
-from zeebe_connectors.admin.api.calls import Api
-from zeebe_connectors.admin.metrics import PrometheusMetrics
-from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Throw
-from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing import FakeGateway
 from zeebe_connectors.testing.servers import Reply
 
 CANARY = "CANARY-5eCr3t-0815"
@@ -102,7 +97,6 @@ class World:
         self._word = word
         self._settings = settings
         self._stack = AsyncExitStack()
-        self.gateway = FakeGateway()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -112,7 +106,6 @@ class World:
         (self._folder / "providers.yaml").write_text(PROVIDERS.format(url=self.service.url(""), canary=CANARY))
         (self._folder / "sources.toml").write_text("".join(map(self._source, range(self._sources))))
         given = {
-            "ZEEBE_CONNECTORS_DATA": str(self._folder / "data"),
             "ZEEBE_CONNECTORS_SOURCES": str(self._folder / "sources.toml") if self._sources else "",
             "ZEEBE_CONNECTORS_PROVIDERS": str(self._folder / "providers.yaml"),
             "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(bytes(range(32))).decode(),
@@ -124,26 +117,13 @@ class World:
             "SECRET_T": CANARY,
             "ZEEBE_CONNECTORS_ENVIRONMENT": "test",
         }
-        settings: Mapping[str, str] = {name: value for name, value in (given | self._settings).items() if value}
-        environment = Environment(("environment", settings))
         installed = Registry.installed(["rest", "soap", "imap"])
         registry = Registry([order, box, *installed.outbound.values(), *installed.inbound.values()])
-        metrics = PrometheusMetrics()
-        self.runtime = Runtime(
-            Settings.read(environment),
-            registry,
-            self.gateway,
-            environment=environment,
-            metrics=metrics,
-            source_metrics=metrics,
-        )
-        self.api = Api(self.runtime, wrong_token_seconds=0.01)
-        self.server = AdminServer(self.runtime, metrics, host="127.0.0.1", port=0, api=self.api)
-        self.runtime.start()
-        self._stack.push_async_callback(self.runtime.drain)
-        await self.server.start()
-        self._stack.push_async_callback(self.server.aclose)
-        self.url = f"http://127.0.0.1:{self.server.port}"
+        limits = {"wrong_token_seconds": 0.01}
+        serving = served(self._folder / "data", registry, limits=limits, **given | self._settings)
+        found = await self._stack.enter_async_context(serving)
+        self.runtime, self.server, self.gateway = found.runtime, found.server, found.gateway
+        self.api, self.url = found.api, found.url
         await self._fill()
         return self
 
@@ -173,9 +153,7 @@ class World:
         await asyncio.gather(*(quarantine("box", f"id/{number}", **given) for number in range(self._quarantined)))
         for number in range(self._providers):
             await self._provider(f"erp{number or ''}")
-        async with asyncio.timeout(60):
-            while not self._is_settled():  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+        await until(self._is_settled, within=60)
 
     async def _provider(self, name: str) -> None:
         from zeebe_connectors.runtime.providers import Editor  # noqa: PLC0415 - only where there is one

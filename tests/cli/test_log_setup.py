@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -39,6 +41,26 @@ def logger() -> Iterator[logging.Logger]:
         if isinstance(handler, log_setup.WritingHandler):
             handler.close()
             made.removeHandler(handler)
+
+
+def test_only_what_outsiders_can_cause_has_one_line_a_second() -> None:
+    program = """
+import logging
+from zeebe_connectors.cli import log_setup
+from zeebe_connectors.config.secrets import Mask
+
+log_setup.configure(Mask())
+for name in ("asyncio", "aiohttp.server", "zeebe_connectors.admin", "zeebe_connectors.jobs"):
+    for _ in range(3):
+        logging.getLogger(name).warning("seen by %s", name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [line.rpartition(" ")[2] for line in done.stderr.splitlines()] == [
+        "asyncio",
+        "aiohttp.server",
+        "zeebe_connectors.admin",
+        *["zeebe_connectors.jobs"] * 3,
+    ]
 
 
 def _handler(reader: io.StringIO, *, as_json: bool = False, max_lines: int = 1000) -> log_setup.WritingHandler:

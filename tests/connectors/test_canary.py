@@ -5,7 +5,6 @@ Which fields those are is read off the models, so that a new one without a case 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import copy
 import json
@@ -20,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import BaseModel
+from tests.waiting import until
 
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
@@ -310,9 +310,7 @@ async def test_the_canary_shows_up_nowhere(tmp_path, caplog, name, fate):
         for form in wanted.values():
             text = json.dumps(form).replace('"{smtp}"', str(mail.port)).replace("{http}", http.url("").rstrip("/"))
             gateway.put(connector.type, json.loads(text), retries=1)
-        async with asyncio.timeout(60):
-            while gateway.count("fail") < len(wanted):  # noqa: ASYNC110 - the gateway of another room
-                await asyncio.sleep(0.01)
+        await until(lambda: gateway.count("fail") >= len(wanted), within=60)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{admin.port}") as session:
             pages = [await (await session.get(page)).text() for page in ("/metrics", "/health")]
         await admin.aclose()

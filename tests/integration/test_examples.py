@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -17,6 +16,7 @@ import pytest
 from tests.modeler import tool
 from tests.servers.coapd import CoapServer
 from tests.servers.ftpd import FtpServer
+from tests.waiting import until
 
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.settings import Settings
@@ -258,9 +258,7 @@ async def test_the_mailbox_example_answers_each_mail_once(zeebe, mail, tmp_path,
                     [mailbox],
                     f"From: {asking}\r\nTo: {mailbox}\r\nSubject: Order {number}\r\n\r\nPlease.",
                 )
-        async with asyncio.timeout(90):
-            while len(mail.messages(asking)) < 2:  # noqa: ASYNC110 - the server runs in another thread
-                await asyncio.sleep(0.2)
+        await until(lambda: len(mail.messages(asking)) >= 2, within=90)
     finally:
         await runtime.drain()
     answers = mail.messages(asking)

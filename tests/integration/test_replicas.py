@@ -8,6 +8,7 @@ from collections import Counter
 import psycopg
 import pytest
 from tests.integration.inbound_chaos import Deployment, OwnMailbox, order
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -54,9 +55,7 @@ def holder(url: str) -> int:
 async def started(deployment: Deployment, least: int) -> None:
     """Waits for so many instances."""
     try:
-        async with asyncio.timeout(90):
-            while len(deployment.counter.seen) < least:  # noqa: ASYNC110 - the count has no event
-                await asyncio.sleep(0.1)
+        await until(lambda: len(deployment.counter.seen) >= least, within=90)
     except TimeoutError:
         logs = "\n".join(runtime.log.read_text()[-3000:] for runtime in deployment.runtimes)
         raise AssertionError(f"only {len(deployment.counter.seen)} instances\n{logs}") from None

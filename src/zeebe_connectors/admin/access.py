@@ -59,13 +59,9 @@ class Access:
     """
 
     def __init__(self, settings: Settings, *, wrong_token_seconds: float = WRONG_TOKEN_SECONDS) -> None:
-        given = {
-            Role.VIEWER: settings.viewer_token,
-            Role.MODELER: settings.modeler_token,
-            Role.EDITOR: settings.editor_token,
-            Role.OPERATOR: settings.admin_token,
+        self.tokens: Mapping[Role, bytes] = {
+            Role[word.upper()]: token.reveal().encode() for word, token in settings.access_tokens.items() if token
         }
-        self.tokens: Mapping[Role, bytes] = {role: token.reveal().encode() for role, token in given.items() if token}
         self._guessing = 0
         self._wrong_token_seconds = wrong_token_seconds
         self.refused_tokens = 0

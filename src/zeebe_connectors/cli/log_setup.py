@@ -200,7 +200,8 @@ def _left_out(count: int) -> logging.LogRecord:
 class OncePerSecond(logging.Filter):
     """Lets one record of a kind through each second, for what somebody outside can cause at will.
 
-    A kind is a logger and a message before its values are filled in. The next record says how many were dropped.
+    A kind is a logger and a message before its values are filled in. The next record says how many were dropped. It
+    belongs on the loggers in `loggers`: one of the handler would be asked about every line of every job.
     """
 
     loggers = frozenset({"asyncio", "aiohttp.server", "zeebe_connectors.admin"})
@@ -213,8 +214,6 @@ class OncePerSecond(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is written."""
-        if record.name not in self.loggers:
-            return True
         kind = record.name, str(record.msg).partition("\n")[0][:200]
         now = self._clock()
         last, left_out = self._seen.get(kind, (float("-inf"), 0))
@@ -243,7 +242,7 @@ def configure(mask: Mask, *, form: Literal["text", "json"] = "text", verbose: bo
     handler = WritingHandler(sys.stderr)
     handler.setFormatter(_Masked(mask, as_json=form == "json"))
     once = OncePerSecond()
-    for name in once.loggers:  # not of the handler, which would ask it about every line of every job
+    for name in once.loggers:
         logging.getLogger(name).filters[:] = [once]
     root = logging.getLogger()
     root.handlers[:] = [handler]

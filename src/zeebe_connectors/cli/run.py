@@ -49,7 +49,7 @@ def needed(names: Iterable[str], settings: Settings) -> list[str]:
 async def run_forever(environment: Environment, settings: Settings, *, verbose: bool = False) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     mask = Mask()
-    for token in (settings.admin_token, settings.editor_token, settings.modeler_token, settings.viewer_token):
+    for token in settings.access_tokens.values():
         mask.add(token.reveal())
     log_setup.configure(mask, form=settings.log_format, verbose=verbose)
     for line in settings.cluster.describe():

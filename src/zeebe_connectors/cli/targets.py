@@ -12,7 +12,7 @@ from zeebe_connectors.sdk.errors import ConnectorError
 
 
 async def targets_deployed(settings: Settings) -> bool:
-    """Looks up the targets of the sources in the file and the folder; gives whether nothing is missing."""
+    """Looks up the targets of the sources in the file and the folder; returns whether none is missing."""
     elements = read_sources(settings.sources) if settings.sources else []
     elements += read_folder(settings.diagrams).elements if settings.diagrams else []
     processes = sorted({element.process for element in elements if element.process})

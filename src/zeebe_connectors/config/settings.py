@@ -137,6 +137,16 @@ class Settings:
     admin_hosts: frozenset[str] = frozenset()
     """Names under which the API may be called, besides addresses and `localhost`."""
 
+    @property
+    def access_tokens(self) -> Mapping[str, Secret]:
+        """The token of each role on the operator's port, by the role's name; an empty one lets nobody in."""
+        return {
+            "viewer": self.viewer_token,
+            "modeler": self.modeler_token,
+            "editor": self.editor_token,
+            "operator": self.admin_token,
+        }
+
     @classmethod
     def read(cls, environment: Environment) -> Settings:
         """Reads and checks all settings.

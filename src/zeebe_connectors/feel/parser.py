@@ -15,12 +15,10 @@ from zeebe_connectors.feel.errors import FeelLimitError, FeelSyntaxError
 from zeebe_connectors.feel.limits import DEFAULT_LIMITS, Limits
 from zeebe_connectors.feel.precision import like, written
 from zeebe_connectors.feel.tokens import END, NAME, NUMBER, QUOTED, STRING, Token
-from zeebe_connectors.feel.tree import RESERVED, Node
+from zeebe_connectors.feel.tree import RESERVED, TEMPORAL_FUNCTIONS, WORDED_TYPES, Node
 from zeebe_connectors.feel.values import plain_int
 
-_TEMPORAL_FUNCTIONS = ("duration", "date and time", "date", "time")
 _NAMES_WITH_RESERVED_WORDS = ("date and time", "years and months duration", "get or else", "and", "or")
-_TYPES_WITH_SPACES = ("years and months duration", "days and time duration", "date and time", "function")
 _COMPARISONS = frozenset(("=", "!=", "<", "<=", ">", ">="))
 _ORDERINGS = frozenset(("<", "<=", ">", ">="))
 _BRACKETS = frozenset(("(", "[", "]"))
@@ -283,7 +281,7 @@ class _Parser:
         return None
 
     def type(self) -> str:
-        for name in _TYPES_WITH_SPACES:
+        for name in WORDED_TYPES:
             if self.text.startswith(name, self.now.start):
                 self.seek(self.now.start + len(name))
                 return name
@@ -508,7 +506,7 @@ class _Parser:
         return tree.Literal(None if word == "null" else word == "true")
 
     def temporal(self) -> Node | None:
-        for function in _TEMPORAL_FUNCTIONS:
+        for function in TEMPORAL_FUNCTIONS:
             if self.text.startswith(function, self.now.start):
                 opening = tokens.token(self.text, self.now.start + len(function))
                 if opening.text != "(":

@@ -252,7 +252,10 @@ _PLAIN_FUNCTION = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?: +[A-Za-z_$][A-Za-z0-9
 _KEYWORDS = RESERVED | {"if", "for", "some", "every", "between", "instance", "of", "not", "time", "external"}
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
-_TEMPORAL_FUNCTIONS = ("date", "time", "date and time", "duration")
+TEMPORAL_FUNCTIONS = ("duration", "date and time", "date", "time")
+"""Functions whose call with one text is a value, for the parser in the order in which it tries them."""
+WORDED_TYPES = ("years and months duration", "days and time duration", "date and time", "function")
+"""Types whose names are no names of the grammar: they have blanks, or are a keyword."""
 
 # How tightly each form binds: a form of a lower level is put in parentheses where a higher one is expected.
 _ANY, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN, _VALUE = range(9)
@@ -315,7 +318,7 @@ class _Writer:
 
     def _call(self, node: Call) -> tuple[int, str]:
         arguments = [self.argument(argument) for argument in node.arguments]
-        if node.name in _TEMPORAL_FUNCTIONS and len(arguments) == 1 and arguments[0].startswith('"'):
+        if node.name in TEMPORAL_FUNCTIONS and len(arguments) == 1 and arguments[0].startswith('"'):
             arguments = [f"({arguments[0]})"]  # otherwise it would be read as a literal date
         if node.names is not None:
             arguments = [f"{_function(name)}: {value}" for name, value in zip(node.names, arguments, strict=True)]
@@ -433,8 +436,7 @@ def _function(name: str) -> str:
 
 
 def _type(name: str) -> str:
-    words = ("years and months duration", "days and time duration", "date and time", "function")
-    return name if name in words else ".".join(map(_name, name.split(".")))
+    return name if name in WORDED_TYPES else ".".join(map(_name, name.split(".")))
 
 
 def _key(key: str) -> str:

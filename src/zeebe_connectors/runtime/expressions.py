@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import mimetypes
 import random
 import uuid
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
 from zeebe_connectors.sdk.document import Content, Document, Documents
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
+from zeebe_connectors.sdk.media_types import media_type_of
 
 RESULT_VARIABLE = "resultVariable"
 RESULT_EXPRESSION = "resultExpression"
@@ -321,7 +321,7 @@ def _create_document(pending: list[Content]) -> feel.HostFunction:
         except binascii.Error:
             raise ValueError("the content is not base64") from None
         name = given.get("name") or given.get("fileName") or str(uuid.uuid4())
-        kind = given.get("contentType") or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = given.get("contentType") or media_type_of(name)
         pending.append(Content(data, name, kind))
         return {_PENDING: len(pending) - 1}
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from zeebe_connectors.config.secrets import Left, Places
+from zeebe_connectors.config.secrets import Places, Unresolved
 from zeebe_connectors.config.settings import Scope
 from zeebe_connectors.runtime.diagrams import Element
 from zeebe_connectors.sdk.connector import Description
@@ -76,15 +76,15 @@ class SecretScope:
         more = {name.strip(): EVERYWHERE for name in names.split(",") if name.strip()}
         return places.merged(SecretPlaces(below=more))
 
-    def report(self, job: Job, left: Sequence[Left], element: Element | None) -> None:
+    def report(self, job: Job, unresolved: Sequence[Unresolved], element: Element | None) -> None:
         """Reports unresolved placeholders: in the log, once for each element, or as an incident.
 
         Raises:
             InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
         """
-        if not left:
+        if not unresolved:
             return
-        shown = ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in left))
+        shown = ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in unresolved))
         text = f"Placeholders of secrets are not resolved and stay as text: {shown}. {self._remedy(element)}"
         if self._unresolved == "incident":
             raise InputError(text, code="SECRET_NOT_RESOLVED")

@@ -156,7 +156,7 @@ class Documents(Protocol):
         ...
 
     async def create(self, data: bytes, *, name: str | None = None, content_type: str | None = None) -> Document:
-        """Stores bytes and gives the reference to pass on in a variable."""
+        """Stores bytes and returns the reference to pass on in a variable."""
         ...
 
     def open(self, document: Document, *, seconds: float) -> AbstractAsyncContextManager[OpenDocument]:

@@ -23,7 +23,7 @@ from zeebe_connectors.templates.released import changed_after_release, not_recor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the files, or does what the option says; gives the exit code."""
+    """Writes the files, or does what the option says; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m zeebe_connectors.templates", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is out of date")
     parser.add_argument("--release", action="store_true", help="record the templates' versions as released")

@@ -25,7 +25,7 @@ _MIN_MEANING = 10
 
 
 def broken_connector_rules(connector: Outbound | Inbound) -> list[str]:
-    """What is wrong with a connector's names, groups, defaults, texts and templates; nothing when all is well.
+    """Lists what is wrong with a connector's names, groups, defaults, texts and templates; empty if all is well.
 
     Args:
         connector: What `@outbound` or `@inbound` gave.
@@ -65,7 +65,7 @@ def _errors(connector: Outbound | Inbound) -> Iterator[str]:
 
 
 def _fields(model: Any, path: str, seen: set[Any], *, secrets: bool) -> Iterator[str]:
-    """Every field has a description, a default that is valid, and secrets where it may need them."""
+    """Checks that every field has a description, a valid default, and secrets where it may need them."""
     if model in seen:
         return
     seen.add(model)

@@ -20,7 +20,7 @@ Values = Mapping[str, Any]
 
 
 def task_of(template: Template, values: Values, *, id_: str, name: str, flows: tuple[str, str]) -> str:
-    """The XML of a service task that the template was applied to.
+    """Returns the XML of a service task with the template applied.
 
     Args:
         template: An outbound template.
@@ -80,7 +80,7 @@ def task_of(template: Template, values: Values, *, id_: str, name: str, flows: t
 
 
 def diagram_of(template: Template, values: Values, *, process: str, name: str, documentation: str = "") -> str:
-    """A whole diagram: a start, one task made with the template, an end.
+    """Returns a whole diagram: a start, one task made with the template, an end.
 
     Args:
         template: An outbound template.
@@ -129,7 +129,7 @@ def diagram_of(template: Template, values: Values, *, process: str, name: str, d
 
 
 def example_values(template: Template, connector: Description) -> dict[str, Any]:
-    """Values to begin with: the examples of the connector's hints, and something for what else is required."""
+    """Returns values to begin with: the examples of the connector's hints, and something for other required fields."""
     form = form_of(connector)
     held: dict[str, Any] = _held(template, {})
     values: dict[str, Any] = {}
@@ -148,7 +148,7 @@ def example_values(template: Template, connector: Description) -> dict[str, Any]
 
 
 def opening(name: str) -> str:
-    """The opening tag of a diagram, which names the platform so that modelers lint it."""
+    """Returns the opening tag of a diagram, which names the platform so that modelers lint it."""
     return f"""<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
   xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"
   xmlns:dc="http://www.omg.org/spec/DD/20100524/DC"
@@ -161,7 +161,7 @@ def opening(name: str) -> str:
 
 
 def _held(template: Template, values: Values) -> dict[str, Any]:
-    """The value of every property that has an id."""
+    """Returns the value of every property that has an id."""
     return {item["id"]: values.get(item["id"], item.get("value")) for item in template["properties"] if "id" in item}
 
 
@@ -177,7 +177,7 @@ def _shown(item: dict[str, Any], held: Mapping[str, Any]) -> bool:
 
 
 def _source(item: dict[str, Any], value: Any) -> str | None:
-    """The text that stands in the diagram; numbers and truth values of inputs are expressions."""
+    """Returns a value's text in the diagram; numbers and truth values of inputs are expressions."""
     if value is None or value == "":
         return None
     if isinstance(value, str):

@@ -27,7 +27,7 @@ Template = dict[str, Any]
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
 ENGINES = "^8.5"
 ICON_LIMIT = 8192
-"""Bytes of an icon's data URL that the Web Modeler takes."""
+"""Maximum bytes of an icon's data URL in the Web Modeler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ _INBOUND_PLACES = (
 
 
 def templates_of(connector: Description) -> dict[str, Template]:
-    """The element templates of a connector, by file name without suffix; none if it asks for none.
+    """Returns the element templates of a connector, by file name without suffix; none if it has none.
 
     Raises:
         DefinitionError: The form cannot be laid out, or the icon is missing or too large.
@@ -72,7 +72,7 @@ def templates_of(connector: Description) -> dict[str, Template]:
 
 
 def template_text(template: Template) -> str:
-    """A template as it stands in its file."""
+    """Returns a template as the text of its file."""
     return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -179,7 +179,7 @@ def _template(
 
 
 def icon_url(file: Path) -> str:
-    """An SVG file as a data URL.
+    """Returns an SVG file as a data URL.
 
     Raises:
         DefinitionError: It is larger than the Web Modeler takes.
@@ -210,12 +210,12 @@ _KEYS = (
 
 
 def _ordered(**values: Any) -> dict[str, Any]:
-    """A property with its keys in the official order, those without a value left out."""
+    """Returns a property with its keys in the official order, without those that have no value."""
     return {key: values[key] for key in _KEYS if values.get(key) is not None}
 
 
 def _property(item: Field, *, binding: str) -> dict[str, Any]:
-    """One input of the connector."""
+    """Returns the property of one input of the connector."""
     inbound = binding == "zeebe:property"
     tooltip = help_of(item)
     control = _control(item)
@@ -261,7 +261,7 @@ def _control(item: Field) -> str:
 
 
 def _start(item: Field, *, inbound: bool) -> Any:
-    """What the form starts with."""
+    """Returns the value that the form starts with."""
     value = item.start
     if value is None or value == "":
         return None
@@ -288,7 +288,7 @@ def _constraints(item: Field, control: str) -> dict[str, Any]:
 
 
 def _pattern(format_: Format, *, expressions: bool = False, secrets: bool = False) -> dict[str, str]:
-    """A format as a constraint; what is no text of its own passes."""
+    """Returns a format as a constraint, which lets expressions pass."""
     others = ["=[\\s\\S]*"] * expressions + ["\\{\\{[\\s\\S]*", "secrets\\.\\S+"] * secrets
     return {"value": f"^({'|'.join([*others, format_.pattern])})$", "message": format_.message}
 
@@ -335,7 +335,7 @@ def _bound(binding: str, name: str) -> dict[str, str]:
 def _output(
     expression: str, *, binding: str, names: Sequence[str], variable: str = "", fields: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Says what becomes of the result.
+    """Returns the properties that decide what becomes of the result.
 
     Args:
         expression: What the connector's result expression starts with; empty for none.
@@ -441,7 +441,7 @@ def _activation() -> list[dict[str, Any]]:
 
 
 def _correlation(*, start: bool) -> list[dict[str, Any]]:
-    """Message start events may do without a key; all others need it on both sides."""
+    """Returns the properties of the correlation key, which only message start events may leave out."""
     needed = {"property": "correlationRequired", "equals": "required", "type": "simple"} if start else None
     required = {"notEmpty": True}
     selector = _ordered(

@@ -143,7 +143,7 @@ The page of each [connector](connectors/README.md) lists its codes as well."""
 
 
 def errors_page(connectors: Iterable[Description]) -> str:
-    """The page of all error codes.
+    """Returns the page of all error codes.
 
     Args:
         connectors: The connectors whose codes are listed, beside the runtime's own.

@@ -105,7 +105,7 @@ class Form:
     accepted: tuple[Field, ...]
 
     def of(self, group: str) -> list[Field]:
-        """The fields of one group, in order."""
+        """Returns the fields of one group, in order."""
         return [item for item in self.fields if item.group == group]
 
 
@@ -122,7 +122,7 @@ class _Place:
     hidden: bool = False
 
     def inside(self, info: FieldInfo, name: str, hint: Hint, conditions: tuple[Condition, ...]) -> _Place:
-        """The place of what is nested in a field."""
+        """Returns the place of what is nested in a field."""
         return replace(
             self,
             path=_joined(self.path, info.alias or name),
@@ -339,7 +339,7 @@ class _Layout:
             position += 1
 
     def _when(self, when: When, place: _Place) -> tuple[Condition, ...]:
-        """The condition that a hint names, with those of the field that it depends on."""
+        """Returns the condition that a hint names, with those of the field that it depends on."""
         sibling = _joined(place.names, when.field)
         others = self.by_name.get(sibling) or self.by_name.get(when.field) or []
         known = {condition.field for condition in place.conditions}
@@ -424,7 +424,7 @@ class _Layout:
 
 
 def _path_of(address: Field) -> Field:
-    """The same input once more, as a path below the provider's address."""
+    """Returns the same input again, as a path below the provider's address."""
     return replace(
         address,
         id=f"{address.path}:path",
@@ -441,7 +441,7 @@ def _path_of(address: Field) -> Field:
 
 
 def _ticked(item: Field, unticked: set[str]) -> Field:
-    """A box that starts empty writes nothing, unless its `false` is required or a condition looks at it."""
+    """Makes a box that starts empty write nothing, unless its `false` is required or a condition looks at it."""
     if item.kind == "flag" and not item.start:
         return replace(item, start=False if item.required or item.id in unticked else None)
     return item
@@ -458,7 +458,7 @@ def _without_always(item: Field, selector: str, offered: set[str]) -> Field:
 
 
 def _merged(one: Field, other: Field) -> Field | None:
-    """One field for two that differ only in the values of one condition; `None` when they differ in more."""
+    """Merges two fields that differ only in the values of one condition; returns None if they differ in more."""
     if replace(one, id="", conditions=()) != replace(other, id="", conditions=()):
         return None
     if len(one.conditions) != len(other.conditions):
@@ -478,7 +478,7 @@ def _merged(one: Field, other: Field) -> Field | None:
 
 
 def _unique(fields: Iterable[Field]) -> Iterator[Field]:
-    """Gives the fields; the later of two with the same id (same name, other meaning) gets a number."""
+    """Returns the fields; the later of two with the same id (same name, other meaning) gets a number."""
     seen: dict[str, int] = {}
     for item in fields:
         seen[item.id] = seen.get(item.id, 0) + 1
@@ -486,7 +486,7 @@ def _unique(fields: Iterable[Field]) -> Iterator[Field]:
 
 
 def _simple(name: str, info: FieldInfo, hint: Hint, place: _Place, kinds: Sequence[Any], *, required: bool) -> Field:
-    """A field that holds one value."""
+    """Returns a field that holds one value."""
     kind, type_name = kind_of(kinds)
     choices = tuple(
         Choice(value, hint.choices.get(value) or humanised(value)) for leaf in kinds for value in choice_values(leaf)
@@ -532,7 +532,7 @@ def _default(info: FieldInfo) -> Any:
 
 
 def _json(value: Any) -> Any:
-    """A default as JSON; what has no short JSON form is left out."""
+    """Returns a default as JSON; None if it has no short form."""
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, float) and value.is_integer():
@@ -547,7 +547,7 @@ def _json(value: Any) -> Any:
 
 
 def _typed(text: str, kind: Kind) -> Any:
-    """The form's start value, which the hint gives as text, as the control's type."""
+    """Converts the hint's start value, which is text, to the control's type."""
     if kind == "flag":
         return text.casefold() == "true"
     if kind == "number" and not text.startswith("="):
@@ -564,7 +564,7 @@ def _joined(prefix: str, name: str) -> str:
 
 
 def _member_label(model: type[BaseModel], value: str, values: Sequence[str]) -> str:
-    """What a union's member is called in the dropdown: its docstring when that is short, else its value."""
+    """Returns a union member's name in the dropdown: its docstring if that is short, else its value."""
     text = (model.__dict__.get("__doc__") or "").strip().partition("\n")[0].rstrip(".")
     if len(values) == 1 and 0 < len(text) <= 50 and issubclass(model, Model):
         return text.replace("`", "")

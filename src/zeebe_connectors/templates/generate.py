@@ -29,7 +29,7 @@ class GenerateError(Exception):
 
 
 def own_connectors(registry: Registry) -> list[Outbound | Inbound]:
-    """The connectors of this project, without those of other installed packages.
+    """Returns the connectors of this project, without those of other installed packages.
 
     Raises:
         GenerateError: One of ours cannot be loaded, so its files would be lost.
@@ -42,7 +42,7 @@ def own_connectors(registry: Registry) -> list[Outbound | Inbound]:
 
 
 def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dict[Path, str]:
-    """Every generated file's path, relative to the root, with the text that it must have.
+    """Returns every generated file's path, relative to the root, with the text that it must have.
 
     Args:
         connectors: The connectors.
@@ -70,7 +70,7 @@ def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dic
 
 
 def table_of(connectors: Iterable[Description], *, pages: str) -> str:
-    """The table of connectors.
+    """Returns the table of connectors.
 
     Args:
         connectors: The connectors.
@@ -85,7 +85,7 @@ def table_of(connectors: Iterable[Description], *, pages: str) -> str:
 
 
 def stale_files(files: dict[Path, str], root: Path) -> list[str]:
-    """One line per generated file that is missing, differs, or belongs to no connector any more."""
+    """Lists the generated files that are missing, differ, or belong to no connector any more."""
     problems = []
     for path, text in files.items():
         there = root / path
@@ -98,13 +98,13 @@ def stale_files(files: dict[Path, str], root: Path) -> list[str]:
 
 
 def orphans(files: dict[Path, str], root: Path) -> list[Path]:
-    """Files in the generated directories that no connector has."""
+    """Lists files in the generated directories that belong to no connector."""
     there = [*(root / TEMPLATES).glob("*.json"), *(root / PAGES).glob("*.md")]
     return sorted(path.relative_to(root) for path in there if path.relative_to(root) not in files)
 
 
 def write_files(files: dict[Path, str], root: Path) -> list[Path]:
-    """Writes what differs and removes orphans; gives the paths that changed."""
+    """Writes what differs and removes orphans; returns the paths that changed."""
     changed = []
     for path, text in files.items():
         there = root / path

@@ -33,7 +33,7 @@ _NAMES: dict[Any, str] = {
 
 
 def kind_of(kinds: Sequence[Any]) -> tuple[Kind, str]:
-    """The control for a union of types (without None), and the type in words."""
+    """Returns the control for a union of types (without None), and the type in words."""
     values = [value for kind in kinds for value in choice_values(kind)]
     if kinds and all(choice_values(kind) for kind in kinds):
         listed = ", ".join(f"`{value}`" for value in values)
@@ -61,7 +61,7 @@ def _control(kinds: Sequence[Any]) -> Kind:
 
 
 def feel_of(kind: Kind) -> Feel | None:
-    """What the Modeler does about expressions in such a field, when the hint does not tell."""
+    """Returns how the Modeler treats expressions in such a field, unless the hint says it."""
     if kind in {"list", "context", "document"}:
         return "required"
     if kind == "flag":
@@ -70,7 +70,7 @@ def feel_of(kind: Kind) -> Feel | None:
 
 
 def type_words(annotation: Any) -> str:
-    """A type in words, as the page says it."""
+    """Returns a type in the page's words."""
     return kind_of([kind for kind in leaf_types(annotation) if kind is not type(None)])[1]
 
 
@@ -102,7 +102,7 @@ def is_model(kind: Any) -> bool:
 
 
 def choice_values(kind: Any) -> list[str]:
-    """The values of a `Literal` or an enumeration as text; none for another type."""
+    """Returns the values of a `Literal` or an enumeration as text; none for another type."""
     if get_origin(kind) is Literal:
         return [str(value) for value in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -111,14 +111,14 @@ def choice_values(kind: Any) -> list[str]:
 
 
 def label_of(name: str) -> str:
-    """`read_timeout` -> `Read timeout`, `smtp_url` -> `SMTP URL`."""
+    """Makes a label of a name: `read_timeout` -> `Read timeout`, `smtp_url` -> `SMTP URL`."""
     words = [_ABBREVIATIONS.get(word, word) for word in name.strip("_").split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
 
 
 def humanised(value: str) -> str:
-    """A choice's value as a label: `lowPriority` and `low-priority` -> `Low priority`; `GET` stays."""
+    """Makes a label of a choice's value: `lowPriority` and `low-priority` -> `Low priority`; `GET` stays."""
     if value.isupper():
         return value
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", value).replace("-", " ").replace("_", " ").split()

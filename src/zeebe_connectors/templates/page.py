@@ -24,7 +24,7 @@ NOTICE_OF_OTHERS = (
 
 
 def page_of(connector: Description, *, example: str | None = None) -> str:
-    """The reference page of a connector.
+    """Returns the reference page of a connector.
 
     Args:
         connector: The connector.
@@ -67,14 +67,14 @@ def _facts(connector: Description, example: str | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; line breaks and bars in its cells are escaped."""
+    """Returns a Markdown table; line breaks and bars in its cells are escaped."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def _cell(text: str) -> str:
-    """Text within a table: one line, bars escaped."""
+    """Returns text for a table's cell: one line, bars escaped."""
     return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
 
 
@@ -224,7 +224,7 @@ def _test(connector: Outbound) -> list[str]:
 
 
 def example_input(form: Form) -> dict[str, Any]:
-    """An input made of the examples in the hints, for the fields that are shown with them; nested as on the wire."""
+    """Returns an input made of the hints' examples, for the fields that are shown with them; nested as on the wire."""
     chosen: dict[str, Any] = {}
     sample: dict[str, Any] = {}
     for item in form.fields:
@@ -243,7 +243,7 @@ def example_input(form: Form) -> dict[str, Any]:
 
 
 def placeholder(item: Field) -> Any:
-    """Something of the right kind for a required field without an example."""
+    """Returns a value of the right kind for a required field without an example."""
     if item.secret:
         return "{{secrets." + item.path.rpartition(".")[2].upper() + "}}"
     return {"number": 1, "flag": False, "list": [], "context": {}}.get(item.kind, item.label)

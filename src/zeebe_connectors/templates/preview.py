@@ -43,7 +43,7 @@ class PreviewField:
 
     @property
     def shown(self) -> str:
-        """The value as text, a choice by its label."""
+        """Returns the value as text, a choice by its label."""
         if isinstance(self.value, bool):
             return "on" if self.value else "off"
         text = "" if self.value is None else str(self.value)
@@ -62,7 +62,7 @@ class PreviewGroup:
 
 
 def preview(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None) -> list[PreviewGroup]:
-    """The form while some of its fields have other values than it starts with.
+    """Returns the form as it is shown with other values in some fields.
 
     Args:
         template: The element template.
@@ -92,7 +92,7 @@ def preview(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None
 
 
 def shown_properties(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
-    """The template's properties whose conditions hold, hidden ones too.
+    """Returns the template's properties whose conditions hold, hidden ones too.
 
     Args:
         template: The element template.
@@ -103,7 +103,7 @@ def shown_properties(template: Mapping[str, Any], chosen: Mapping[str, str] | No
 
 
 def _held(template: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
-    """The values that conditions ask for, by property id."""
+    """Returns the values that conditions ask for, by property id."""
     held: dict[str, Any] = {}
     for item in template["properties"]:
         name, kind = item.get("id"), item.get("type")

@@ -21,7 +21,7 @@ from zeebe_connectors.templates.kinds import humanised
 
 
 def with_providers(template: Template, protocols: Iterable[str], providers: Mapping[str, Provider]) -> Template:
-    """A connector's template whose field `provider` is a choice of those that it takes; as it was when there are none.
+    """Returns a connector's template with a choice of providers in its field `provider`; unchanged if there are none.
 
     Args:
         template: As the connector has it.
@@ -42,7 +42,7 @@ def with_providers(template: Template, protocols: Iterable[str], providers: Mapp
 
 
 def operation_templates(name: str, provider: Provider, connectors: Mapping[str, Outbound]) -> dict[str, Template]:
-    """A template for each operation of a provider, by file name without suffix.
+    """Returns a template for each operation of a provider, by file name without suffix.
 
     Args:
         name: The provider's.
@@ -58,7 +58,7 @@ def operation_templates(name: str, provider: Provider, connectors: Mapping[str, 
 
 
 def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, Outbound | Inbound]) -> dict[str, str]:
-    """All files of `template write --providers`: file name without suffix -> text."""
+    """Returns all files of `template write --providers`: file name without suffix -> text."""
     outbound = {name: one for name, one in connectors.items() if isinstance(one, Outbound)}
     files: dict[str, str] = {}
     for connector in connectors.values():
@@ -72,7 +72,7 @@ def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, O
 
 
 class _Made:
-    """One operation's template, made from its connector's."""
+    """Returns one operation's template, made from its connector's."""
 
     def __init__(self, base: Template, name: str, provider: Provider, key: str, operation: Operation) -> None:
         self._name = name
@@ -123,7 +123,7 @@ class _Made:
         return [{**item, "type": "Dropdown", "choices": choices, "value": ""}]
 
     def _values(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """One field for each placeholder, of the addresses and of the operation's path."""
+        """Returns one field for each placeholder of the addresses and of the operation's path."""
         provider, operation = self._provider, self._operation
         known: dict[str, Variable] = {}
         for environment in provider.environments.values():
@@ -177,12 +177,12 @@ def _bound_name(item: dict[str, Any]) -> str:
 
 
 def _fixed(item: dict[str, Any], value: str) -> dict[str, Any]:
-    """The property hidden, with its value settled; its id stays, for others depend on it."""
+    """Returns the property hidden, with a fixed value; its id stays, as others depend on it."""
     return {"id": item.get("id"), "value": value, "binding": item["binding"], "type": "Hidden"}
 
 
 def _with_start(item: dict[str, Any], value: Any) -> dict[str, Any]:
-    """The property with what it begins with."""
+    """Returns the property with another start value."""
     if item["type"] in {"Boolean", "Number"} and isinstance(value, bool | int | float):
         return {**item, "value": value}
     if isinstance(value, str):

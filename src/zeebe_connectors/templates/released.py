@@ -23,7 +23,7 @@ _LOOKS = {"name", "label", "description", "tooltip", "placeholder", "keywords", 
 
 
 def digest(template: Mapping[str, Any]) -> str:
-    """What tells two contents of one version apart, words and looks left out."""
+    """Returns a digest of a template's content, without wording and appearance."""
     text = json.dumps(_without_looks(template), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -37,7 +37,7 @@ def _without_looks(value: Any) -> Any:
 
 
 def changed_after_release(templates: Mapping[str, Mapping[str, Any]], root: Path) -> list[str]:
-    """One line per template that changed after its version was released, with what to do.
+    """Lists the templates that changed after their version was released, with the remedy.
 
     Args:
         templates: Each template by its file's name.
@@ -58,7 +58,7 @@ def changed_after_release(templates: Mapping[str, Mapping[str, Any]], root: Path
 
 
 def not_recorded(templates: Iterable[Mapping[str, Any]], root: Path) -> list[str]:
-    """One line when the changelog says that this version is released and a template of it is not recorded."""
+    """Lists what is not recorded although the changelog says that this version is released."""
     changelog = root / CHANGELOG
     headings = changelog.read_text(encoding="utf-8").splitlines() if changelog.is_file() else []
     if not any(line.startswith("## ") and __version__ in line for line in headings):
@@ -72,7 +72,7 @@ def not_recorded(templates: Iterable[Mapping[str, Any]], root: Path) -> list[str
 
 
 def record(templates: Iterable[Mapping[str, Any]], root: Path) -> list[str]:
-    """Records the templates' versions as released; gives those that are new, as `id version`."""
+    """Records the templates' versions as released; returns the new ones, as `id version`."""
     known = _read(root)
     new = []
     for template in templates:

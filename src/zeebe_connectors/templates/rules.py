@@ -13,7 +13,7 @@ _TARGETS = ("name", "key", "property")
 
 
 def broken_rules(template: Template) -> list[str]:
-    """Checks references, defaults and deployability; gives what is wrong, nothing when all is well."""
+    """Checks references, defaults and deployability; returns what is wrong, nothing if all is well."""
     return [
         *_head(template),
         *_references(template),

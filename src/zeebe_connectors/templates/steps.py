@@ -12,7 +12,7 @@ from zeebe_connectors.templates.form import OPERATION_GROUP, Condition, Field, F
 
 
 def menu_of(form: Form) -> dict[str, Any]:
-    """The template's `steps` and `presets`; empty when the form's first section chooses no operation."""
+    """Returns the template's `steps` and `presets`; empty if the form's first section chooses no operation."""
     selectors = [item for item in form.of(OPERATION_GROUP.id) if item.kind == "choice"]
     if not selectors or selectors[0] is not form.of(OPERATION_GROUP.id)[0]:
         return {}

@@ -28,7 +28,7 @@ _SAYS_NOTHING = frozenset({
 
 
 def help_of(item: Field) -> str:
-    """What stands behind a field's name in the form, as HTML; empty when its label says it all."""
+    """Returns the help behind a field's name in the form, as HTML; empty if its label says it all."""
     about = plain(item.description)
     parts = [about] if adds_to(item.label, about) else []
     parts.append(plain(item.tooltip or ""))
@@ -56,12 +56,12 @@ def _sentence(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A docstring as one line of text without markup."""
+    """Returns a docstring as one line of text without markup."""
     return " ".join(text.replace("``", "`").replace("`", "").split())
 
 
 def laid_out(expression: str, names: Iterable[str]) -> str:
-    """A result expression over several lines, with a comment that shows what else it could take.
+    """Writes a result expression on several lines, with a comment that shows what else it could take.
 
     Args:
         expression: A context of one line, such as `={status: response.status}`; empty for none.
@@ -83,7 +83,7 @@ def laid_out(expression: str, names: Iterable[str]) -> str:
 
 
 def _entries(text: str) -> list[str]:
-    """The entries of a context, split at the commas between them."""
+    """Splits a context into its entries."""
     found, depth, quoted, start = [], 0, False, 0
     for position, letter in enumerate(text):
         if letter == '"' and text[position - 1 : position] != "\\":
@@ -99,7 +99,7 @@ def _entries(text: str) -> list[str]:
 
 
 def result_names(output: Any) -> list[str]:
-    """The names of a result's fields, by the type that a connector's function returns."""
+    """Returns the names of a result's fields, by the type that a connector's function returns."""
     names: dict[str, None] = {}
     for leaf in leaf_types(output):
         if is_typeddict(leaf):

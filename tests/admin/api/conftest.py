@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,14 +12,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.admin.serving import served
 
-from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
-from zeebe_connectors.config.environment import Environment
-from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.registry import Registry
-from zeebe_connectors.testing import FakeGateway
 
 TOKENS = {
     "operator": "token-of-the-operator-4711",
@@ -109,38 +107,32 @@ Start = Callable[..., Awaitable[Started]]
 @pytest.fixture
 async def start(tmp_path, caplog) -> AsyncIterator[Start]:
     caplog.set_level("DEBUG")
-    stops: list[Any] = []
+    stack = contextlib.AsyncExitStack()
     everything: list[Browser] = []
 
     async def begin(connectors: Any = ("rest", "imap", "soap", "smtp", "pop3-fetch"), **settings: str) -> Started:
         given = {
-            "ZEEBE_CONNECTORS_DATA": str(tmp_path / "data"),
             "ZEEBE_CONNECTORS_ADMIN_TOKEN": TOKENS["operator"],
             "ZEEBE_CONNECTORS_ADMIN_MODELER_TOKEN": TOKENS["modeler"],
             "ZEEBE_CONNECTORS_ADMIN_VIEWER_TOKEN": TOKENS["viewer"],
             "ZEEBE_CONNECTORS_PROVIDERS_KEY": base64.b64encode(bytes(range(32))).decode(),
             "SECRET_CANARY": CANARY,
         }
-        environment = Environment(("environment", given | settings))
         registry = Registry(connectors) if not isinstance(connectors[0], str) else Registry.installed(connectors)
-        metrics = PrometheusMetrics()
-        runtime = Runtime(Settings.read(environment), registry, FakeGateway(), environment=environment, metrics=metrics)
-        server = AdminServer(runtime, metrics, host="127.0.0.1", port=0)
-        await server.start()
-        started = Started(runtime, server, f"http://127.0.0.1:{server.port}")
+        serving = served(tmp_path / "data", registry, works=False, **given | settings)
+        found = await stack.enter_async_context(serving)
+        started = Started(found.runtime, found.server, found.url)
         for role, token in TOKENS.items():
             session = aiohttp.ClientSession(started.base, cookie_jar=aiohttp.CookieJar(unsafe=True))
-            stops.append(session.close)
+            stack.push_async_callback(session.close)
             async with session.post("/signin", data={"token": token, "to": "/"}, allow_redirects=False) as answer:
                 assert answer.status == 303
             browser = started.browsers[role] = Browser(session, role)
             everything.append(browser)
-        stops.extend((server.aclose, runtime.drain))
         return started
 
-    yield begin
-    for stop in stops:
-        await stop()
+    async with stack:
+        yield begin
     for browser in everything:
         for text in browser.seen:
             assert CANARY not in text

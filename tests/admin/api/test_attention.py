@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.admin.api.conftest import Started
+from tests.waiting import until
 
 from zeebe_connectors.config.secrets import JobSecrets, Mask
 from zeebe_connectors.runtime.limits import Busy
@@ -29,9 +30,7 @@ async def begin(start, tmp_path, **settings: str) -> Started:
     (tmp_path / "diagrams").mkdir()
     running = await start(ZEEBE_CONNECTORS_DIAGRAMS=str(tmp_path / "diagrams"), **settings)
     running.runtime.start()
-    async with asyncio.timeout(10):
-        while not all(state.last_contact for state in running.runtime.liveness().values()):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: all(state.last_contact for state in running.runtime.liveness().values()))
     return running
 
 
@@ -76,8 +75,8 @@ async def test_an_outage_that_ended_is_shown_for_an_hour(start, tmp_path):
     assert "The engine did not answer" in text
     assert "no route to host." in text
     assert "Nothing needs attention" in text
-    for since, until in ((now - 31, now - 30), (now - 9000, now - 3700)):
-        running.runtime.cluster_outage.last = PastOutage(since, until, "no route to host")
+    for since, ended in ((now - 31, now - 30), (now - 9000, now - 3700)):
+        running.runtime.cluster_outage.last = PastOutage(since, ended, "no route to host")
         assert "The engine did not answer" not in await running.viewer.get("/")
 
 

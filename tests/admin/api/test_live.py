@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from tests.admin.api.conftest import TOKENS, Browser, Started
+from tests.waiting import until
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.live import Live, _Listener, _Topic
@@ -97,9 +98,7 @@ async def test_nothing_is_made_for_nobody_and_once_for_several(start):
         one = await stack.enter_async_context(stream(running.operator, "/sources"))
         await one.until("rows", "No source is watched")
         assert (live.streams, live.topics) == (4, 2)
-    async with asyncio.timeout(5):
-        while live.topics:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: not live.topics)
     made = live.made
     answered(running, Complete())
     await asyncio.sleep(0.1)
@@ -300,9 +299,7 @@ async def test_there_are_no_more_streams_than_may_be():
     async with served(live, make) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         async with session.get("/") as one, session.get("/") as two, session.get("/") as three:
             assert [one.status, two.status, three.status] == [200, 200, 429]
-        async with asyncio.timeout(5):
-            while live.streams:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
+        await until(lambda: not live.streams)
         async with session.get("/") as again:
             assert again.status == 200
 

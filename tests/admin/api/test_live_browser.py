@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.admin.api.conftest import TOKENS, Started
+from tests.waiting import until
 
 from zeebe_connectors.admin.metrics import PrometheusMetrics
 from zeebe_connectors.admin.server import AdminServer
@@ -68,9 +69,7 @@ async def test_what_changes_comes_a_lost_connection_is_mended_and_rows_stay(star
             await page.get_by_role("button", name="Pause").click()
             await page.get_by_text("Paused, as it was").wait_for()
             answered(running, Fail("the window is shut", 0, code="WINDOW"))
-            async with asyncio.timeout(5):
-                while again._api.live.streams:  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.01)
+            await until(lambda: not again._api.live.streams)
             assert await page.get_by_text("the window is shut").count() == 0
             await page.get_by_role("button", name="Resume").click()
             await page.get_by_text("the window is shut").wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
 
@@ -26,9 +27,7 @@ async def failed(running) -> str:
     """The key of a job that failed."""
     running.runtime.start()
     running.runtime.gateway.put("test:order:1", {"token": "{{secrets.CANARY}}", "note": "ORDER-4711"}, retries=1)
-    async with asyncio.timeout(10):
-        while not running.runtime.record.totals["incident"]:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.record.totals["incident"])
     return str(next(iter(running.runtime.record.jobs())).key)
 
 
@@ -85,9 +84,7 @@ async def test_failed_jobs_are_there_after_a_restart(start, tmp_path):
     await first.runtime.drain()
     second = await start((order,), ZEEBE_CONNECTORS_KEEP_FAILURES="true")
     second.runtime.start()
-    async with asyncio.timeout(5):
-        while not list(second.runtime.record.jobs()):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: list(second.runtime.record.jobs()))
     shown = await second.viewer.call("GET", f"/jobs/{key}")
     assert (shown["code"], bool(shown["replica"]), len(shown["tries"])) == ("SHOP_SHUT", True, 1)
     assert (await second.viewer.call("GET", "/jobs"))["counts"]["incident"] == 0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.admin.api.conftest import CANARY, Started
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Event, InboundContext, Model, Secret, inbound
 from zeebe_connectors.admin.api import sources as shown_sources
@@ -37,9 +38,7 @@ async def watched(start, tmp_path, **settings) -> Started:
     file.write_text('["box#1"]\ntype = "test:box"\nmessage = "m"\nname = "b"\n')
     running = await start((box,), ZEEBE_CONNECTORS_SOURCES=str(file), **settings)
     running.runtime.sources.start()
-    async with asyncio.timeout(5):
-        while not any(watch.next_try for watch in running.runtime.sources.watches.values()):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: any(watch.next_try for watch in running.runtime.sources.watches.values()))
     return running
 
 
@@ -104,9 +103,7 @@ async def test_it_looks_now_for_operators_and_not_each_second(start, tmp_path, m
     await running.viewer.call("POST", f"{SOURCE}/wake", {}, status=403)
     before = len(LOOKS)
     assert (await running.operator.call("POST", f"{SOURCE}/wake", {}, status=202))["status"] == "DOWN"
-    async with asyncio.timeout(5):
-        while len(LOOKS) == before:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: len(LOOKS) != before)
     assert (await running.operator.call("POST", f"{SOURCE}/wake", {}, status=429))["code"] == "ASKED_JUST_NOW"
     await running.operator.get(SOURCE)
     assert "It was asked" in await running.operator.post(f"{SOURCE}/wake", {}, status=429)
@@ -151,9 +148,7 @@ async def test_settings_are_shown_and_secrets_by_their_names_only(start, tmp_pat
     )
     running = await start((vault,), ZEEBE_CONNECTORS_SOURCES=str(file))
     running.runtime.sources.start()
-    async with asyncio.timeout(5):
-        while not running.runtime.sources.watches:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+    await until(lambda: running.runtime.sources.watches)
     one = await running.viewer.call("GET", "/sources/vault")
     shown = {setting["name"]: (setting["value"], setting["secret"]) for setting in one["settings"]}
     assert shown["login"] == ("", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import ClassVar
 
 import asyncssh
 import pytest
@@ -162,6 +163,27 @@ async def test_links_within_the_base_and_by_permission(places, linked):
     await place.do("write", base="/base", file="file", content="x")  # replaces the link, not what it leads to
     await place.do("delete", base="/base", file="new")
     assert (linked / "secret").read_text() == "secret"
+
+
+class CountedQuestions:
+    asked: ClassVar[list[bytes]] = []
+
+    def realpath(self, path):
+        self.asked.append(path)
+        return super().realpath(path)
+
+
+async def test_where_the_base_is_is_asked_once_per_connection_and_again_when_it_has_moved(places, linked):
+    place = await places.sftp(files=CountedQuestions)
+    CountedQuestions.asked.clear()
+    for _ in range(3):
+        assert (await place.do("read", base="/base", file="near", readAs="text"))["content"] == "in"
+    assert CountedQuestions.asked.count(b"/base") == 1
+    (linked / "base").rename(linked / "moved")
+    (linked / "base").symlink_to("moved")
+    assert (await place.do("read", base="/base", file="near", readAs="text"))["content"] == "in"
+    assert (await place.fails("read", base="/base", file="file")).code == "FILES_PATH_FORBIDDEN"
+    assert (await place.fails("read", base="/moved", file="file")).code == "FILES_PATH_FORBIDDEN"
 
 
 async def test_a_link_to_a_folder_is_removed_without_what_is_in_it(place, linked):

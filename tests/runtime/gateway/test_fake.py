@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
@@ -85,8 +86,7 @@ async def test_a_stream_gets_new_jobs_and_polls_the_rest(fake):
     old = fake.put("t")
     stream = fake.stream(ACTIVATION)
     coming = asyncio.ensure_future(anext(stream))
-    while not fake.open_streams:  # noqa: ASYNC110 - the stream opens
-        await asyncio.sleep(0)
+    await until(lambda: fake.open_streams)
     new = fake.put("t")
     assert (await coming).key == new
     (job,) = await fake.activate(ACTIVATION, max_jobs=5, wait=0.0)

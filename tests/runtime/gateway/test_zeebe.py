@@ -8,6 +8,7 @@ import time
 
 import grpc
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
@@ -108,16 +109,13 @@ async def test_pushed_jobs_arrive_and_closing_ends_the_stream(gateway, fake):
     """A stream is there until its generator is closed, also while nothing comes."""
     stream = gateway.stream(ACTIVATION)
     coming = asyncio.ensure_future(anext(stream))
-    while not fake.open_streams:  # noqa: ASYNC110 - the server opens it
-        await asyncio.sleep(0.01)
+    await until(lambda: fake.open_streams)
     key = fake.put("t")
     job = await coming
     assert job.key == key
     assert 59.0 < job.deadline - time.monotonic() <= 60.0
     await stream.aclose()
-    async with asyncio.timeout(5):
-        while fake.open_streams:  # noqa: ASYNC110 - the server notices
-            await asyncio.sleep(0.01)
+    await until(lambda: not fake.open_streams)
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
@@ -208,13 +206,11 @@ async def test_a_worker_goes_on_after_the_gateway_was_away(fake):
         worker.start()
         for _ in range(8):
             fake.put("t")
-        while len(ran) < 4:  # noqa: ASYNC110 - the handlers begin
-            await asyncio.sleep(0.01)
+        await until(lambda: len(ran) >= 4)
     await asyncio.sleep(0.5)
     async with GatewayServer(fake, port=first.port):
         await fake.until("completed", 4)
-        while worker.is_busy:  # noqa: ASYNC110 - jobs that were on their way may have arrived
-            await asyncio.sleep(0.2)
+        await until(lambda: not worker.is_busy, within=60)  # jobs that were on their way may have arrived
         # Those that were lost when the connection broke come again after their deadline.
         for key, job in fake.jobs.items():
             if job.state == "active" and key not in ran:
@@ -237,9 +233,7 @@ async def test_a_worker_over_the_wire_drains(gateway, fake):
     worker.start()
     await fake.until("completed", 300)
     assert await worker.drain(5.0) == []
-    async with asyncio.timeout(5):
-        while fake.open_streams:  # noqa: ASYNC110 - the server notices
-            await asyncio.sleep(0.01)
+    await until(lambda: not fake.open_streams)
 
 
 def run(code):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Model, outbound
 from zeebe_connectors.config.environment import Environment
@@ -47,9 +48,7 @@ async def test_a_job_s_stages_are_remembered(tmp_path, variables, outcome, slowe
     runtime.start()
     try:
         key = gateway.put("test:slow:1", variables, retries=1, headers={"resultExpression": "={a: a}"})
-        async with asyncio.timeout(10):
-            while not runtime.record.totals[outcome]:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
+        await until(lambda: runtime.record.totals[outcome])
         found = runtime.record.tries(key if isinstance(key, int) else next(iter(runtime.record.jobs())).key)[0]
         steps = dict(zip(STEPS, found.steps, strict=True))
         assert all(0 <= seconds < 5 for seconds in steps.values())

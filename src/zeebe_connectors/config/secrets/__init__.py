@@ -13,7 +13,7 @@ from zeebe_connectors.config.secrets.lookup import (
 )
 from zeebe_connectors.config.secrets.mask import Mask
 from zeebe_connectors.config.secrets.placeholders import MARK
-from zeebe_connectors.config.secrets.resolver import Left, Places, SecretResolver
+from zeebe_connectors.config.secrets.resolver import Places, SecretResolver, Unresolved
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses, read_rules
 
 __all__ = [
@@ -21,12 +21,12 @@ __all__ = [
     "DirectorySecrets",
     "EnvironmentSecrets",
     "JobSecrets",
-    "Left",
     "Mask",
     "Places",
     "SecretProvider",
     "SecretResolver",
     "SecretUses",
+    "Unresolved",
     "installed_providers",
     "read_rules",
 ]

@@ -14,7 +14,7 @@ from zeebe_connectors.config.secrets.placeholders import BARE, BRACES, MARK
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
-_MAX_LEFT = 20
+_MAX_UNRESOLVED = 20
 _SHORT = 100
 """Characters of a text whose placeholders are remembered."""
 _SHOWN = 60
@@ -42,7 +42,7 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Unresolved:
     """A placeholder that was not resolved.
 
     Args:
@@ -52,6 +52,19 @@ class Left:
 
     field: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A value whose placeholders were replaced by secrets.
+
+    Args:
+        value: The value; the same object where nothing was replaced.
+        unresolved: The placeholders that stay as text, up to twenty.
+    """
+
+    value: Any
+    unresolved: Sequence[Unresolved] = ()
 
 
 class SecretResolver:
@@ -80,7 +93,7 @@ class SecretResolver:
         """
         return JobSecrets(mask, self.uses, process=process, element=element, log_mask=self._log_mask)
 
-    async def resolve(  # noqa: D417 - tenant and process are explained at SecretProvider
+    async def resolve(
         self,
         value: Any,
         places: Places,
@@ -89,16 +102,31 @@ class SecretResolver:
         tenant: str = "",
         process: str = "",
         custody: JobSecrets | None = None,
-        left: list[Left] | None = None,
     ) -> Any:
-        """The value with the placeholders in the named places replaced; each used value is added to the mask.
+        """Returns the value with its placeholders replaced, for those who need not know which ones stay.
+
+        Arguments and errors are those of `resolve_and_report`.
+        """
+        found = await self.resolve_and_report(value, places, mask=mask, tenant=tenant, process=process, custody=custody)
+        return found.value
+
+    async def resolve_and_report(  # noqa: D417 - tenant and process are explained at SecretProvider
+        self,
+        value: Any,
+        places: Places,
+        *,
+        mask: Mask,
+        tenant: str = "",
+        process: str = "",
+        custody: JobSecrets | None = None,
+    ) -> Resolved:
+        """Replaces the placeholders in the named places, and says which ones stay; each used value joins the mask.
 
         Args:
             value: JSON value as it came with the job.
             places: Where placeholders may stand.
             mask: Collects the values.
             custody: Collects them too, by name; one of its own when left out.
-            left: Collects the placeholders that stay, up to twenty.
 
         Raises:
             InputError: `SECRET_NOT_FOUND` when no provider knows a name, `SECRET_PROCESS_FORBIDDEN`.
@@ -110,11 +138,9 @@ class SecretResolver:
             in_names = _find(value, places, (), marked)
         elif isinstance(value, str):
             marked.append((value, places, ()))
-        names, remaining = _wanted(marked)
-        if left is not None:
-            left += remaining
+        names, unresolved = _wanted(marked)
         if not names:
-            return value
+            return Resolved(value, unresolved)
         custody = custody or self.custody(mask, process=process)
         values: dict[str, str] = {}
         for name in names:
@@ -124,10 +150,9 @@ class SecretResolver:
                 mask.add(found)
             custody.resolved(name, found)
         if in_names:
-            return _with_names(value, places, values, is_top=True)
-        return _with_texts(
-            value, [(_replaced(text, place, values), way) for text, place, way in marked if place is not None]
-        )
+            return Resolved(_with_names(value, places, values, is_top=True), unresolved)
+        texts = [(_replaced(text, place, values), way) for text, place, way in marked if place is not None]
+        return Resolved(_with_texts(value, texts), unresolved)
 
     async def value(self, name: str, *, tenant: str = "", process: str = "") -> str:
         """The value of one secret.
@@ -229,17 +254,17 @@ def _find_in_list(value: list[Any], place: Places | None, way: _Way, found: list
     return in_names
 
 
-def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Left]]:
+def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Unresolved]]:
     """The names of the secrets that resolve, and the placeholders that stay, up to twenty."""
     names: dict[str, None] = {}
-    remaining: list[Left] = []
+    unresolved: list[Unresolved] = []
     for text, place, way in marked:
         for name, is_whole in _placeholders(text):
             if place is not None and place.allows(name) and (is_whole or not place.whole):
                 names[name] = None
-            elif len(remaining) < _MAX_LEFT:
-                remaining.append(Left(_path(way)[:_SHOWN], name[:_SHOWN]))
-    return names, remaining
+            elif len(unresolved) < _MAX_UNRESOLVED:
+                unresolved.append(Unresolved(_path(way)[:_SHOWN], name[:_SHOWN]))
+    return names, unresolved
 
 
 def _path(way: _Way) -> str:

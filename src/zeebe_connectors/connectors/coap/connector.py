@@ -1,4 +1,4 @@
-"""Ask and set resources of devices over CoAP (RFC 7252), in blocks where they are large, in clear or with a key."""
+"""Read and change resources of devices over CoAP (RFC 7252): in blocks if large, in clear or encrypted with a key."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 PORTS = {"coap": 5683, "coaps": 5684}
 AT_ONCE = 4
-"""Requests to one device that are under way; the protocol lets one at a time be unacknowledged."""
+"""Maximum requests to one device at once; of these, the protocol leaves one at a time unacknowledged."""
 _ACK_TIMEOUT = 1.0
 _ATTEMPTS = 3
-"""At most so many times an exchange in blocks begins anew in one try: the resource changed, or blocks are too large."""
+"""How often an exchange in blocks may begin in one try: again if the resource changed, or blocks were too large."""
 ERRORS = {
     "COAP_UNREACHABLE": "Nothing listens at the host and port, or there is no route to it. Tried again.",
     "COAP_NAME_NOT_RESOLVED": "The host's name does not exist. An incident.",
@@ -65,13 +65,13 @@ _REFUSALS: dict[str, tuple[str, type[ConnectorError]]] = {
 
 
 class _Client:
-    """aiocoap's context of one identity, closed with the runtime's clients."""
+    """Holds aiocoap's context of one identity, and is closed with the runtime's clients."""
 
     def __init__(self, context: aiocoap.Context) -> None:
         self.context = context
 
     async def aclose(self) -> None:
-        """Ends what is under way and closes the socket."""
+        """Cancels what is running and closes the socket."""
         await self.context.shutdown()
 
 
@@ -141,7 +141,7 @@ async def ask(request: Request, context: Context) -> Answer:
 
 
 async def _exchange(context: aiocoap.Context, message: Any, request: Request, where: str) -> Any:
-    """The whole answer; no further block is asked for once there is more than the task takes."""
+    """Collects the whole answer; requests no further block once there is more than the task takes."""
     import aiocoap.error  # noqa: PLC0415 - as below
     from aiocoap.protocol import BlockwiseRequest  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
     hints: list[int] = []
 
     def note(answered: asyncio.Future[Any]) -> None:
-        """Keeps the size of blocks that a server wants, since the library's answer to the whole has it no more."""
+        """Notes the block size that a server wants, since the library's final answer no longer has it."""
         if not answered.cancelled() and answered.exception() is None and answered.result().opt.block1 is not None:
             hints.append(answered.result().opt.block1.size_exponent)
 
@@ -181,7 +181,7 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
 
 
 def _is_foreign(number: Any) -> bool:
-    """Whether an option changes what an answer means, in a way that nobody here knows (RFC 7252, 5.4.1)."""
+    """Returns whether an unknown option changes what an answer means (critical, RFC 7252, 5.4.1)."""
     return bool(number.is_critical()) and not hasattr(number, "name")
 
 
@@ -191,7 +191,7 @@ def _too_large(request: Request, where: str) -> PermanentError:
 
 @contextlib.asynccontextmanager
 async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncIterator[None]:
-    """Waits until few enough requests are under way; time in the queue is not the device's."""
+    """Waits for a turn at the device; time in the queue does not count as the device's."""
     try:
         async with asyncio.timeout(context.seconds_left()):
             await turn.acquire()
@@ -204,7 +204,7 @@ async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncI
 
 
 async def _message(request: Request, context: Context) -> Any:
-    """The request, without where it goes."""
+    """Returns the request, without its destination."""
     import aiocoap  # noqa: PLC0415 - 0.2 s that only those pay who use it
     from aiocoap.numbers.constants import TransportTuning  # noqa: PLC0415
 
@@ -241,7 +241,7 @@ async def _payload(request: Request, context: Context) -> tuple[bytes, int]:
 
 
 def _address(message: Any, request: Request, address: str, port: int) -> None:
-    """Has the request go to the address that was checked, and name the host as it was written."""
+    """Directs the request to the address that was checked, and names the host as it was written."""
     literal = f"[{address}]" if ":" in address else address
     message.set_request_uri(f"{request.protocol}://{literal}:{port}", set_uri_host=False)
     with contextlib.suppress(ValueError):
@@ -278,7 +278,7 @@ async def _addresses(host: str, port: int, context: Context) -> list[str]:
 
 
 async def _client(request: Request, context: Context, address: str, port: int) -> _Client:
-    """The context of this identity: aiocoap keeps credentials in it."""
+    """Returns the context of this identity: aiocoap keeps credentials in it."""
     import aiocoap  # noqa: PLC0415 - as above
 
     login = request.authentication
@@ -315,7 +315,7 @@ async def _client(request: Request, context: Context, address: str, port: int) -
 
 @contextlib.asynccontextmanager
 async def _failures(request: Request, where: str) -> AsyncIterator[None]:
-    """Says what went wrong on the way."""
+    """Translates a failure on the way."""
     import aiocoap.error  # noqa: PLC0415 - as above
 
     try:

@@ -1,4 +1,4 @@
-"""Turn process data into what CoAP carries and back: text, JSON, CBOR and bytes, by the content format's number."""
+"""Convert process data to CoAP payloads and back: text, JSON, CBOR and bytes, by the content format's number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEDIA_TYPES = {
     110: "application/senml+json", 112: "application/senml+cbor",
 }  # fmt: skip
 _SEQUENCE = 63
-"""CBOR's items one after the other, as a list."""
+"""The content format of CBOR sequences, which become lists."""
 _MAX_DEPTH = 100
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*(?:[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)?)*)')
 _ATTRIBUTE = re.compile(r';\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?')
@@ -131,7 +131,7 @@ def _kind_of(data: bytes, number: int | None) -> str:
 
 
 def _kind_of_format(number: int) -> str:
-    """How a content format of the registry, which the library has, is read; compressed ones are not."""
+    """Returns how a registered content format is read; compressed ones are not."""
     from aiocoap.numbers import ContentFormat  # noqa: PLC0415 - 0.2 s that only those pay who use it
 
     known = ContentFormat(number)
@@ -163,7 +163,7 @@ def _from_cbor(data: bytes, *, is_sequence: bool = False) -> Any:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """CBOR's values as JSON has them: bytes as base64, times as ISO text, keys as text, `undefined` as null."""
+    """Converts CBOR's values to JSON: bytes as base64, times as ISO text, keys as text, `undefined` as null."""
     import cbor2  # noqa: PLC0415 - only who uses it
 
     if depth > _MAX_DEPTH:
@@ -197,13 +197,13 @@ def _scalar(value: Any) -> Any:
 
 
 def _key(name: Any, depth: int) -> str:
-    """A name for what CBOR has as a key: as JSON writes it where it is no text."""
+    """Returns the name for a key of CBOR: its JSON if it is not text."""
     plain = _plain(name, depth + 1)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def links(text: str) -> list[dict[str, Any]]:
-    """The resources of `.well-known/core` (RFC 6690): path and attributes such as `rt`, `if`, `ct`, `title`, `obs`."""
+    """Reads the resources of `.well-known/core` (RFC 6690): path and attributes such as `rt`, `ct`, `title`, `obs`."""
     found = []
     for match in _LINK.finditer(text):
         attributes: dict[str, Any] = {}

@@ -18,7 +18,7 @@ _FIELDS: dict[str, Field] = {"FROM": "FROM", "SUBJECT": "SUBJECT", "BODY": "BODY
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A text that a field of the mail holds, in upper or lower case."""
+    """A criterion: a field of the mail contains a text, in upper or lower case."""
 
     field: Field
     value: str
@@ -26,7 +26,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Criteria of which all hold, or any."""
+    """Criteria joined by AND or OR."""
 
     every: bool
     of: tuple[Criterion, ...]
@@ -36,7 +36,7 @@ Criterion = Leaf | Several
 
 
 def read_criteria(given: Any, *, field: str) -> Criterion:
-    """Reads the tree.
+    """Reads the tree of criteria.
 
     Args:
         given: `{field, value}`, or `{operator, criteria}`.
@@ -90,7 +90,7 @@ class _Reader:
 
 
 def search_words(criterion: Criterion, spelled: Callable[[str], str | bytes]) -> list[str | bytes]:
-    """The criterion in the words of IMAP's SEARCH (RFC 3501, 6.4.4).
+    """Returns the criterion in the syntax of IMAP's SEARCH (RFC 3501, 6.4.4).
 
     Args:
         criterion: What to search for.
@@ -110,7 +110,7 @@ def search_words(criterion: Criterion, spelled: Callable[[str], str | bytes]) ->
 
 
 def holds(criterion: Criterion, sender: str, subject: str, bodies: Sequence[str] | None) -> bool | None:
-    """Whether a mail fits; None when that depends on its body, and the body is not known.
+    """Returns whether a mail fits; None if that depends on its body, and the body is unknown.
 
     Args:
         criterion: What to look for.

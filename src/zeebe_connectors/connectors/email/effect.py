@@ -12,7 +12,7 @@ _PLACE = "email"
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What must not fail only because it was done already: the answer to an earlier try may have been lost.
+    """A move or deletion that must not fail because an earlier try did it already and lost the answer.
 
     Args:
         context: The job's.
@@ -29,12 +29,12 @@ class Effect:
         return f"{self.context.key} {self.action} {self.message_id}"
 
     async def begin(self, mail: str) -> None:
-        """Notes that it is about to be done, and to which mail of this id, until the engine has the job's result."""
+        """Remembers that it is about to begin, and with which mail, until the engine has the job's result."""
         self.context.discard_on_success(_PLACE, self._id)
         await self.context.memory.remember(_PLACE, self._id, mail)
 
     async def started_before(self) -> str | None:
-        """The mail with which an earlier try began; None when none came so far."""
+        """Returns the mail with which an earlier try began; None if none came that far."""
         found = (await self.context.memory.recall(_PLACE, [self._id])).get(self._id)
         if found is not None:
             self.context.discard_on_success(_PLACE, self._id)

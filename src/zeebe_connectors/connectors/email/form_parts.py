@@ -60,7 +60,7 @@ AUTHENTICATION_HINT = Hint(
 
 
 def trimmed(host: str) -> str:
-    """A host without blanks around it.
+    """Returns a host without the blanks around it.
 
     Raises:
         ValueError: It is empty.

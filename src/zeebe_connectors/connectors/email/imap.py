@@ -46,7 +46,7 @@ from zeebe_connectors.net.tls import trust
 
 BATCH = 100
 SESSIONS = 5
-"""Jobs on one account at a time: servers allow about ten connections, and people read their mail as well."""
+"""Jobs on one account at once: servers allow about ten connections, and people read their mail as well."""
 _HEADS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
 _SORT_KEYS: dict[str, SortKey] = {"RECEIVED_DATE": "ARRIVAL", "SENT_DATE": "DATE", "SIZE": "SIZE"}
 _FIELD = "data.imapAction"
@@ -103,7 +103,7 @@ async def _list(session: ImapSession, action: ListImap) -> list[ListedMail]:
 
 
 async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
-    """The folder's mails in order; no mail is read for it."""
+    """Lists the folder's mails in order; no mail is read for it."""
     descending = action.sort_order == "DESC"
     try:
         found = await session.sort(_SORT_KEYS[action.sort_field], "UNDELETED", descending=descending)
@@ -144,7 +144,7 @@ async def _heads(session: ImapSession, uids: Sequence[int]) -> list[Head]:
 
 
 async def _with_heads(session: ImapSession, uids: Sequence[int], headers: str) -> list[Fetched]:
-    """The mails with these headers; those without any headers were removed meanwhile."""
+    """Returns the mails with these headers; those without any headers were removed meanwhile."""
     return [one for one in await session.fetch(uids, headers) if one.body is not None]
 
 
@@ -168,7 +168,7 @@ async def _search(session: ImapSession, action: SearchImap) -> list[FoundMail]:
 
 
 async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int]:
-    """The mails that fit, found without the server's search; bodies are read only where the headers leave it open."""
+    """Finds the mails that fit without the server's search; reads bodies only if the headers leave it open."""
     found: list[int] = []
     for batch in _batches(await session.search("UNDELETED")):
         fetched = await _with_heads(session, batch, _HEADS)
@@ -198,7 +198,7 @@ async def _read(session: ImapSession, action: ReadImap, context: Context) -> Rea
 
 
 async def _whole(session: ImapSession, uid: int) -> bytes | None:
-    """A mail; None when it is gone, or when the server has nothing of it but its number."""
+    """Returns a mail; None if it is gone, or if the server has nothing of it but its number."""
     try:
         return await session.read(uid)
     except PermanentError:
@@ -206,7 +206,7 @@ async def _whole(session: ImapSession, uid: int) -> bytes | None:
 
 
 async def _find(session: ImapSession, message_id: str) -> Fetched | None:
-    """The oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
+    """Finds the oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
     for batch in _batches(await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))):
         fetched = await _with_heads(session, batch, "HEADER.FIELDS (MESSAGE-ID)")
         for one, head in zip(fetched, await heads_of((one.body or b"", one.size) for one in fetched), strict=True):
@@ -246,7 +246,7 @@ async def _move(session: ImapSession, action: MoveImap, context: Context) -> Mov
 
 
 async def _is_there(session: ImapSession, folder: str, message_id: str) -> bool:
-    """Whether the mail has arrived: an earlier try may have moved it, and then died or lost its answer."""
+    """Returns whether the mail is in the target: an earlier try may have moved it, and then died or lost its answer."""
     try:
         await _select(session, folder, writable=False)
     except PermanentError:
@@ -255,12 +255,12 @@ async def _is_there(session: ImapSession, folder: str, message_id: str) -> bool:
 
 
 def _mark(session: ImapSession, uid: int) -> str:
-    """What tells a mail from another with the same Message-ID."""
+    """Returns what distinguishes a mail from another with the same Message-ID."""
     return f"{session.selected.uid_validity if session.selected else 0}/{uid}"
 
 
 def _is_another(session: ImapSession, uid: int, earlier: str | None) -> bool:
-    """Whether this is not the mail with which an earlier try began, which is then gone: the oldest is always taken."""
+    """Returns whether an earlier try began with another mail, which is then gone: the oldest is always taken."""
     mark = _mark(session, uid)
     return earlier is not None and earlier != mark and earlier.split("/")[0] == mark.split("/")[0]
 
@@ -268,7 +268,7 @@ def _is_another(session: ImapSession, uid: int, earlier: str | None) -> bool:
 async def _carry(
     session: ImapSession, uid: int, target: str, message_id: str, effect: Effect, *, has_begun: bool
 ) -> None:
-    """Moves one mail; where that takes a copy and a deletion, an earlier try may have come to the copy only."""
+    """Moves one mail; if that takes a copy and a deletion, an earlier try may have made the copy only."""
     source = session.selected.name if session.selected else ""
     if not session.offers("MOVE") and has_begun:
         copied = await _is_there(session, target, message_id)

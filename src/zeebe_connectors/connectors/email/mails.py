@@ -19,9 +19,9 @@ from zeebe_connectors.mail.reading.mime import Defects, parse_entities
 from zeebe_connectors.mail.reading.parts import stored
 
 MAX_HEAD = 64 * 1024
-"""Bytes at the start of a mail in which its headers are looked for."""
+"""Bytes at the start of a mail that are searched for its headers."""
 MAX_LISTED = 5000
-"""Mails that one result may list: about 1 MB of variables, and as much as is encoded without holding up other jobs."""
+"""Maximum mails of one result: about 1 MB of variables, which can be encoded without holding up other jobs."""
 _LARGE = 8 * 1024  # bytes of headers that are read in a thread, so that the loop goes on
 _BLANK_LINE = re.compile(rb"(?<=[^\r\n])\r?\n\r?\n")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -29,7 +29,7 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a mail's headers say."""
+    """A mail's headers, as far as lists and searches need them."""
 
     message_id: str | None
     subject: str | None
@@ -61,7 +61,7 @@ class Head:
         )
 
     def listed(self) -> ListedMail:
-        """What a list shows."""
+        """Returns the mail's entry in a list."""
         return {
             "messageId": self.message_id,
             "fromAddress": self.from_address,
@@ -70,12 +70,12 @@ class Head:
         }
 
     def found(self) -> FoundMail:
-        """What a search shows."""
+        """Returns the mail's entry in a search."""
         return {"messageId": self.message_id, "subject": self.subject}
 
 
 async def heads_of(raws: Iterable[tuple[bytes, int]]) -> list[Head]:
-    """The headers of several mails, given with their sizes."""
+    """Reads the headers of several mails, given with their sizes."""
     given = list(raws)
 
     def work() -> list[Head]:
@@ -85,12 +85,12 @@ async def heads_of(raws: Iterable[tuple[bytes, int]]) -> list[Head]:
 
 
 def by_date(when: Callable[[Any], datetime | None]) -> Callable[[Any], datetime]:
-    """A key to sort by; what has no date counts as the oldest."""
+    """Returns a key to sort by; a mail without a date counts as the oldest."""
     return lambda item: when(item) or _EARLIEST
 
 
 def wanted_id(message_id: str, *, field: str) -> str:
-    """The Message-ID that the modeler gave, without spaces around it.
+    """Returns the modeler's Message-ID, without spaces around it.
 
     Raises:
         InputError: It is empty or holds a line break.
@@ -102,7 +102,7 @@ def wanted_id(message_id: str, *, field: str) -> str:
 
 
 def is_same(one: str | None, other: str) -> bool:
-    """Whether two Message-IDs are the same, however their brackets and folding are written."""
+    """Returns whether two Message-IDs are the same, whatever their brackets and folding."""
     return one is not None and _bare(one) == _bare(other)
 
 
@@ -111,7 +111,7 @@ def _bare(message_id: str) -> str:
 
 
 def not_found(where: str) -> PermanentError:
-    """There is no such mail."""
+    """Returns the error for a mail that does not exist."""
     return PermanentError(
         "EMAIL_NOT_FOUND",
         f"messageId: there is no mail with this Message-ID in {where}; it may have been moved or deleted. Take the id "
@@ -120,7 +120,7 @@ def not_found(where: str) -> PermanentError:
 
 
 def too_many(count: int) -> PermanentError:
-    """More mails than one result may list."""
+    """Returns the error for more mails than one result may list."""
     return PermanentError(
         "EMAIL_TOO_MANY",
         f"{count:,} mails match, and one result lists at most {MAX_LISTED:,}. Give a smaller maxToBeRead, or narrower "
@@ -139,18 +139,18 @@ def check_size(size: int, limit: int, *, field: str) -> None:
 
 
 async def turns(account: Hashable, limit: int, context: Context) -> asyncio.Semaphore:
-    """What lets so many jobs at a time on one account."""
+    """Returns the semaphore that bounds the jobs at once on one account."""
     return await context.clients.get(("email", account), lambda: asyncio.Semaphore(limit))
 
 
 async def texts(raw: bytes) -> list[str]:
-    """The mail's bodies, to be searched."""
+    """Returns the mail's bodies, to be searched."""
     mail = await read_mail(raw)
     return [text for text in (mail.plain, mail.html) if text]
 
 
 async def read_result(raw: bytes, context: Context, *, size: int, received: datetime | None = None) -> ReadMail:
-    """What the action read gives; attachments and inline parts are stored.
+    """Returns the result of the action read; attachments and inline parts are stored.
 
     Raises:
         ConnectorError: The store does not take them.

@@ -65,7 +65,7 @@ async def carry_out(task: Pop3Task, context: Context) -> Result:
 
 @asynccontextmanager
 async def _opened(task: Pop3Task, context: Context) -> AsyncIterator[Pop3Session]:
-    """A session; what it reads and lists needs no word of the server at its end, a deletion does."""
+    """Opens a session; reading and listing need no answer of the server at its end, a deletion does."""
     config = task.data.pop3_config
     tls = await asyncio.to_thread(trust, config.trusted_certificate, field="data.pop3Config.trustedCertificate")
     account = ("pop3", config.pop3_host, config.port, task.login.username)
@@ -99,7 +99,7 @@ async def _list(session: Pop3Session, action: ListPop3) -> list[ListedMail]:
 async def _heads(
     session: Pop3Session, numbers: Iterable[int], sizes: dict[int, int]
 ) -> AsyncIterator[tuple[int, Head]]:
-    """The headers of mails, by number; without TOP the mails are read whole, up to a size."""
+    """Returns the headers of mails, by number; without TOP the mails are read whole, up to a size."""
     wanted = list(numbers)
     for start in range(0, len(wanted), BATCH):
         batch = wanted[start : start + BATCH]
@@ -133,7 +133,7 @@ async def _search(session: Pop3Session, action: SearchPop3) -> list[FoundMail]:
 
 
 async def _find(session: Pop3Session, message_id: str, sizes: dict[int, int]) -> int | None:
-    """The newest mail with this Message-ID: a process asks for what came lately, and POP3 can only be read through."""
+    """Finds the newest mail with this Message-ID: processes ask for recent mails, and POP3 has no search."""
     newest_first: Sequence[int] = sorted(sizes, reverse=True)
     async for number, head in _heads(session, newest_first, sizes):
         if is_same(head.message_id, message_id):
@@ -177,7 +177,7 @@ async def _delete(session: Pop3Session, action: DeletePop3, context: Context) ->
 
 
 async def _mark(session: Pop3Session, number: int) -> str:
-    """What tells a mail from another with the same Message-ID; empty where the server has no ids."""
+    """Returns what distinguishes a mail from another with the same Message-ID; empty if the server has no ids."""
     try:
         return (await session.ids()).get(number, "")
     except PermanentError:

@@ -77,7 +77,7 @@ def _login(authentication: Authentication) -> Login | None:
 
 
 def _headers(given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Reply-To, for which the official task has no input of its own, and the rest."""
+    """Returns Reply-To, for which the official task has no input of its own, and the other headers."""
     reply_to = next((value for name, value in given.items() if name.strip().casefold() == "reply-to"), None)
     return reply_to, {name: value for name, value in given.items() if name.strip().casefold() != "reply-to"}
 

@@ -10,7 +10,7 @@ from typing import Any
 from zeebe_connectors import Context, InputError, PermanentError, outbound
 from zeebe_connectors.connectors.files.ftp_connect import open_ftp
 from zeebe_connectors.connectors.files.model import GROUPS, Done, KeyLogin, Listed, PasswordLogin, Request
-from zeebe_connectors.connectors.files.operations import Content, Task, content_type_of, described, iso
+from zeebe_connectors.connectors.files.operations import Content, Task, described, iso
 from zeebe_connectors.connectors.files.paths import joined, split
 from zeebe_connectors.connectors.files.pool import Sessions
 from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Session
@@ -145,7 +145,7 @@ async def _read(request: Request, task: Task) -> Done:
     path = _source(request)
     name = split(path)[1]
     if request.read_as == "document":
-        document = await task.read_document(path, name, content_type_of(name))
+        document = await task.read_document(path, name)
         size = (document.reference.get("metadata") or {}).get("size")
         return _done(path, document=document, size=size)
     data = await task.read_bytes(path, request.max_bytes)

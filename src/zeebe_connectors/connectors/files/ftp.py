@@ -26,7 +26,7 @@ from zeebe_connectors.connectors.files.paths import split
 from zeebe_connectors.connectors.files.session import PIECE, Entry, lost, not_empty, not_found
 
 _UNKNOWN = frozenset({500, 501, 502, 504})
-"""What servers answer to a command that they do not know."""
+"""Reply codes for commands that a server does not know."""
 
 
 class FtpSession(FtpControl):
@@ -47,7 +47,7 @@ class FtpSession(FtpControl):
         return Channel(passive, writer.close)
 
     async def _passive(self) -> tuple[str, int]:
-        """Where the server listens: always at the address of the control connection, whatever it says."""
+        """Returns where the server listens: always at the address of the control connection, whatever it says."""
         peer = str(self._writer.get_extra_info("peername")[0])
         if self._epsv:
             reply = await self.command("EPSV")
@@ -60,7 +60,7 @@ class FtpSession(FtpControl):
         return peer, port
 
     async def _listening(self) -> Channel:
-        """Active mode: the server connects to us, and to nobody else's connection do we listen."""
+        """Listens for the server (active mode); connections from other addresses are refused."""
         address = str(self._writer.get_extra_info("sockname")[0])
         peer = str(self._writer.get_extra_info("peername")[0])
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -93,7 +93,7 @@ class FtpSession(FtpControl):
 
     @contextlib.asynccontextmanager
     async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[Streams]:
-        """A data connection for one command; leaving the block well waits for the server's word that all is done."""
+        """Opens a data connection for one command; a normal exit waits until the server confirms the end."""
         channel = await self._data()
         writer: asyncio.StreamWriter | None = None
         done = False
@@ -134,7 +134,7 @@ class FtpSession(FtpControl):
                 self._broken = True
 
     async def _explained(self, error: ConnectorError, path: str | None) -> ConnectorError:
-        """A refusal without a reason (vsftpd's 550) is often of what is not there."""
+        """Finds the reason of a refusal without one (vsftpd's 550): often the path does not exist."""
         if error.code == "FILES_REFUSED" and path and await self.stat(path) is None:
             return not_found(path, self._server.where)
         return error
@@ -190,7 +190,7 @@ class FtpSession(FtpControl):
             )
 
     def _named(self, entry: Entry, path: str) -> Entry:
-        """An entry by its name alone; some servers list whole paths."""
+        """Returns an entry under its bare name; some servers list whole paths."""
         folder, slash, name = entry.name.rpartition("/")
         places = {".", path.rstrip("/"), f"./{path}", f"{self._home.rstrip('/')}/{path}".rstrip("/")}
         return replace(entry, name=name) if slash and folder in places else entry
@@ -211,6 +211,9 @@ class FtpSession(FtpControl):
             raise PermanentError(
                 "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
             ) from None
+
+    real_base: tuple[str, str] | None = None
+    """See `Session.real_base`; it stays None."""
 
     async def real(self, path: str) -> None:
         """See `Session.real`; FTP has no such command."""
@@ -242,7 +245,7 @@ class FtpSession(FtpControl):
         return self._nothing(reply, path)
 
     def _nothing(self, reply: Reply, path: str) -> Entry | None:
-        """None for what is not there; what cannot be looked at is no reason to think so."""
+        """Returns None if a refusal means that nothing is there; raises the refusal otherwise."""
         error = self._refusal(reply, path)
         if error.code in {"FILES_NOT_FOUND", "FILES_REFUSED"}:
             return None

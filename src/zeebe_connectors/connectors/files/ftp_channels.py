@@ -15,7 +15,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A data connection on its way: what completes it, and what gives it up."""
+    """A data connection that is being opened: what completes it, and what abandons it."""
 
     complete: Callable[[], Awaitable[Streams]]
     close: Callable[[], object]
@@ -42,7 +42,7 @@ class ResumingContext(ssl.SSLContext):
 
 
 def resuming(settings: ssl.SSLContext, control: ssl.SSLObject | None) -> ssl.SSLContext:
-    """A context for data connections beside a control connection.
+    """Returns the TLS context for the data connections of a control connection.
 
     Args:
         settings: The control connection's context.
@@ -55,10 +55,10 @@ def resuming(settings: ssl.SSLContext, control: ssl.SSLObject | None) -> ssl.SSL
 
 
 def tls_context(trusted: str) -> ssl.SSLContext:
-    """The TLS context that checks the server's certificate.
+    """Returns the TLS context that checks the server's certificate.
 
     Raises:
-        InputError: The authorities are no PEM.
+        InputError: The authorities are not PEM.
     """
     try:
         return checking(trusted)
@@ -67,7 +67,7 @@ def tls_context(trusted: str) -> ssl.SSLContext:
 
 
 def nothing_to_read() -> asyncio.StreamReader:
-    """A data connection that is over before it began."""
+    """Returns a stream at its end, for a data connection that ended before it began."""
     reader = asyncio.StreamReader()
     reader.feed_eof()
     return reader

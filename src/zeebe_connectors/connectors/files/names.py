@@ -9,19 +9,19 @@ from zeebe_connectors import InputError
 _ESCAPED: Final = range(0xDC80, 0xDD00)
 """How Python marks bytes that cannot be decoded; JSON cannot carry it."""
 _PRIVATE: Final = 0xF780
-"""Where private characters stand for these bytes: any program may carry them, and a task gives them back."""
+"""Private characters that stand for these bytes: any program can carry them, and a task may send them back."""
 _TO_PRIVATE: Final = {sign: _PRIVATE + sign - _ESCAPED.start for sign in _ESCAPED}
 _TO_ESCAPED: Final = {private: sign for sign, private in _TO_PRIVATE.items()}
 
 
 def text_of(data: bytes, encoding: str) -> str:
-    """A name as text; a byte outside its encoding becomes a private character (U+F780 to U+F7FF)."""
+    """Returns a name as text; a byte outside its encoding becomes a private character (U+F780 to U+F7FF)."""
     name = data.decode(encoding, "surrogateescape")
     return name if name.isascii() else name.translate(_TO_PRIVATE)
 
 
 def bytes_of(name: str, encoding: str) -> bytes:
-    """The bytes of a name, also of one that `text_of` made.
+    """Returns the bytes of a name, also of one that `text_of` made.
 
     Raises:
         InputError: The encoding does not have all of its characters.

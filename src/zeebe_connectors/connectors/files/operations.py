@@ -1,4 +1,4 @@
-"""Carry out a task on a file server, in such a way that a second try of the same job does no harm."""
+"""Carry out a task on a file server so that a second try of the same job does no harm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import base64
 import binascii
 import contextlib
 import json
-import posixpath
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from zeebe_connectors.connectors.files.session import PIECE, Entry, Session, not
 
 MAX_NUMBER = 1000
 _UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
-"""After these, the server may have done what it was asked to do."""
+"""Codes after which the server may or may not have carried out the command."""
 MAX_VISITED = 100_000
-"""Files and folders that one listing looks at."""
+"""Maximum number of files and folders that one listing visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Task:
         another: Opens a second one, for copies through the runtime.
         context: The job's.
         where: Names the server and login, for what is remembered.
-        naming: Held from looking whether a name is free to taking it.
+        naming: The lock held between choosing a free name and taking it.
     """
 
     session: Session
@@ -63,8 +62,8 @@ class Task:
 
         Args:
             base: The folder that it must not leave.
-            path: A path below it, which need not be there.
-            itself: Its last part is not followed, since the operation is about that name.
+            path: A path below it, which need not exist.
+            itself: Whether the last part is not followed, since the operation is about that very name.
 
         Raises:
             PermanentError: `FILES_PATH_FORBIDDEN`.
@@ -73,8 +72,7 @@ class Task:
         while len(looked) > len(base):
             real = await self._real(looked)
             if real is not None:
-                top = await self._real(base)
-                if top is not None and real != top and not real.startswith(top.rstrip("/") + "/"):
+                if not await self._is_below(real, base):
                     raise PermanentError(
                         "FILES_PATH_FORBIDDEN",
                         f"{path}: a link on the server leads out of the base folder; name another file, or have the "
@@ -82,6 +80,17 @@ class Task:
                     )
                 return
             looked = paths.split(looked)[0]
+
+    async def _is_below(self, real: str, base: str) -> bool:
+        """Whether a real path is in the base; the server says once per connection where that is, and again if not."""
+        known = self.session.real_base
+        if known is not None and known[0] == base and paths.is_below(real, known[1]):
+            return True
+        top = await self._real(base)
+        if top is None:
+            return True
+        self.session.real_base = base, top
+        return paths.is_below(real, top)
 
     async def _real(self, path: str) -> str | None:
         try:
@@ -94,7 +103,7 @@ class Task:
     async def listing(
         self, folder: str, *, patterns: Sequence[str], depth: int, kinds: frozenset[str], limit: int
     ) -> tuple[list[Found], bool]:
-        """Entries of a folder and of those below, breadth first; links are not followed.
+        """Lists a folder and those below it, breadth first; links are not followed.
 
         Returns:
             The entries, and whether there are more than the limit.
@@ -121,18 +130,18 @@ class Task:
         return found, False
 
     async def entry(self, path: str) -> Entry | None:
-        """What is known of a path."""
+        """Returns the entry at a path; None if there is nothing."""
         return await self.session.stat(path)
 
     # Reading
 
-    async def read_document(self, path: str, name: str, content_type: str | None) -> Document:
-        """A file as a document, piece by piece."""
+    async def read_document(self, path: str, name: str) -> Document:
+        """Stores a file as a document, piece by piece."""
         async with self.session.reading(path) as pieces:
-            return await self.context.documents.store(pieces, name=name, content_type=content_type)
+            return await self.context.documents.store(pieces, name=name)
 
     async def read_bytes(self, path: str, limit: int) -> bytes:
-        """A file's bytes.
+        """Returns a file's bytes.
 
         Raises:
             PermanentError: `FILES_TOO_LARGE`.
@@ -155,7 +164,7 @@ class Task:
 
         Args:
             path: The file.
-            content: What becomes of it.
+            content: What to write.
             if_exists: `overwrite`, `fail` or `number`.
 
         Returns:
@@ -176,13 +185,13 @@ class Task:
             raise
 
     async def _named(self, source: str, target: str, if_exists: str, *, noted: bool) -> str:
-        """Gives what is complete its name, or the next free one.
+        """Renames a complete file to its name, or to the next free one.
 
         Args:
             source: Where it is.
-            target: The name that was asked for.
+            target: The requested name.
             if_exists: `overwrite`, `fail` or `number`.
-            noted: A further try must find out what became of this one.
+            noted: Whether a further try must be able to find out what became of this one.
 
         Raises:
             PermanentError: `FILES_EXISTS`.
@@ -206,7 +215,7 @@ class Task:
         raise PermanentError("FILES_EXISTS", f"{target}: {MAX_NUMBER} files of this name already exist")
 
     async def _claimed(self, name: str) -> bool:
-        """Whether a name is this job's: claimed before anybody else did, and still free after that."""
+        """Returns whether a name is this job's: claimed before anyone else's, and still free after that."""
         place = f"files:{self.where}/claims"
         if await self.context.memory.remember(place, name, self.context.key) != self.context.key:
             return False
@@ -232,7 +241,7 @@ class Task:
         return chosen
 
     async def _earlier(self, source: str, target: str, if_exists: str) -> str | None:
-        """The name that an earlier try of this job gave to what is not under its old one any more."""
+        """Returns the name to which an earlier try of this job renamed a file that is no longer under its old one."""
         if if_exists == "overwrite" and source == paths.temporary(target, self.context.key):
             return None  # it is written again
         place, key = self._names, self.context.key
@@ -252,11 +261,11 @@ class Task:
 
     @property
     def _names(self) -> str:
-        """Where the memory has which name a job was about to give."""
+        """The place in memory of the names that jobs were about to give."""
         return f"files:{self.where}/names"
 
     async def _tidy(self, temporary: str) -> None:
-        """Removes an unfinished file if the session still can; the next try of the job writes over it else."""
+        """Removes an unfinished file if the session still can; otherwise the next try of the job overwrites it."""
         if self.session.usable:
             with contextlib.suppress(ConnectorError):
                 await self.session.delete(temporary)
@@ -286,7 +295,7 @@ class Task:
     # Moving
 
     async def move(self, source: str, target: str, *, if_exists: str) -> str:
-        """Gives a file or folder another path; a further try finds it there and is content."""
+        """Moves a file or folder; a further try that finds it at the target succeeds."""
         if await self.session.stat(source) is None:
             if (named := await self._earlier(source, target, if_exists)) is not None:
                 return named
@@ -297,7 +306,7 @@ class Task:
         return await self._named(source, target, if_exists, noted=True)
 
     async def copy(self, source: str, target: str, *, if_exists: str) -> tuple[str, int | None, bool]:
-        """Copies a file, within the server where it can, else through the runtime.
+        """Copies a file: within the server if it can, otherwise through the runtime.
 
         Returns:
             The copy's path, its size, and whether the server did it.
@@ -326,7 +335,7 @@ class Task:
         return named, there.size, here
 
     async def delete(self, path: str, *, missing_ok: bool) -> bool:
-        """Deletes a file; gives whether there was one."""
+        """Deletes a file; returns whether it existed."""
         try:
             await self.session.delete(path)
         except ConnectorError as error:
@@ -338,7 +347,7 @@ class Task:
         return True
 
     async def make_folders(self, path: str) -> bool:
-        """Makes a folder and those above it; gives whether it was not there."""
+        """Creates a folder and those above it; returns whether it was missing."""
         if not path or await self._is_folder(path):
             return False
         parts = path.strip("/").split("/")
@@ -364,7 +373,7 @@ class Task:
         return there is not None
 
     async def remove_folder(self, path: str, *, recursive: bool, missing_ok: bool) -> bool:
-        """Removes a folder, with all that is in it if wanted; gives whether there was one."""
+        """Removes a folder, with everything in it if `recursive`; returns whether it existed."""
         if not path.strip("/"):
             raise InputError("directory: names the home or the root, which is not removed; give a folder below it")
         if await self.session.stat(path) is None:
@@ -403,13 +412,13 @@ class Content:
 
     @property
     def size(self) -> int:
-        """Bytes, as far as the document's reference says it."""
+        """Its size in bytes; 0 if the document's reference does not say."""
         if self.document is None:
             return len(self.data)
         return int((self.document.reference.get("metadata") or {}).get("size") or 0)
 
     def opened(self, context: Context) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Its pieces, from the start."""
+        """Opens it for reading in pieces, from the start."""
         return self._opened(context)
 
     @contextlib.asynccontextmanager
@@ -429,7 +438,7 @@ class Content:
         Args:
             given: A document, or text.
             kind: `text` or `base64`, for text.
-            charset: Of text.
+            charset: Character set of text.
 
         Raises:
             InputError: `FILES_CONTENT_INVALID`.
@@ -469,7 +478,7 @@ def _exists(path: str) -> PermanentError:
 
 
 def described(found: Found) -> dict[str, Any]:
-    """An entry as process variables hold it."""
+    """Returns an entry in the form of process variables."""
     entry = found.entry
     return {
         "name": entry.name,
@@ -482,10 +491,5 @@ def described(found: Found) -> dict[str, Any]:
 
 
 def iso(moment: datetime | None) -> str | None:
-    """A time in UTC."""
+    """Returns a time in ISO 8601, ending in `Z`."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
-
-
-def content_type_of(name: str) -> str | None:
-    """Media type of a few endings that are guessed differently elsewhere; None leaves it to the store."""
-    return {".csv": "text/csv", ".md": "text/markdown"}.get(posixpath.splitext(name)[1].casefold())

@@ -12,7 +12,7 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def checked(part: str, *, field: str) -> list[str]:
-    """The segments of a path, without empty ones and `.`.
+    """Returns the segments of a path, without empty ones and `.`.
 
     Raises:
         InputError: `FILES_PATH_FORBIDDEN` when it goes up by `..`, or holds a control character, which would end a
@@ -32,7 +32,7 @@ def checked(part: str, *, field: str) -> list[str]:
 
 
 def joined(base: str, directory: str, file: str = "", *, fields: tuple[str, str] = ("directory", "file")) -> str:
-    """`base/directory/file` with single slashes.
+    """Returns `base/directory/file` with single slashes.
 
     With a base the rest is always below it. Without one, a directory that begins with a slash is absolute, and an empty
     one is the login's home.
@@ -53,7 +53,7 @@ def joined(base: str, directory: str, file: str = "", *, fields: tuple[str, str]
 
 
 def below(folder: str, name: str) -> str:
-    """The path of an entry of a folder, by the name that the server gave.
+    """Returns the path of an entry of a folder, by the name that the server listed.
 
     Raises:
         InputError: The name would lead elsewhere.
@@ -63,14 +63,19 @@ def below(folder: str, name: str) -> str:
     return name if not folder else f"/{name}" if folder == "/" else f"{folder}/{name}"
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or something in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def split(path: str) -> tuple[str, str]:
-    """A path's folder and name."""
+    """Returns a path's folder and name."""
     folder, slash, name = path.rpartition("/")
     return ("/" if slash and not folder else folder), name
 
 
 def numbered(path: str, number: int) -> str:
-    """`report.csv` -> `report (2).csv`; `archive.tar.gz` -> `archive (2).tar.gz`."""
+    """Adds a number to a name: `report.csv` -> `report (2).csv`, `archive.tar.gz` -> `archive (2).tar.gz`."""
     folder, name = split(path)
     stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
     made = f"{stem} ({number}){dot}{ending}"
@@ -78,12 +83,12 @@ def numbered(path: str, number: int) -> str:
 
 
 def temporary(path: str, key: str) -> str:
-    """Where a file is written before it gets its name: the same for each try of a job, so that no try leaves litter."""
+    """Returns where a file is written before it gets its name: the same in each try of a job, to leave no litter."""
     folder, name = split(path)
     short = name.encode(errors="ignore")[:120].decode(errors="ignore")  # 255 bytes at most are a name, not letters
     return below(folder, f".{short}.{re.sub('[^A-Za-z0-9-]', '', key)}.part")
 
 
 def fits(name: str, path: str, patterns: Sequence[str]) -> bool:
-    """Whether a file is asked for: by its name, or by its path below the listed folder where a pattern has a slash."""
+    """Returns whether a file matches: by its name, or by its path below the listed folder if a pattern has a slash."""
     return not patterns or any(fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)

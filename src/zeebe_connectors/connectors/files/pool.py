@@ -1,4 +1,4 @@
-"""Keep signed-in sessions to one server between jobs: so many at most, tested when they rested, closed when idle."""
+"""Keep signed-in sessions to one server between jobs: up to a maximum, tested after a rest, closed when idle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Open = Callable[[], Awaitable[Session]]
 
 @dataclass(slots=True)
 class _Held:
-    """A session and who uses it."""
+    """A session and the number of its users."""
 
     session: Session
     users: int = 0
@@ -29,10 +29,10 @@ class _Held:
 
 
 class Sessions:
-    """Sessions of one server and login.
+    """Pools the sessions of one server and login.
 
     Args:
-        max_sessions: So many at most; who comes beyond waits.
+        max_sessions: The maximum; further jobs wait for one.
         shares: Jobs that use one session at once: one for FTP, several for SFTP.
         where: Host and port, for messages.
     """
@@ -45,16 +45,16 @@ class Sessions:
         self._held: list[_Held] = []
         self._opening = asyncio.Lock()
         self.naming = asyncio.Lock()
-        """Held from choosing a free name to taking it: no server does both at once."""
+        """The lock held between choosing a free name and taking it: no server does both at once."""
         self._closer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def session(self, open_session: Open, *, seconds: float) -> AsyncIterator[Session]:
-        """Borrows a session that answers.
+        """Lends a session that answers.
 
         Args:
-            open_session: Signs in anew.
+            open_session: Opens a new session.
             seconds: How long to wait for one that is free.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from zeebe_connectors import PermanentError, Secret, TransientError
 
 PIECE = 256 * 1024
-"""Bytes that go through the runtime at once."""
+"""Bytes that the runtime passes on at once."""
 Kind = Literal["file", "folder", "link", "other"]
 
 ERRORS = {
@@ -42,7 +42,7 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one file or folder.
+    """What the server says about one file or folder.
 
     Args:
         name: Without its folder.
@@ -69,7 +69,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server and how to connect to it; equal ones share sessions.
+    """A server and how to connect to it; jobs with equal ones share sessions.
 
     Args:
         protocol: `ftp`, `ftps`, `ftpes` or `sftp`.
@@ -77,13 +77,13 @@ class Server:
         port: Where it listens.
         login: Who signs in.
         trusted: Certificate authorities in PEM (FTPS); empty for the system's.
-        active: The server opens data connections (FTP).
-        encoding: Of file names; empty for UTF-8, or Latin-1 where an FTP server does not speak it.
+        active: Whether the server opens the data connections (FTP).
+        encoding: Encoding of file names; empty for UTF-8, or Latin-1 where an FTP server does not speak it.
         host_key: `knownHosts`, `fingerprint` or `firstUse` (SFTP).
-        known: The text that belongs to it (SFTP).
-        legacy: Older algorithms are allowed (SFTP).
+        known: The known hosts, or the fingerprint (SFTP).
+        legacy: Whether older algorithms are allowed (SFTP).
         timeout: Seconds of each wait.
-        max_sessions: At most so many at once.
+        max_sessions: Maximum number of sessions at once.
     """
 
     protocol: str
@@ -101,12 +101,15 @@ class Server:
 
     @property
     def where(self) -> str:
-        """For messages."""
+        """The server's address, for messages."""
         return f"{self.host}:{self.port}"
 
 
 class Session(Protocol):
     """One signed-in session. Paths are as `paths.joined` makes them; an empty one is the login's home."""
+
+    real_base: tuple[str, str] | None
+    """The base folder of the last task that had one, and where it really is."""
 
     @property
     def usable(self) -> bool:
@@ -114,7 +117,7 @@ class Session(Protocol):
         ...
 
     async def real(self, path: str) -> str | None:
-        """Where a path leads once all links are followed; None where the protocol does not say it.
+        """Returns where a path leads once all links are followed; None if the protocol has no answer.
 
         Raises:
             ConnectorError: `FILES_NOT_FOUND` where there is no such path, and where its folder is missing.
@@ -122,27 +125,27 @@ class Session(Protocol):
         ...
 
     def entries(self, path: str) -> AsyncIterator[Entry]:
-        """What is in a folder, without `.` and `..`."""
+        """Yields the entries of a folder, without `.` and `..`."""
         ...
 
     async def stat(self, path: str) -> Entry | None:
-        """What is known of a path; None when there is nothing."""
+        """Returns the entry at a path; None if there is nothing."""
         ...
 
     def reading(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """A file's bytes; raises at their end when they are not complete."""
+        """Reads a file in pieces; raises at the end if it is not complete."""
         ...
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], *, append: bool = False) -> int:
-        """Writes a file anew, or to its end; gives the bytes that were written."""
+        """Writes a file from its start, or appends to it; returns the number of bytes written."""
         ...
 
     async def rename(self, source: str, target: str, *, replace: bool) -> None:
-        """Gives a file or folder another path; with `replace`, whatever has it already is lost."""
+        """Moves a file or folder to another path; with `replace`, whatever is there is lost."""
         ...
 
     async def copy(self, source: str, target: str) -> bool:
-        """Copies a file within the server; False when the server cannot."""
+        """Copies a file within the server; returns False if the server cannot."""
         ...
 
     async def delete(self, path: str) -> None:
@@ -150,7 +153,7 @@ class Session(Protocol):
         ...
 
     async def make_folder(self, path: str) -> None:
-        """Makes a folder; its parent must be there."""
+        """Creates a folder; its parent must exist."""
         ...
 
     async def remove_folder(self, path: str) -> None:
@@ -167,23 +170,23 @@ class Session(Protocol):
 
 
 def not_found(path: str, where: str) -> PermanentError:
-    """There is no such file."""
+    """Returns the error for a file that does not exist."""
     return PermanentError("FILES_NOT_FOUND", f"{where}: there is no {path or 'such folder'}")
 
 
 def not_empty(path: str, where: str) -> PermanentError:
-    """The error for a folder that cannot be removed because of what is in it."""
+    """Returns the error for a folder that cannot be removed because it is not empty."""
     return PermanentError("FILES_NOT_EMPTY", f"{where}: the folder {path} is not empty")
 
 
 def timed_out(where: str, seconds: float) -> TransientError:
-    """The server was silent."""
+    """Returns the error for a server that did not answer in time."""
     return TransientError(
         "FILES_TIMEOUT", f"{where}: was silent for {seconds:g} s; check the firewall, or raise timeout"
     )
 
 
 def lost(where: str, error: BaseException | None = None) -> TransientError:
-    """The connection broke."""
+    """Returns the error for a connection that broke."""
     reason = f" ({type(error).__name__})" if error is not None else ""
     return TransientError("FILES_LOST", f"{where}: the connection broke{reason}")

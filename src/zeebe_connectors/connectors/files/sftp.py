@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who us
     import asyncssh
 
 PIECE = 1024 * 1024
-"""Bytes asked for at once."""
+"""Bytes of one request."""
 AT_ONCE = 8
-"""Pieces that are on their way: what hides the network's delay, and what one transfer holds in memory."""
+"""Pieces in flight: this hides the network's delay, and bounds the memory of one transfer."""
 ResultT = TypeVar("ResultT")
 _MAX_LINKS = 10
 _KINDS: dict[bytes, Kind] = {b"-": "file", b"d": "folder", b"l": "link"}
@@ -45,6 +45,8 @@ class SftpSession:
         self._client = client
         self._encoding = server.encoding or "utf-8"
         self._broken = False
+        self.real_base: tuple[str, str] | None = None
+        """See `Session.real_base`."""
 
     def _bytes(self, path: str) -> bytes:
         return bytes_of(path or ".", self._encoding)
@@ -55,7 +57,7 @@ class SftpSession:
         return not (self._broken or self._connection.is_closed())
 
     async def _patiently(self, waiting: Awaitable[ResultT], path: str = "") -> ResultT:
-        """One wait with the server's time; a refusal of one request leaves the connection as it is."""
+        """Waits at most the server's timeout; a refused request leaves the connection usable."""
         import asyncssh  # noqa: PLC0415 - see above
 
         try:
@@ -80,7 +82,7 @@ class SftpSession:
         if isinstance(error, asyncssh.SFTPPermissionDenied | asyncssh.SFTPWriteProtect | asyncssh.SFTPCannotDelete):
             return PermanentError("FILES_FORBIDDEN", f"{where}: the login may not do this to{about or ' it'}")
         if isinstance(error, asyncssh.SFTPFileAlreadyExists):
-            return PermanentError("FILES_EXISTS", f"{where}:{about} is there already")
+            return PermanentError("FILES_EXISTS", f"{where}:{about or ' it'} already exists")
         if isinstance(error, asyncssh.SFTPDirNotEmpty):
             return PermanentError("FILES_NOT_EMPTY", f"{where}: the folder{about} is not empty")
         if isinstance(error, asyncssh.SFTPNoSpaceOnFilesystem | asyncssh.SFTPQuotaExceeded):
@@ -145,7 +147,7 @@ class SftpSession:
                 await self._patiently(file.close())
 
     async def _pieces(self, file: Any, path: str) -> AsyncGenerator[bytes, None]:
-        """Several pieces are on their way while one is used.
+        """Yields a file in pieces, with several requests in flight.
 
         The size is what the server makes of it: none, or 0 for what it writes while it is read. Only a piece that is
         not full is the end.
@@ -196,7 +198,7 @@ class SftpSession:
         return offset - start
 
     async def _size(self, file: Any, path: str) -> int | None:
-        """What the server says of an open file; it need not."""
+        """Returns the attributes of an open file; servers need not know them."""
         try:
             attributes: asyncssh.SFTPAttrs = await self._patiently(file.stat(), path)
         except ConnectorError:
@@ -226,7 +228,7 @@ class SftpSession:
         except ConnectorError as error:
             # Version 3 of the protocol has one code for all refusals.
             if error.code == "FILES_REFUSED" and await self.stat(target) is not None:
-                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {target} is there already") from None
+                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {target} already exists") from None
             raise
 
     async def copy(self, source: str, target: str) -> bool:
@@ -251,7 +253,7 @@ class SftpSession:
             await self._patiently(self._client.mkdir(self._bytes(path)), path)
         except ConnectorError as error:
             if error.code == "FILES_REFUSED" and await self.stat(path) is not None:
-                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {path} is there already") from None
+                raise PermanentError("FILES_EXISTS", f"{self._server.where}: {path} already exists") from None
             raise
 
     async def remove_folder(self, path: str) -> None:
@@ -279,14 +281,14 @@ class SftpSession:
 
 
 async def _ended(waiting: Iterable[asyncio.Future[Any]]) -> None:
-    """Gives up what is still under way, so that nobody is left to say so later."""
+    """Cancels what is still running, so that no exception remains unretrieved."""
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Pieces of a size that is worth many requests at once."""
+    """Regroups pieces to a size that is worth many requests at once."""
     held = bytearray()
     async for data in pieces:
         if not held and len(data) >= PIECE:
@@ -315,7 +317,7 @@ def _entry(name: str, attributes: asyncssh.SFTPAttrs, line: bytes = b"") -> Entr
 
 
 def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:
-    """By the mode, which may be only of permissions, else by the line that a listing shows people."""
+    """Returns the kind by the mode or, if that holds permissions only, by the listing's line for people."""
     mode = attributes.permissions or 0
     if modes.S_IFMT(mode):
         by_mode: Kind = "folder" if modes.S_ISDIR(mode) else "link" if modes.S_ISLNK(mode) else "other"

@@ -21,17 +21,17 @@ _LEGACY = {
     "encryption_algs": "+aes256-cbc,aes128-cbc,3des-cbc",
 }
 _SERVICE_NOT_AVAILABLE, _TOO_MANY_CONNECTIONS = 7, 12
-"""Reasons for which a server disconnects (RFC 4253)."""
+"""Codes with which a server disconnects (RFC 4253)."""
 Remember = Callable[[str], Awaitable[str]]
-"""Given the fingerprint that was seen, gives the one that was seen first."""
+"""Stores a fingerprint; returns the one that was stored first."""
 
 
 class _Dialogue:
-    """Answers what the server wants to know before the session begins.
+    """Answers the server's questions before the session begins.
 
     Args:
-        host_key: Decides about the server's key.
-        password: What is typed where the server asks for it by itself; None to sign in by key.
+        host_key: Decides whether the server's key is accepted.
+        password: The answer where the server prompts for a password; None to sign in by key.
     """
 
     def __init__(self, host_key: HostKeyCheck, password: str | None) -> None:
@@ -64,7 +64,7 @@ class _Dialogue:
         return Client
 
     def answers(self, prompts: Sequence[tuple[str, bool]]) -> list[str] | None:
-        """The password, in whatever language it is asked for, once; None for what a task cannot answer."""
+        """Returns the password, in whatever language the prompt is, once; None for what a task cannot answer."""
         if not prompts:  # a message to read
             return []
         given, self._password = self._password, None
@@ -96,7 +96,7 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
         server: The server.
         resolver: Gives the addresses that the operator allows.
         first: The fingerprint that was seen first; empty if the server is new.
-        remember: Remembers one.
+        remember: Stores a fingerprint.
 
     Raises:
         ConnectorError: Why there is no session.
@@ -154,7 +154,7 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
 
 
 def _not_connected(server: Server, error: Exception, dialogue: _Dialogue) -> ConnectorError:
-    """Why there is no SSH connection."""
+    """Translates a failure to connect over SSH."""
     import asyncssh  # noqa: PLC0415 - as above
 
     where, seen = server.where, dialogue.host_key.seen

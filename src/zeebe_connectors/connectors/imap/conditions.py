@@ -14,7 +14,7 @@ from zeebe_connectors.mail.imap_syntax import Fetched
 from zeebe_connectors.mail.reading.header_text import header_text
 
 HEADERS = "HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)"
-"""What must be fetched of mails for this module and for `identity`."""
+"""What this module and `identity` need to have fetched of a mail."""
 _MAX_HEADER = 8 * 1024  # bytes of a header in which something is looked for
 _HEADER = {
     name: re.compile(rb"(?im)^" + name.encode() + rb":((?:.*(?:\r?\n[ \t].*)*))")
@@ -23,7 +23,7 @@ _HEADER = {
 
 
 def criteria(watching: Watching) -> list[str]:
-    """What the server is asked to search for; it looks only at whole days, in its own zone."""
+    """Returns the server's search; it knows whole days only, in its own zone."""
     found = ["UNDELETED"]
     if watching.unread_only:
         found.append("UNSEEN")
@@ -35,7 +35,7 @@ def criteria(watching: Watching) -> list[str]:
 
 
 async def select_fitting(watching: Watching, heads: Sequence[Fetched]) -> list[Fetched]:
-    """The mails whose headers meet the conditions; in a thread where that may take time, so that the loop goes on."""
+    """Returns the mails whose headers meet the conditions; in a thread if that may take long."""
 
     def work() -> list[Fetched]:
         return [head for head in heads if head.body is None or fits(watching, head)]
@@ -44,7 +44,7 @@ async def select_fitting(watching: Watching, heads: Sequence[Fetched]) -> list[F
 
 
 def fits(watching: Watching, head: Fetched) -> bool:
-    """Whether a mail's headers meet the conditions."""
+    """Returns whether a mail's headers meet the conditions."""
     if watching.since is not None and head.received is not None and head.received < watching.since:
         return False
     if watching.sender_contains and watching.sender_contains.casefold() not in header_of(head, "from").casefold():
@@ -63,6 +63,6 @@ def fits(watching: Watching, head: Fetched) -> bool:
 
 
 def header_of(head: Fetched, name: str) -> str:
-    """One header of a mail as text; empty when it has none, or when its headers are not known."""
+    """Returns one header of a mail as text; empty if it has none, or if its headers are unknown."""
     match = _HEADER[name].search(head.body or b"")
     return header_text(match[1][:_MAX_HEADER]) if match else ""

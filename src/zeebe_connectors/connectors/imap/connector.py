@@ -19,7 +19,7 @@ from zeebe_connectors.net.connect import connect_errors
 
 
 async def preview(mailbox: Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
-    """The mails of the last hours that fit, the newest first; changes nothing.
+    """Yields the matching mails of the last hours, the newest first; changes nothing.
 
     Their attachments are named, not stored; no mail is marked, moved or handed over.
     """

@@ -12,18 +12,18 @@ from zeebe_connectors.mail.imap_syntax import Fetched, Selected
 
 
 def place_of(mailbox: Mailbox, folder: str) -> str:
-    """Account and folder, as the first part of events' ids."""
+    """Returns account and folder, the first part of events' ids."""
     user, host = quote(mailbox.authentication.username, safe="@"), mailbox.data.imap_config.imap_host
     return f"imap:{user}@{host}/{quote(folder, safe='')}"
 
 
 def event_id(place: str, selected: Selected, uid: int) -> str:
-    """The id of a mail's event: where it is, the folder's numbering, and its number."""
+    """Returns the id of a mail's event: its folder, the folder's numbering, and its number."""
     return f"{place}/{selected.uid_validity}/{uid}"
 
 
 def alias_of(head: Fetched, folder: str, selected: Selected, *, newest: int = 0) -> Alias | None:
-    """What identifies a mail under another number: receipt date, size and Message-ID, or else its headers.
+    """Returns what identifies a mail under another number: receipt date, size and Message-ID, or else its headers.
 
     None for a mail whose headers are not known.
     """

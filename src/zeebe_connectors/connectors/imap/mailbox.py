@@ -36,7 +36,7 @@ async def open_mailbox(mailbox: Mailbox, context: InboundContext) -> ImapSession
 
 
 async def keyring_of(mailbox: Mailbox, context: InboundContext) -> Keyring | None:
-    """The mailbox's keys.
+    """Returns the mailbox's keys.
 
     Raises:
         InputError: As `open_keyring`.
@@ -45,5 +45,5 @@ async def keyring_of(mailbox: Mailbox, context: InboundContext) -> Keyring | Non
 
 
 async def parsed(raw: bytes, head: Fetched, mailbox: Mailbox, context: InboundContext) -> Mail:
-    """The mail, opened with the mailbox's keys."""
+    """Reads a mail, decrypted with the mailbox's keys."""
     return await read_mail(raw, received=head.received, keyring=await keyring_of(mailbox, context))

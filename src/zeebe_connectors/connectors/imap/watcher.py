@@ -22,22 +22,22 @@ from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
 from zeebe_connectors.mail.reading.parts import stored
 
 SAFETY_POLL = 300.0
-"""Seconds between two looks at the folder under IDLE; a dead connection goes unnoticed no longer."""
+"""Seconds between two looks at the folder under IDLE, and the longest that a dead connection goes unnoticed."""
 LOOK_AGAIN = 300.0
-"""Seconds after which the ledger is asked again about mails that it has settled: an operator may want a retry."""
+"""Seconds after which the ledger is asked again about settled mails: an operator may have requested a retry."""
 SHOW_ALL = 86400.0
-"""Seconds after which the ledger is shown all mails of the folder: it forgets what it has not seen for long."""
+"""Seconds after which the ledger is shown all mails of the folder again: it forgets those not seen for long."""
 _FIRST_WAIT = 0.5
 KEEP_OPEN = 60.0
-"""Polling more rarely than so many seconds, the connection is closed between two rounds."""
+"""With a longer polling interval (seconds), the connection is closed between two polls."""
 _QUICK, _MAX_LOST_IDLES = 5.0, 3  # a connection that ends so soon in IDLE, so many times in a row: no push then
 BATCH = 250
-"""Mails whose headers are fetched at once."""
+"""Mails whose headers are fetched together."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What this session knows of the mails in the folder, so that each look costs only what is new."""
+    """What this session knows of the folder's mails, so that each look fetches only what is new."""
 
     settled: set[int]
     untouched: set[int]
@@ -46,7 +46,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What is known of one mail after it was read, or why it was not."""
+    """A mail that was read, or the reason why it was not."""
 
     head: Fetched
     raw: bytes | None
@@ -55,12 +55,12 @@ class _Content:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where a folder stood when its source first looked at it."""
+    """The state of a folder when its source first looked at it."""
 
     validity: int
     newest: int
     moment: int
-    """Seconds since 1970, for when the folder is numbered anew."""
+    """Seconds since 1970, for when the folder is renumbered."""
 
 
 class Watcher:
@@ -92,7 +92,7 @@ class Watcher:
             await session.logout()
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Each mail that fits and is not settled; waits for more when there are none."""
+        """Yields each mail that fits and is not settled; waits for more if there are none."""
         watching = self.mailbox.data
         self._failures = await failures_of(self.context.source, self.context.clients)
         while True:
@@ -116,7 +116,7 @@ class Watcher:
                 await self.aclose()
 
     def _report(self, next_within: float = 0.0) -> None:
-        """Says that the server answers, unless it refuses what shall become of a mail."""
+        """Reports that the server answers, unless it refuses to mark, move or delete a mail."""
         self.context.report(next(iter(self._refused.values()), None), next_within)
 
     async def _wait(self, session: ImapSession) -> None:
@@ -130,7 +130,7 @@ class Watcher:
             await sleep(watching.interval)
 
     async def _wait_for_push(self, session: ImapSession) -> None:
-        """Waits in IDLE; a server that offers it and does not let one wait is asked now and again instead."""
+        """Waits in IDLE; a server that offers it but ends it at once is polled instead."""
         # Some servers forget what came just before IDLE began: the first waits after each mail are short.
         self._calm = min(self._calm * 4, SAFETY_POLL, self.mailbox.data.interval)
         began = asyncio.get_running_loop().time()
@@ -151,7 +151,7 @@ class Watcher:
                 self._ended_early(began, min(_QUICK, wait / 2))
 
     def _ended_early(self, began: float, expected: float) -> None:
-        """Counts waits that a server ends by itself at once; after some, there is no push."""
+        """Counts waits that the server ends at once; after several, push is given up."""
         if asyncio.get_running_loop().time() - began >= expected:
             self._lost_idles = 0
             return
@@ -159,7 +159,7 @@ class Watcher:
         self._idle_refused = self._lost_idles >= _MAX_LOST_IDLES
 
     async def _show_all(self, session: ImapSession, selected: Selected) -> bool:
-        """Shows the ledger also what is not searched for: a mail that was read may be marked as unread again.
+        """Shows the ledger also mails outside the search: a mail that was read may be marked as unread again.
 
         Whether it did: then the folder must be looked at again, since what was pushed meanwhile counts as seen.
         """
@@ -174,7 +174,7 @@ class Watcher:
         return True
 
     async def _open(self) -> tuple[ImapSession, Selected]:
-        """The session with the folder open; opened when there is none or the last was lost."""
+        """Returns the session with the folder open; opens one if there is none or the last was lost."""
         session = self._session
         if session is not None and session.is_open and session.selected is not None:
             if asyncio.get_running_loop().time() - self._selected_at < SAFETY_POLL:
@@ -202,7 +202,7 @@ class Watcher:
         return f"imap-start:{self.context.source}"
 
     async def _first_start(self, session: ImapSession, selected: Selected) -> _Start:
-        """Where the folder stood when this source looked at it for the first time."""
+        """Returns the state of the folder when this source first looked at it."""
         newest = max([selected.newest, *await session.search("ALL")])
         now = f"{selected.uid_validity} {newest} {int(datetime.now(UTC).timestamp())}"
         text = await self.context.memory.remember(self._start_place, self._folder(selected), now)
@@ -244,7 +244,7 @@ class Watcher:
         self._failures.one_by_one = False
 
     async def _heads_or_less(self, session: ImapSession, selected: Selected, uids: Sequence[int]) -> list[Fetched]:
-        """The headers of mails; at one where the connection always ends, the mail without them."""
+        """Returns the headers of mails; a mail at which the connection always ends comes without them."""
         if len(uids) == 1 and self._failures.verdict(self._id(selected, uids[0])):
             return [_unknown(uids[0])]
         try:
@@ -261,7 +261,7 @@ class Watcher:
         return heads
 
     async def _heads(self, session: ImapSession, selected: Selected, uids: Sequence[int]) -> list[Fetched]:
-        """The headers of mails; where the server refuses to read one of them, those of the others."""
+        """Returns the headers of mails; if the server refuses to read one of them, those of the others."""
         try:
             return await session.fetch(uids, HEADERS)
         except Refused as error:
@@ -273,14 +273,14 @@ class Watcher:
         return first + await self._heads(session, selected, uids[half:])
 
     async def _pass_over(self, session: ImapSession, selected: Selected, uid: int, error: Refused) -> None:
-        """Leaves a mail until the ledger is asked again; one that cannot be read must not stop the others."""
+        """Postpones a mail until the ledger is asked again; one that cannot be read must not stop the others."""
         if (await self._select(session)).uid_validity != selected.uid_validity:
             raise error  # it is not the mail: the folder was deleted and made again meanwhile
         self._refused[uid] = f"the mail with the UID {uid} cannot be read: {error}"
         self._seen.settled.add(uid)
 
     async def _wanted(self, session: ImapSession, selected: Selected, heads: Sequence[Fetched]) -> list[Fetched]:
-        """Those that the conditions let through and that were not processed under another number."""
+        """Returns the mails that the conditions let through and that were not processed under another number."""
         if self._start is not None and self._start.validity != selected.uid_validity:  # numbered anew since
             heads = [head for head in heads if not head.received or head.received.timestamp() >= self._start.moment]
         fitting = await select_fitting(self.mailbox.data, heads)
@@ -295,7 +295,7 @@ class Watcher:
     async def _known_as(
         self, session: ImapSession, selected: Selected, heads: Sequence[Fetched]
     ) -> dict[int, Alias | None]:
-        """What identifies the mails beyond their UIDs; with the earlier UIDs of those that came back to the folder.
+        """Returns what identifies the mails beyond their UIDs, with earlier UIDs of those that came back to the folder.
 
         A mail came back when an alike one was handed over, has left the folder since, and had left it before this one
         got its UID: what lay there beside it, however alike, is another mail.
@@ -374,7 +374,7 @@ class Watcher:
         )
 
     async def _content(self, session: ImapSession, selected: Selected, head: Fetched) -> _Content | None:
-        """What the server gives of a mail; None when that is nothing now: it is gone, or refused, or does not fit."""
+        """Returns the server's content of a mail; None if there is none now: it is gone, refused, or does not fit."""
         identity = self._id(selected, head.uid)
         if verdict := self._failures.verdict(identity):
             return _Content(head, head.body, verdict)
@@ -403,7 +403,7 @@ class Watcher:
         return _Content(whole, raw)
 
     async def _finish(self, session: ImapSession, uid: int, strategy: str, effect: str) -> None:
-        """Marks, moves or deletes a mail that the process has; not where the connection always ends at that."""
+        """Marks, moves or deletes a mail that the process has, unless the connection always ends at that."""
         if reason := self._failures.verdict(effect):
             raise Refused("what to do with the mail", reason)
         try:
@@ -434,7 +434,7 @@ class Watcher:
             raise
 
     async def _destination(self, session: ImapSession) -> str:
-        """Where mails go; empty when they stay."""
+        """Returns the folder that mails go to; empty if they stay."""
         handling = self.mailbox.data.polling_config
         if handling is None or not handling.target_folder:
             return ""
@@ -448,5 +448,5 @@ class Watcher:
 
 
 def _unknown(uid: int) -> Fetched:
-    """A mail of which the server says nothing."""
+    """Returns a mail of which the server says nothing."""
     return Fetched(uid=uid, flags=frozenset(), received=None, size=0, body=None)

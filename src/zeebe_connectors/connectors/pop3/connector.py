@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
 _MAX_OLD = 100
-"""After so many mails in a row that are too old, a test looks no further: servers list mails as they came."""
+"""Mails in a row that are too old, after which a test looks no further: servers list mails as they arrived."""
 _ALL_LINES = 10_000_000
 
 
@@ -56,7 +56,7 @@ class Pop3Mailbox(Mailbox):
 
 
 async def preview(mailbox: Pop3Mailbox, context: InboundContext, hours: float) -> AsyncIterator[Event]:
-    """The mails of the last hours, by their own dates, the newest first; changes nothing.
+    """Yields the mails of the last hours, by their own dates, the newest first; changes nothing.
 
     They are read with TOP, because many servers mark a mail as read after RETR.
     """
@@ -86,13 +86,13 @@ async def preview(mailbox: Pop3Mailbox, context: InboundContext, hours: float) -
 
 
 def _is_since(mail: Mail, since: datetime) -> bool:
-    """Whether a mail is that young; one that does not say when it is from counts as young."""
+    """Returns whether a mail is that recent; one without a date counts as recent."""
     moment = mail.received or mail.date
     return moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= since
 
 
 def _identity(mailbox: Pop3Mailbox, uid: str) -> str:
-    """A mail's id as an event."""
+    """Returns the id of a mail's event."""
     return f"pop3:{mailbox.account}/-/{quote(uid, safe='')}"
 
 
@@ -144,7 +144,7 @@ async def watch(mailbox: Pop3Mailbox, context: InboundContext) -> AsyncIterator[
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What is known of one mail after it was read."""
+    """A mail that was read."""
 
     raw: bytes
     unreadable: str
@@ -153,19 +153,19 @@ class _Content:
 
 @dataclass(slots=True)
 class _Watcher:
-    """What is known of a mailbox from one session to the next."""
+    """What is remembered of a mailbox from one session to the next."""
 
     given: Pop3Mailbox
     keyring: Keyring | None
     context: InboundContext
     failures: ReadFailures
     refused: str | None = None
-    """What the server would not do with a mail in the last session."""
+    """What the server refused to do with a mail in the last session."""
     untouched: set[str] = field(default_factory=set)
-    """Mails that nobody wanted, and that stay for others: they must not take the place of new ones."""
+    """Mails that no element wanted, and that stay for others: they must not take the place of new ones."""
 
     async def round(self, session: Pop3Session) -> AsyncGenerator[Event, None]:
-        """The mails of one session that are not settled; those that should be gone already are deleted."""
+        """Yields the mails of one session that are not settled; deletes those that should be gone already."""
         given = self.given
         self.refused = None
         here = await session.ids()
@@ -195,7 +195,7 @@ class _Watcher:
                 self.untouched.add(identity)
 
     async def _there_before(self, here: Iterable[str]) -> Iterable[str]:
-        """The mails that lay there at the very first start and do not count; asking keeps them remembered."""
+        """Returns the mails that were there at the very first start and do not count; asking keeps them remembered."""
         if self.given.existing_mails == "process":
             return ()
         place, mailbox = f"pop3-start:{self.context.source}", self.given.account
@@ -205,7 +205,7 @@ class _Watcher:
         return known.split("\n")
 
     async def _content(self, session: Pop3Session, which: tuple[str, int, str], size: int) -> _Content | None:
-        """What the server gives of a mail, or why it is not to be read; None when the server refuses it for now."""
+        """Returns the server's content of a mail, or why it must not be read; None if the server refuses it for now."""
         identity, number, uid = which
         too_large = self.given.too_large(size)
         if verdict := self.failures.verdict(identity):

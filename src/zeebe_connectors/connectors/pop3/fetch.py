@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from zeebe_connectors.mail.reading.smime.unwrap import Keyring
 
 MAX_WANTED = 1000
-"""Mails that a job is after at most; so many others would have to be quicker at each of them for it to miss one."""
+"""Maximum number of mails that a job tries to claim; it misses one only if other jobs claim all of these first."""
 MAX_LOST = 2
-"""So often the connection may end at one mail; then it is given with its failure, and the others with it."""
+"""How often the connection may end at one mail, before it is returned with its failure among the others."""
 MAX_ANSWER = 1024 * 1024
 """Characters of JSON after which an answer takes no further mail; a job returns 1.5 MiB at most."""
 
@@ -143,7 +143,7 @@ class _Fetch:
     session: Pop3Session
 
     async def answer(self) -> dict[str, Any]:
-        """The mails and how many remain; those that are to be removed are marked so for the session's end."""
+        """Returns the mails and how many remain; marks those to be removed for deletion at the session's end."""
         numbers = {uid: number for number, uid in (await self.session.ids()).items()}
         key = self.context.key
         earlier = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
@@ -188,7 +188,7 @@ class _Fetch:
         return f"pop3-fetch:{self.given.account}/{name}"
 
     async def _stored(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Stores the answer before its mails are removed; gives what another try stored, if it was first."""
+        """Stores the answer before its mails are removed; returns what another try stored, if that was first."""
         text = json.dumps(answer).encode()
         document = await self.context.documents.create(text, name="mails.json", content_type="application/json")
         reference = json.dumps(dict(document.reference))
@@ -210,7 +210,7 @@ class _Fetch:
             raise
 
     async def _mail(self, uid: str, number: int, size: int) -> dict[str, Any]:
-        """One mail as the source gives it, with its files stored and saved."""
+        """Returns one mail as the source returns it, with its files stored and saved."""
         given, context = self.given, self.context
         failures = await failures_of(f"pop3-fetch:{given.account}", context.clients)
         failure: ConnectorError | None = given.too_large(size)

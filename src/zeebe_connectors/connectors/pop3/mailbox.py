@@ -92,12 +92,12 @@ class Mailbox(Protection):
 
     @property
     def account(self) -> str:
-        """User and host: what tells one mailbox from another, whichever port it is read by."""
+        """User and host, which identify a mailbox whichever port it is read through."""
         return f"{quote(self.authentication.username, safe='@')}@{self.host}"
 
     @property
     def server_port(self) -> int:
-        """The port that is given, or the usual one of the encryption."""
+        """The given port, or the encryption's usual one."""
         return self.port or (995 if self.security == "tls" else 110)
 
     @property
@@ -106,7 +106,7 @@ class Mailbox(Protection):
         return bool(self.save_to or self.save_text_to or self.save_attachments_to)
 
     def check(self, files: AllowedFiles) -> None:
-        """Finds what is wrong before anything is asked.
+        """Checks the settings before the server is asked.
 
         Raises:
             PermanentError: `POP3_INACTIVE` or `FILE_FORBIDDEN`.
@@ -123,7 +123,7 @@ class Mailbox(Protection):
                 files.resolve(place, field=name)
 
     def too_large(self, size: int) -> PermanentError | None:
-        """The error of a mail that has more bytes than allowed."""
+        """Returns the error for a mail that has more bytes than allowed."""
         if size <= self.max_mail_size:
             return None
         return PermanentError(
@@ -144,7 +144,7 @@ async def open_mailbox(mailbox: Mailbox, clients: ClientCache) -> Pop3Session:
 
 
 def save(mail: Mail, mailbox: Mailbox, uid: str, files: AllowedFiles) -> str:
-    """Writes text and attachments below a directory of the mail's own, and gives its path as the setting is given.
+    """Writes text and attachments below a directory of the mail's own; returns its path in the form of the setting.
 
     Mailboxes number their mails alike, so that each account has a directory too.
 
@@ -179,7 +179,7 @@ def save(mail: Mail, mailbox: Mailbox, uid: str, files: AllowedFiles) -> str:
 
 
 def _write(place: str, below: str, field: str, contents: Sequence[tuple[str, bytes]], files: AllowedFiles) -> str:
-    """Writes files below a directory of the mail's own; gives its path as the place is given."""
+    """Writes files below a directory of the mail's own; returns its path in the form of `place`."""
     path = f"{place.rstrip('/')}/{below}"
     directory = files.resolve(path, field=field)
     try:
@@ -192,7 +192,7 @@ def _write(place: str, below: str, field: str, contents: Sequence[tuple[str, byt
 
 
 def _short(name: str) -> str:
-    """A name that a file system takes, with its ending."""
+    """Returns a name that file systems accept, with its ending."""
     if len(name.encode()) <= _MAX_NAME:
         return name
     stem, dot, ending = name.rpartition(".")

@@ -23,7 +23,7 @@ _REDEFINED = ("complexType", "simpleType", "group", "attributeGroup")
 
 
 def complete(documents: WsdlDocuments) -> list[str]:
-    """Completes the documents in place; gives what is left out, and why."""
+    """Completes the documents in place; returns what is left out, and why."""
     completed = _Completion(documents)
     completed.without_blanks()
     completed.redefinitions()

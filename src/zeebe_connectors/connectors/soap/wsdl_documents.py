@@ -164,7 +164,7 @@ def _is_gone(error: ConnectorError) -> bool:
 
 
 def _without(root: etree._Element, address: str, missing: Mapping[str, ConnectorError]) -> bool:
-    """Takes out the references to documents that do not exist; gives whether there were any."""
+    """Removes the references to documents that do not exist; returns whether there were any."""
     gone = [
         each
         for each in root.iter(*_REFERENCES)

@@ -1,4 +1,4 @@
-"""Say how a database is reached and what its driver needs for that: URL, arguments, TLS that checks the host's name."""
+"""Describe how a database is reached, and what its driver needs: URL, arguments, TLS that checks the host name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CONNECTING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a database; equal ones share a pool.
+    """How to reach a database; jobs with equal ones share a pool.
 
     Args:
         address: Where it is.
@@ -37,7 +37,7 @@ class Access:
         password: Its password.
         tls: Whether the connection is encrypted and the server's certificate checked.
         trusted: Certificate authorities in PEM; empty for the system's.
-        size: Connections at most.
+        size: Maximum number of connections.
         file: SQLite's file, checked against what the operator allows.
     """
 
@@ -49,7 +49,7 @@ class Access:
     size: int = 5
     file: Path | None = None
     _hash: int = field(init=False, compare=False, repr=False)
-    """Counted once: each job asks for its pool, which takes several looks at it."""
+    """The hash, computed once: each job looks its pool up, which hashes this several times."""
 
     def __post_init__(self) -> None:
         parts = (self.address, self.username, self.password, self.tls, self.trusted, self.size, self.file)
@@ -60,7 +60,7 @@ class Access:
 
     @property
     def where(self) -> str:
-        """For messages."""
+        """The database's address, for messages."""
         if self.address.kind == "sqlite":
             return "the database file"
         return f"{self.address.host}:{self.address.port}"
@@ -72,7 +72,7 @@ class Access:
 
 
 class Dialling:
-    """What SQLAlchemy and the driver are given to connect.
+    """Prepares what SQLAlchemy and the driver need to connect.
 
     Args:
         access: How the database is reached.
@@ -113,7 +113,7 @@ class Dialling:
         )
 
     def arguments(self) -> dict[str, Any]:
-        """What the driver's connect function gets besides.
+        """Returns the driver's further arguments for connecting.
 
         Raises:
             InputError: The trusted certificate is none.
@@ -153,7 +153,7 @@ class Dialling:
         return context
 
     def _authorities_file(self) -> str:
-        """PostgreSQL's client reads authorities from a file only; it lives as long as the pool."""
+        """Writes the authorities to a file, as PostgreSQL's client reads nothing else; it lives as long as the pool."""
         if not self._access.trusted:
             known = ssl.get_default_verify_paths().cafile
             return known or "system"
@@ -164,7 +164,7 @@ class Dialling:
         return str(self._authorities.name)
 
     def close(self) -> None:
-        """Removes what lay on disk for the driver."""
+        """Removes the driver's files."""
         if self._authorities is not None:
             self._authorities.close()
 

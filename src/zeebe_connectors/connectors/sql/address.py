@@ -40,7 +40,7 @@ _TLS_NAMES = {"sslmode", "ssl", "usessl", "encrypt"}
 
 
 class _UnreadableError(ValueError):
-    """A URL says what cannot be understood; the words repeat nothing of it."""
+    """A URL cannot be understood; the message repeats nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Address:
     """One database.
 
     Args:
-        kind: Its make.
+        kind: The database system.
         host: Name or address; empty for SQLite.
         port: Of the server.
         name: Of the database, Oracle's service, or SQLite's file.
@@ -78,7 +78,7 @@ def read_url(url: str, *, kind: Kind) -> Address:
     Args:
         url: `postgresql://host/db`, `jdbc:mysql://host:3306/db`, `jdbc:oracle:thin:@//host:1521/service`,
             `jdbc:sqlserver://host:1433;databaseName=db`, `sqlite:orders.db`, `rdcp://host/db`.
-        kind: The make that a URL of the scheme `rdcp://` does not name.
+        kind: The database system, which a URL of the scheme `rdcp://` does not name.
 
     Raises:
         InputError: `SQL_URL_INVALID`; the message does not repeat the URL, which may hold a password.
@@ -126,7 +126,7 @@ def _common(kind: Kind, rest: str) -> Address:
 
 
 def _plain(host: str) -> str:
-    """A name with letters beyond ASCII in the form that servers are found by."""
+    """Returns a host name with letters beyond ASCII in the form that DNS uses."""
     return host if host.isascii() else host.encode("idna").decode()
 
 

@@ -34,7 +34,7 @@ _LEVELS = {
     "serializable": "SERIALIZABLE",
 }
 MAX_BATCH = 100_000
-"""Sets of values in one batch."""
+"""Sets of values per batch."""
 
 
 async def test(request: Work, context: Context) -> str:
@@ -252,7 +252,7 @@ def _done(
 
 
 async def _database(request: Work, context: Context) -> Database:
-    """The pool for this database and login, opened by the first job."""
+    """Returns the pool for this database and login, opened by the first job."""
     address = _address(request)
     login = request.authentication
     username, password = address.username, address.password

@@ -24,10 +24,10 @@ if TYPE_CHECKING:  # SQLAlchemy takes 30 MB and 0.4 s, which only those pay who 
 
 ResultT = TypeVar("ResultT")
 IDLE_BEFORE_TEST = 0.1
-"""Seconds that a connection may have rested without being tested before use."""
+"""Seconds that a connection may rest without being tested before use."""
 MAX_AGE = 1800
 _GRACE = 2.0
-"""Seconds after its own limit that the server has to stop a statement, before the runtime does."""
+"""Seconds beyond its limit for the server to stop a statement before the runtime does."""
 _READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "mysql": "SET TRANSACTION READ ONLY",
               "oracle": "SET TRANSACTION READ ONLY"}  # fmt: skip
 
@@ -37,7 +37,7 @@ class Session:
 
     Args:
         connection: Taken from the pool.
-        database: Whose.
+        database: The database that it belongs to.
     """
 
     __slots__ = (
@@ -50,7 +50,7 @@ class Session:
         self.database = database
         self.dialect = database.access.dialect
         self.raw: Any = connection.sync_connection.connection  # type: ignore[union-attr]  # it is connected
-        """The pool's hold of the driver's connection: read directly, for each way through a greenlet costs a job."""
+        """The pool's record of the driver's connection: read directly, as each pass through a greenlet slows a job."""
         self.driver: Any = self.raw.driver_connection
         """The driver's own connection."""
         self.timeout = 0.0
@@ -62,7 +62,7 @@ class Session:
         self._encoding = ""
 
     def cursor(self) -> Any:
-        """PostgreSQL's `BatchCursor`, the same for job after job: what it learnt of a statement's types stays."""
+        """PostgreSQL's `BatchCursor`, kept from job to job, with what it has learnt of a statement's types."""
         cursor = self._cursor
         if cursor is None:
             from zeebe_connectors.connectors.sql.postgres import BatchCursor  # noqa: PLC0415 - see above
@@ -74,13 +74,13 @@ class Session:
 
     @property
     def encoding(self) -> str:
-        """Of PostgreSQL's texts; a connection that has another one since is not used again."""
+        """Encoding of PostgreSQL's texts; a connection whose encoding changes is not used again."""
         if not self._encoding:
             self._encoding = self.driver.info.encoding
         return self._encoding
 
     def is_refused(self, error: BaseException) -> bool:
-        """Whether PostgreSQL refuses a statement only because it was prepared, and may be asked again here.
+        """Returns whether PostgreSQL refused a statement only because it was prepared, so that it may run again here.
 
         From then on the connection prepares none, and no other job gets it.
         """
@@ -95,12 +95,12 @@ class Session:
         return bool(self.driver.pgconn.transaction_status == 0)
 
     def forget_cursor(self) -> None:
-        """Has the next statement begin with a new cursor: for one that holds many rows in memory."""
+        """Discards the cursor, which holds many rows in memory; the next statement gets a new one."""
         self._cursor = None
 
     @property
     def is_clean(self) -> bool:
-        """Whether the next job may have it as it is: only PostgreSQL's driver says so without asking the server."""
+        """Whether the next job may use it as it is; only PostgreSQL's driver knows without asking the server."""
         if self.dialect != "postgresql" or self.has_traces:
             return False
         sync = self.connection.sync_connection
@@ -109,7 +109,7 @@ class Session:
         return bool(self.driver.pgconn.transaction_status == 0)
 
     async def close(self) -> None:
-        """Gives the connection back to the pool, or ends it where it is broken, busy, or not as it was."""
+        """Returns the connection to the pool, or ends it if it is broken, busy, or changed."""
         connection = self.connection
         is_idle = self.dialect != "postgresql" or self.driver.pgconn.transaction_status == 0
         if not connection.invalidated and (self.has_traces or not is_idle):
@@ -157,9 +157,9 @@ class Database:
     access: Access
     resolver: Resolver | None = None
     prepares: bool = field(default=True, init=False)
-    """Whether PostgreSQL keeps what is prepared; not so behind some poolers."""
+    """Whether PostgreSQL keeps prepared statements; behind some poolers it does not."""
     _ready: list[Session] = field(default_factory=list, init=False, repr=False)
-    """Connections that a job has just left, the latest last: the next job takes one without the pool's ceremony."""
+    """Connections that jobs have just returned, the latest last: the next job takes one without the pool's overhead."""
 
     def __post_init__(self) -> None:
         self._dialling = Dialling(self.access)
@@ -209,7 +209,7 @@ class Database:
         return engine
 
     def _to_allowed(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        """Has a new connection go to an address that was checked, and not to what the name leads to a moment later."""
+        """Directs a new connection to the address that was checked, not to what the name resolves to a moment later."""
         from sqlalchemy.util import await_only  # noqa: PLC0415 - as above
 
         assert self.resolver is not None  # noqa: S101 - it is why this is called
@@ -229,10 +229,10 @@ class Database:
         read_only: bool = False,
         transaction: bool = False,
     ) -> ResultT:
-        """Does something on a connection that answers; when a transaction is asked for, it is committed at the end.
+        """Runs work on a connection that answers; a requested transaction is committed at the end.
 
         Args:
-            use: What is done.
+            use: The work.
             patience: Seconds that one statement may take on the server.
             seconds: Seconds that the job has.
             isolation: SQLAlchemy's name of a level, or None for the database's usual one.
@@ -273,7 +273,7 @@ class Database:
             raise failure(error, where=self.access.where) from None
 
     async def _session(self) -> Session:
-        """A connection that a job has just left, or one of the pool."""
+        """Returns a connection that a job has just returned, or one of the pool."""
         now = time.monotonic()
         while self._ready:
             session = self._ready.pop()
@@ -303,7 +303,7 @@ class Database:
             await session.connection.exec_driver_sql(_READ_ONLY[dialect])
 
     async def bounded(self, session: Session, work: Awaitable[ResultT]) -> ResultT:
-        """What a statement gives; ends it here, and on the server, when the server has not ended it by itself.
+        """Returns a statement's result; ends it here, and on the server, if the server has not ended it by itself.
 
         Args:
             session: The connection that it runs on.
@@ -331,7 +331,7 @@ class Database:
             raise
 
     async def stop(self, session: Session, number: int = 0) -> None:
-        """Stops the statement that runs on this connection, which is not used again.
+        """Stops the statement that runs on a connection, which is not used again.
 
         Args:
             session: The connection.
@@ -344,7 +344,7 @@ class Database:
             await session.connection.invalidate()
 
     async def _kill(self, number: int) -> None:
-        """MySQL goes on with a statement whose client has left; a second connection stops it."""
+        """Stops a statement on MySQL by a second connection, as MySQL goes on when the client has gone."""
         from sqlalchemy import NullPool  # noqa: PLC0415 - as above
         from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
@@ -370,7 +370,7 @@ class Database:
 
 
 def _test_rested(engine: AsyncEngine) -> None:
-    """Has every connection tested that was not in use until now, and replaced when it is dead."""
+    """Makes the pool test every idle connection before use, and replace a dead one."""
     from sqlalchemy import event  # noqa: PLC0415 - as above
     from sqlalchemy.exc import InvalidatePoolError  # noqa: PLC0415
 
@@ -403,7 +403,7 @@ def _take_all_values(connection: Any, _record: Any) -> None:
 
 
 def _confine_sqlite(connection: Any, record: Any) -> None:
-    """No statement opens another file, by ATTACH or VACUUM INTO, and none runs beyond its time.
+    """Keeps statements from opening another file, by ATTACH or VACUUM INTO, and from running beyond their time.
 
     SQLite works in a thread, which no cancellation ends; so it asks by itself every few thousand steps.
     """

@@ -1,4 +1,4 @@
-"""Say what went wrong in a database: its SQLSTATE or number becomes a code, words, and whether to try again."""
+"""Translate a database's failures: SQLSTATE or number become a code, a message, and whether to try again."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ _ORACLE_DRIVER: dict[str, Meaning] = {
     "DPY-4011": _LOST, "DPY-1001": _LOST, "DPY-4024": _TIMEOUT, "DPY-4001": _AUTH, "DPY-3010": _UNSUPPORTED,
     "DPY-3015": _UNSUPPORTED, "DPY-5004": _LOST,
 }  # fmt: skip
-"""What Oracle's driver itself says, for which it has no number of the server."""
+"""Failures that Oracle's driver reports itself, without a number of the server."""
 _SQLSERVER: dict[int, Meaning] = {
     2601: _UNIQUE, 2627: _UNIQUE, 547: _FOREIGN, 515: _NOT_NULL, 1205: _DEADLOCK, 3960: _SERIAL, 1222: _LOCK,
     102: _SYNTAX, 105: _SYNTAX, 156: _SYNTAX, 207: _UNKNOWN, 208: _UNKNOWN, 2812: _UNKNOWN, 4060: _UNKNOWN,
@@ -136,7 +136,7 @@ _ODBC: dict[str, Meaning] = {
     "IM002": _NO_ODBC, "IM003": _NO_ODBC, "IM004": _NO_ODBC, "08001": _AWAY, "08004": _AUTH, "HYT00": _TIMEOUT,
     "HYT01": _AWAY, "08S01": _LOST, "HY008": _TIMEOUT,
 }  # fmt: skip
-"""States of ODBC that mean more than their class does."""
+"""States of ODBC that are more specific than their class."""
 _PLANS = "RevalidateCachedQuery"
 """Where PostgreSQL refuses a prepared statement because a table has changed since."""
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
@@ -155,7 +155,7 @@ _ZONE_HINT = (
 
 
 def failure(error: BaseException, *, where: str) -> ConnectorError:
-    """What an exception of a driver or of SQLAlchemy means. Its text is not repeated where it may hold data.
+    """Translates an exception of a driver or of SQLAlchemy; its text is not repeated where it may hold data.
 
     Args:
         error: What was raised.
@@ -177,7 +177,7 @@ def failure(error: BaseException, *, where: str) -> ConnectorError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it wraps, each once, the innermost of a driver included."""
+    """Returns the exception and those that it wraps, each once, down to the driver's own."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -190,7 +190,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_stale(error: BaseException) -> bool:
-    """Whether PostgreSQL refuses a prepared statement itself, before anything is carried out.
+    """Returns whether PostgreSQL refuses a prepared statement as such, before it runs.
 
     A table has changed since, or a pooler between handed the session to somebody else.
     """
@@ -230,7 +230,7 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
 
 
 def _odbc(state: str, text: str) -> tuple[Meaning, dict[str, Any]]:
-    """What ODBC says: the server's own number tells more than the state, under which several things are one."""
+    """Translates ODBC's error: the server's own number is more specific than the state."""
     if "can't open lib" in text.casefold():
         return _NO_ODBC, {"sqlState": state}
     found = _NATIVE.search(text)
@@ -256,7 +256,7 @@ def _sqlite_words(text: str) -> Meaning:
 
 
 def _diagnosis(error: BaseException) -> dict[str, Any]:
-    """What PostgreSQL names apart from its text: constraint, table, column. None of them is data."""
+    """Returns what PostgreSQL names beside its message: constraint, table, column. None of them is data."""
     diagnosis = getattr(error, "diag", None)
     names = {"constraint": "constraint_name", "table": "table_name", "column": "column_name"}
     found = {name: getattr(diagnosis, attribute, None) for name, attribute in names.items()}
@@ -264,14 +264,14 @@ def _diagnosis(error: BaseException) -> dict[str, Any]:
 
 
 def _hint(error: BaseException) -> str:
-    """The database's first line about a statement that it does not understand: it repeats the statement's own words."""
+    """Returns the first line of a message about a statement's syntax: it repeats the statement's own words only."""
     diagnosis = getattr(error, "diag", None)
     text = getattr(diagnosis, "message_primary", None) or (error.args[-1] if error.args else "")
     return f": {str(text).splitlines()[0][:300]}" if text else ""
 
 
 def _unknown(error: BaseException, where: str) -> ConnectorError:
-    """An exception without a number; usually the connection failed."""
+    """Translates an exception without a number; usually the connection failed."""
     text = " ".join(str(one) for one in _chain(error)).casefold()
     if any(word in text for word in ("certificate", "ssl", "tls")) and "closed" not in text:
         code, kind, words = _TLS

@@ -1,4 +1,4 @@
-"""Run a statement of PostgreSQL prepared, and take its rows in batches, for jobs that cannot know how many there are.
+"""Run a prepared statement on PostgreSQL, and take its rows in batches, for jobs that cannot know how many there are.
 
 psycopg has two ways: `execute` prepares what comes again but takes all rows into memory, `stream` takes them piece by
 piece but never prepares. This one does both, and waits once for a result that fits one batch. It calls what psycopg's
@@ -22,13 +22,13 @@ from zeebe_connectors.connectors.sql.values import interval, text_where_none
 _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
 _FIRST_OWN = 16_384
-"""Numbers of types from here on are of those that users and extensions made."""
+"""Type numbers from here on belong to users and extensions."""
 Waiting = Generator[Any, Any, Any]
-"""What psycopg waits for: it yields whether it wants to read or to write, and returns what came."""
+"""psycopg's waiting: a generator that yields whether it wants to read or to write, and returns the result."""
 
 
 class BatchCursor(AsyncCursor[tuple[Any, ...]]):
-    """A cursor that gives rows in batches; use it for one statement after the other.
+    """A cursor that returns rows in batches; use it for one statement after the other.
 
     Attributes:
         is_through: Whether the statement has ended and its connection is free.
@@ -38,11 +38,11 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
     _ahead: Any = None
 
     async def begin(self, query: str, values: Any, size: int) -> list[tuple[Any, ...]]:
-        """Runs a statement; gives its first rows.
+        """Runs a statement; returns its first rows.
 
         Args:
-            query: Text in the style of the driver; the same object each time spares it to be read again.
-            values: For its places, or None.
+            query: Text in the driver's style; passing the same object each time avoids parsing it again.
+            values: Values for its placeholders, or None.
             size: Rows of a batch.
 
         Raises:
@@ -53,7 +53,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             return found
 
     async def more(self, size: int) -> list[tuple[Any, ...]]:
-        """The next rows; none when `is_through`."""
+        """Returns the next rows; none if `is_through`."""
         async with self._conn.lock:
             found: list[tuple[Any, ...]] = await self._conn.wait(self._batch(size))
             return found
@@ -70,7 +70,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             pass
 
     def names(self, encoding: str) -> list[str] | None:
-        """The columns, by their names alone: the description costs more. None when the statement gives no rows."""
+        """The columns' names, which cost less than the description; None if the statement returns no rows."""
         result = self.pgresult
         if result is None:
             return None
@@ -98,7 +98,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
         return (yield from self._batch(size))
 
     def _batch(self, size: int) -> Waiting:
-        """Rows until there are enough of them and more to come, or to the end: it looks one piece ahead."""
+        """Collects rows until there are enough, or to the end; it looks one piece ahead to know whether more come."""
         rows: list[Sequence[Any]] = []
         end: Any = None
         result, self._ahead = self._ahead, None
@@ -131,7 +131,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
 
 
 class _Interval(TextLoader):
-    """Lengths of time in ISO 8601; psycopg counts a month as 30 days and has nothing for `infinity`."""
+    """Loads durations in ISO 8601; psycopg counts a month as 30 days and has nothing for `infinity`."""
 
     def load(self, data: Any) -> str:
         return interval(bytes(data).decode())
@@ -142,7 +142,7 @@ class _Texts(ArrayLoader):
 
 
 class _OfUnknown(TextLoader):
-    """Values of types that somebody made: text as the database writes it, and lists of such for their arrays."""
+    """Loads values of user-defined types: text as the database writes it, and lists of it for their arrays."""
 
     def __init__(self, oid: int, context: Any = None) -> None:
         super().__init__(oid, context)
@@ -156,7 +156,7 @@ class _OfUnknown(TextLoader):
 
 
 def take_all_values(connection: AsyncConnection[Any]) -> None:
-    """Has a connection give every value of PostgreSQL, also those that Python has none for, such as `infinity`.
+    """Makes a connection return every value of PostgreSQL, even those that Python cannot represent, such as `infinity`.
 
     Args:
         connection: A new one.
@@ -173,5 +173,5 @@ def take_all_values(connection: AsyncConnection[Any]) -> None:
 
 
 def is_unprepared(error: BaseException) -> bool:
-    """Whether the server does not know what was prepared, so that preparing is of no use there."""
+    """Returns whether the server has lost the prepared statement, so that preparing is useless there."""
     return isinstance(error, errors.InvalidSqlStatementName | errors.DuplicatePreparedStatement)

@@ -21,8 +21,8 @@ class Limits:
     """How large a result may be, and what happens to a larger one.
 
     Args:
-        rows: So many at most.
-        size: Bytes of JSON at most.
+        rows: Maximum number of rows.
+        size: Maximum bytes of JSON.
         beyond: `fail`, `cut`, or the document that takes all rows: `csv` or `json`.
         name: File name of a document.
         reads_on: Whether a statement whose other rows nobody wants still runs to its end: stopping it would undo the
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Collected:
-    """Rows as contexts, or the document that has them."""
+    """Rows as contexts, or the document that holds them."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     count: int = 0
@@ -48,7 +48,7 @@ class Collected:
 
 @dataclass(slots=True)
 class Collector:
-    """Takes the rows of one statement.
+    """Collects the rows of one statement.
 
     Args:
         context: For documents.
@@ -63,7 +63,7 @@ class Collector:
     bytes_as_documents: bool = False
 
     async def collect(self, rows: Rows, limits: Limits) -> Collected:
-        """Rows up to the limits, which also say what happens to more.
+        """Returns rows up to the limits, which also say what happens to more.
 
         Raises:
             PermanentError: `SQL_TOO_MANY_ROWS`.
@@ -97,7 +97,7 @@ class Collector:
         return await self._with_documents(found)
 
     async def document(self, rows: Rows, kind: str, name: str) -> Collected:
-        """All rows as a document, never all in memory."""
+        """Writes all rows to a document, never holding all in memory."""
         try:
             document, count = await self._write(self._rest(rows, [], []), rows, kind, name)
         finally:
@@ -127,7 +127,7 @@ class Collector:
     async def _rest(
         self, rows: Rows, before: Sequence[dict[str, Any]], batch: Sequence[Sequence[Any]]
     ) -> AsyncIterator[list[list[Any]]]:
-        """All rows as lists of values: those collected already, the rest of a batch, then the batches to come."""
+        """Yields all rows as lists of values: those already collected, the rest of a batch, further batches."""
         if before:
             yield [list(row.values()) for row in before]
         if batch:
@@ -155,7 +155,7 @@ class Collector:
 
 
 async def _csv(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIterator[bytes]:
-    """RFC 4180: a heading, then a line for each row; what is no text stands as JSON."""
+    """Writes CSV (RFC 4180): a heading, then a line for each row; values other than text as JSON."""
     text = io.StringIO()
     writer = csv.writer(text)
     headed = False
@@ -181,7 +181,7 @@ def _cell(value: Any) -> Any:
 
 
 async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIterator[bytes]:
-    """A list of contexts, one on each line."""
+    """Writes a JSON list of contexts, one on each line."""
     first = True
     async for batch in batches:
         lines = [json.dumps(dict(zip(rows.columns, row, strict=False)), ensure_ascii=False) for row in batch]
@@ -191,12 +191,12 @@ async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIte
 
 
 def _reference_size(value: object) -> str:
-    """Bytes that become a document take as much room as a reference to it."""
+    """Replaces bytes that become a document with a stand-in of their reference's size."""
     return "x" * 400 if isinstance(value, bytes) else ""
 
 
 _sizing = json.JSONEncoder(ensure_ascii=False, default=_reference_size).encode
-"""A row as JSON, only to know its size."""
+"""Encodes a row as JSON, only to measure it."""
 
 
 def _too_many(limits: Limits) -> PermanentError:

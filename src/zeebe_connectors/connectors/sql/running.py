@@ -15,7 +15,7 @@ from zeebe_connectors.connectors.sql.values import special_columns, unique
 
 AnswerT = TypeVar("AnswerT")
 BATCH = 500
-"""Rows that are fetched from the server at once."""
+"""Rows fetched from the server at once."""
 _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
@@ -46,29 +46,29 @@ PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 
 @dataclass(slots=True)
 class Rows:
-    """What a statement gave: columns known with the first batch, rows as they come, the counts after the last."""
+    """A statement's result: columns known with the first batch, rows as they arrive, the counts after the last."""
 
     batches: AsyncGenerator[list[Sequence[Any]], None] = field(init=False)
     columns: list[str] = field(default_factory=list)
     special: Mapping[int, Any] = field(default_factory=dict)
     affected: int | None = None
     key: int | None = None
-    """What the database numbered the new row with, where it says so apart from rows."""
+    """The new row's generated key, if the database reports it separately from rows."""
 
     def described(self, description: Sequence[Any] | None, dialect: str) -> None:
-        """Takes note of the columns."""
+        """Notes the columns."""
         if description and not self.columns:
             self.columns = unique([str(column[0]) for column in description])
             self.special = special_columns(description, dialect)
 
     def named(self, names: Sequence[str] | None) -> None:
-        """Takes note of the columns where only their names are known."""
+        """Notes the columns when only their names are known."""
         if names is not None:
             self.columns = unique(names)
 
 
 def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str, Any], *, field: str) -> Bound:
-    """The statement with its values, in the driver's style."""
+    """Returns the statement with its values, in the driver's style."""
     dialect = session.dialect
     style = PARAMSTYLES.get(dialect, "qmark")
     if _leaves_traces(statement):
@@ -83,7 +83,7 @@ def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str
 
 
 def run(bound: Bound, session: Session) -> Rows:
-    """Starts a statement; it runs when its rows are asked for."""
+    """Prepares a statement; it runs when its rows are requested."""
     rows = Rows()
     if session.dialect != "postgresql":
         rows.batches = _through_sqlalchemy(bound, session, rows)
@@ -95,7 +95,7 @@ def run(bound: Bound, session: Session) -> Rows:
 
 
 def check_no_control(statement: str, *, field: str) -> None:
-    """Refuses a statement that would end the transaction which it is part of: what follows would not be undone.
+    """Refuses a statement that would end its own transaction: what follows would not be undone.
 
     Raises:
         InputError: `SQL_STATEMENT_INVALID`.
@@ -109,18 +109,18 @@ def check_no_control(statement: str, *, field: str) -> None:
 
 @lru_cache(maxsize=512)
 def _leaves_traces(statement: str) -> bool:
-    """Whether the session may be another one afterwards: by what a statement is, or a function that it calls."""
+    """Returns whether a statement may change the session: by its kind, or by a function that it calls."""
     return not _ORDINARY.match(statement) or bool(_CHANGES_SESSION.search(statement))
 
 
 @lru_cache(maxsize=512)
 def only_asks(text: str) -> bool:
-    """Whether a statement gives rows and, by its words, changes none."""
+    """Returns whether a statement returns rows and, by its text, changes none."""
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
 
 
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
-    """A query's rows as they come: never all in memory, however many there are."""
+    """Streams a query's rows: never all in memory, however many there are."""
     cursor = session.cursor()
     text, values = bound.text, bound.values or None
     batch = await _prepared_or_not(session, lambda: cursor.begin(text, values, BATCH))
@@ -149,7 +149,7 @@ async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerato
 
 
 async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-    """Runs a statement once more where the server refuses what it prepared earlier and has not begun to carry it out.
+    """Runs a statement again if the server refuses the one that it prepared, before anything was carried out.
 
     In a transaction the refusal ends it; then the job is tried again, on another connection.
     """
@@ -196,7 +196,7 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
 
 
 async def _has_no_number(connection: Any, text: str) -> bool:
-    """Whether rows of the table that an INSERT of SQLite names have no number: then it still gives an earlier one's."""
+    """Returns whether an INSERT's table on SQLite has no row numbers: then SQLite still reports an earlier one's."""
     match = _INTO.search(text)
     if match is None:
         return True
@@ -213,7 +213,7 @@ def _key(result: Any, text: str) -> int | None:
 
 
 async def run_many(bounds: Sequence[Bound], session: Session) -> int:
-    """Runs one statement for many sets of values; gives how many rows it changed in all.
+    """Runs one statement for many sets of values; returns how many rows it changed in all.
 
     Sets whose lists have other lengths make other texts; each text is run for its own sets, in their order.
     """
@@ -251,12 +251,12 @@ async def _changes_so_far(session: Session) -> int:
 
 
 def procedure_call(name: str, arguments: Sequence[Any], session: Session) -> tuple[Bound, list[str]]:
-    """The call of a stored procedure, and the names of its output arguments (MySQL's, which come by a query after it).
+    """Returns the call of a stored procedure, and the names of its output arguments (MySQL's need a query after it).
 
     Args:
-        name: Of the procedure, with its schema if need be.
-        arguments: In order; `{out: "name"}` stands for what the procedure gives back.
-        session: Where it is called.
+        name: The procedure's name, with its schema if needed.
+        arguments: The arguments in order; `{out: "name"}` stands for one that the procedure returns.
+        session: The connection on which it is called.
 
     Raises:
         InputError: The name is none, or the database has no procedures.
@@ -294,5 +294,5 @@ def procedure_call(name: str, arguments: Sequence[Any], session: Session) -> tup
 
 
 def outputs_query(outs: Sequence[str]) -> Bound:
-    """Asks for the output arguments of the procedure that was just called."""
+    """Reads the output arguments of the procedure that was just called."""
     return Bound("SELECT " + ", ".join(f"@zeebe_out_{number}" for number in range(1, len(outs) + 1)), ())

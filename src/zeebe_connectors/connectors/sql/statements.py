@@ -1,4 +1,4 @@
-"""Read a statement as the modeler wrote it, and give the driver its text and its values apart.
+"""Read a statement as the modeler wrote it, and pass text and values to the driver separately.
 
 Values never become part of the text: a list becomes as many places as it has items. Strings, quoted names, comments and
 casts are left as they are.
@@ -27,23 +27,23 @@ _WITH_BODY = re.compile(r"^\s*(CREATE|ALTER|BEGIN|DECLARE|DO)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value belongs: its name, or its position among the question marks."""
+    """A placeholder: its name, or its position among the question marks."""
 
     name: str | int
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A statement in pieces: its text as it stands, and the places between."""
+    """A statement in pieces: its text, and the placeholders between."""
 
     pieces: tuple[str | Place, ...]
     names: tuple[str | int, ...]
-    """The values that it wants, each once."""
+    """Names or positions of the values that it needs, each once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the driver gets: the text in its own style, and the values in the order of their places."""
+    """What the driver gets: the text in its own style, and the values in order."""
 
     text: str
     values: Sequence[Any] | Mapping[str, Any]
@@ -90,7 +90,7 @@ _SPECIAL = re.compile(r"""['"`\[$:?;#\s]|--|/\*|[^'"`\[$:?;#\s/-]+|.""", re.DOTA
 
 
 def _tokens(text: str, dialect: str) -> Iterator[tuple[str, int, int]]:
-    """The statement as (kind, begin, end); what is neither a place nor an end is `text`, `comment` or `space`."""
+    """Yields the tokens as (kind, begin, end); what is neither placeholder nor end is `text`, `comment` or `space`."""
     position = 0
     before = ""
     while position < len(text):
@@ -103,7 +103,7 @@ def _tokens(text: str, dialect: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _token(text: str, mark: str, begin: int, end: int, before: str, dialect: str) -> tuple[str, int]:
-    """Kind and end of the token that begins with this mark."""
+    """Returns kind and end of the token that begins with this mark."""
     if mark == "--" or (mark == "#" and dialect == "mysql"):
         stop = text.find("\n", end)
         return "comment", len(text) if stop < 0 else stop
@@ -122,7 +122,7 @@ def _token(text: str, mark: str, begin: int, end: int, before: str, dialect: str
 
 
 def _text_end(text: str, mark: str, begin: int, end: int, before: str, dialect: str) -> int:
-    """Where a quoted text or name ends; right behind the mark where it quotes nothing in this dialect."""
+    """Returns where a quoted text or name ends; just behind the mark if it quotes nothing in this dialect."""
     if mark in {"'", '"'} or (mark == "`" and dialect in {"mysql", "sqlite"}):
         escapes = dialect == "mysql" and mark != "`"
         if dialect == "postgresql" and mark == "'" and before in {"e", "E"}:
@@ -172,7 +172,7 @@ def _unended() -> InputError:
 
 
 def bind(text: str, parameters: Any, *, dialect: str, paramstyle: str, own: Mapping[str, Any], field: str) -> Bound:
-    """Gives a statement its values.
+    """Binds values to a statement.
 
     Args:
         text: The statement with `:name` or `?`.
@@ -206,7 +206,7 @@ def bind(text: str, parameters: Any, *, dialect: str, paramstyle: str, own: Mapp
 
 @lru_cache(maxsize=512)
 def _without_lists(text: str, dialect: str, style: Style, paramstyle: str) -> tuple[str, tuple[Place, ...]]:
-    """The text in the driver's style where no value is a list that changes it, and the places in their order.
+    """Returns the text in the driver's style, if no value is a list that changes it, and the placeholders in order.
 
     It is the same object each time: PostgreSQL's driver keeps what it knows of a statement as long as it sees that.
     """
@@ -216,7 +216,7 @@ def _without_lists(text: str, dialect: str, style: Style, paramstyle: str) -> tu
 
 
 def _check_style(text: str, style: Style, dialect: str, field: str) -> None:
-    """Refuses names with a list, and question marks with a context, which the database would call a syntax error."""
+    """Refuses names with a list, and question marks with a context: the database would report a syntax error."""
     if style == "positional" and (names := parse(text, dialect, "named").names):
         raise InputError(
             f"{field}: is a list, and the statement has the name :{names[0]}; give a context, or write ? throughout",
@@ -245,7 +245,7 @@ def _check_names(wanted: Sequence[str | int], given: Mapping[Any, Any], own: Map
 
 @dataclass(slots=True)
 class _Binding:
-    """One statement on its way to one driver."""
+    """Translates one statement for one driver."""
 
     dialect: str
     paramstyle: str
@@ -253,12 +253,12 @@ class _Binding:
     field: str
 
     def in_places(self, text: str, places: Sequence[Place]) -> Bound:
-        """The values for a text that is ready."""
+        """Returns the values for a text that needs no change."""
         ordered = [parameter(self.values[place.name], self.dialect, self._where(place)) for place in places]
         return self._with(text, ordered)
 
     def bound(self, parsed: Parsed) -> Bound:
-        """The text, with as many places as lists have items, and the values."""
+        """Returns the text, with as many placeholders as lists have items, and the values."""
         out: list[str] = []
         ordered: list[Any] = []
         doubled = self.paramstyle in {"format", "pyformat"}
@@ -294,7 +294,7 @@ class _Binding:
         after: str,
         piece: Place,
     ) -> None:
-        """As many places as the list has items; for an empty one a condition that nothing fulfils."""
+        """Returns as many placeholders as the list has items; for an empty list, a condition that is never true."""
         if len(items) > MAX_LIST:
             raise InputError(
                 f"{self._where(piece)}: has more than {MAX_LIST} items; split the list, or pass it as JSON to a "
@@ -338,7 +338,7 @@ class _Binding:
 
 
 def parameter(value: Any, dialect: str, where: str) -> Any:
-    """A JSON value as the driver takes it: contexts as JSON text, lists too where there are no arrays.
+    """Returns a JSON value as the driver takes it: contexts as JSON text, lists too if there are no arrays.
 
     Raises:
         InputError: `SQL_PARAMETERS_INVALID` for text that no database takes.
@@ -374,7 +374,7 @@ def _check_unicode(text: str, where: str) -> None:
 
 
 def is_array(value: Sequence[Any]) -> bool:
-    """Whether a list fits an array: items of one kind, or lists of such."""
+    """Returns whether a list fits an array: items of one kind, or lists of them."""
     kinds = {type(item) for item in value if item is not None}
     if kinds <= {int, float}:
         return True

@@ -1,4 +1,4 @@
-"""Turn what drivers give into what process variables hold: exact decimals, ISO dates, JSON, bytes as base64."""
+"""Convert drivers' values to JSON for process variables: exact decimals, ISO dates, JSON, bytes as base64."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DAY = 86_400_000_000
 
 
 def converter(*, decimals_as_numbers: bool) -> Convert:
-    """Gives a function that converts values of any database into JSON.
+    """Returns a function that converts values of any database to JSON.
 
     Args:
-        decimals_as_numbers: As JSON numbers, which may lose digits; else as text with every digit.
+        decimals_as_numbers: Whether decimals become JSON numbers, which may lose digits, or text with every digit.
     """
 
     def convert(value: Any) -> Any:
@@ -60,15 +60,15 @@ def _float(value: float) -> Any:
 
 
 def duration(value: timedelta) -> str:
-    """A length of time in ISO 8601, such as `P1DT2H3M4.5S`."""
+    """Returns a duration in ISO 8601, such as `P1DT2H3M4.5S`."""
     return duration_of((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
 
 
 def duration_of(micros: int, *, with_days: bool = True) -> str:
-    """Microseconds as a duration in ISO 8601.
+    """Returns microseconds as a duration in ISO 8601.
 
     Args:
-        micros: How many.
+        micros: The microseconds.
         with_days: Whether 24 hours make a day.
     """
     sign, micros = ("-", -micros) if micros < 0 else ("", micros)
@@ -106,7 +106,7 @@ _INTERVAL = re.compile(
 
 
 def interval(text: str) -> str:
-    """A length of time as PostgreSQL writes it, in ISO 8601; years and months stay such, as a month has no fixed days.
+    """Translates PostgreSQL's text of an interval to ISO 8601; years and months remain, as a month has no fixed days.
 
     What ISO 8601 has no form for, such as `infinity`, stays as it is. Parts of unlike signs have one each: `P1M-3D`.
     """
@@ -131,7 +131,7 @@ def interval(text: str) -> str:
 
 
 def text_where_none(known: Any) -> Any:
-    """A loader for psycopg that gives the server's text where the known one has no value for it.
+    """Makes a loader for psycopg that returns the server's text where the known loader has no value for it.
 
     Args:
         known: The class of the loader.
@@ -155,7 +155,7 @@ def text_where_none(known: Any) -> Any:
 
 
 def text_or_bytes(data: bytes) -> str | bytes:
-    """SQLite's text, or its bytes where they are no UTF-8: SQLite stores whatever a program calls text."""
+    """Returns SQLite's text, or its bytes if they are not UTF-8: SQLite stores whatever a program calls text."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -163,7 +163,7 @@ def text_or_bytes(data: bytes) -> str | bytes:
 
 
 def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:
-    """Columns whose values the driver gives in another form than they mean: MySQL's JSON and BIT, by position."""
+    """Returns the columns whose values need another reading, by position: MySQL's JSON and BIT."""
     found: dict[int, Convert] = {}
     if dialect == "mysql" and description:
         convert = converter(decimals_as_numbers=False)
@@ -176,7 +176,7 @@ def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Column names, each once: the second `id` is `id_2`."""
+    """Makes column names unique: the second `id` becomes `id_2`."""
     seen: dict[str, int] = {}
     out: list[str] = []
     for name in names:

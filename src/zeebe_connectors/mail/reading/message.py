@@ -20,6 +20,7 @@ from zeebe_connectors.mail.reading.headers import message_ids
 from zeebe_connectors.mail.reading.mime import MAX_PARTS, Defects, Entity, parse_entities
 from zeebe_connectors.mail.reading.smime import is_clear_signed, is_message
 from zeebe_connectors.mail.reading.tnef import SIGNATURE, parse_tnef
+from zeebe_connectors.sdk.media_types import media_type_of
 from zeebe_connectors.sdk.names import file_name
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class _Reader:
         if entity.type.value == "text/plain":
             content, files = uuencoded.split(content)
             for name, data in files:
-                self._add(name, _type_of(name), data)
+                self._add(name, media_type_of(name), data)
         return decode(content, entity.type.of.get("charset") or _charset_in_html(entity))
 
     def _as_part(self, entity: Entity, name: str) -> None:
@@ -204,7 +205,7 @@ class _Reader:
                 if tnef.cut:
                     self.defects.note(f"a winmail.dat holds more than is read: {tnef.cut}")
                 for attached in tnef.attachments:
-                    kind = attached.content_type or _type_of(attached.name)
+                    kind = attached.content_type or media_type_of(attached.name)
                     inline = attached.content_id is not None and kind.startswith(_SHOWN)
                     self._add(attached.name, kind, attached.data, content_id=attached.content_id, inline=inline)
                 self.tnef = (tnef.text, tnef.html)
@@ -263,10 +264,6 @@ def _joined(texts: list[str]) -> str | None:
 
 def _name(entity: Entity) -> str:
     return file_name(entity.disposition.of.get("filename") or entity.type.of.get("name") or "")
-
-
-def _type_of(name: str) -> str:
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _charset_in_html(entity: Entity) -> str | None:

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from zeebe_connectors import Context, Document, InputError
-from zeebe_connectors.mail.smtp.compose import Part, content_type_of
+from zeebe_connectors.mail.smtp.compose import Part
 from zeebe_connectors.mail.smtp.header_fields import checked_text
+from zeebe_connectors.sdk.media_types import media_type_of
 from zeebe_connectors.sdk.names import file_name
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -36,7 +37,7 @@ async def part(item: Any, context: Context, *, field: str, content_id: str | Non
     """
     data, name, content_type = await _read(item, context, field)
     name = file_name(checked_text(name, field=f"{field}: the name")) or "attachment"
-    return Part(data, name, content_type or content_type_of(name), content_id)
+    return Part(data, name, content_type or media_type_of(name), content_id)
 
 
 async def text(path_or_document: Any, context: Context, *, field: str) -> str:

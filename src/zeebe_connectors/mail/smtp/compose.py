@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -179,9 +178,3 @@ def build(message: Message) -> list[bytes]:
             small = []
     pieces.append(b"".join(small))
     return [piece for piece in pieces if piece]
-
-
-def content_type_of(name: str) -> str:
-    """Guesses a media type from a file's name."""
-    kind, encoding = mimetypes.guess_type(name, strict=False)
-    return kind if kind and not encoding else "application/octet-stream"

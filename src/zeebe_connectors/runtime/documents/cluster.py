@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mimetypes
 import time
-import uuid
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,13 +13,14 @@ from urllib.parse import quote
 
 from multidict import CIMultiDict
 
-from zeebe_connectors.runtime.documents.content import ANY_TYPE, disposition_name, guessed_type
+from zeebe_connectors.runtime.documents.content import disposition_name
 from zeebe_connectors.runtime.documents.errors import refused, too_large, unread
 from zeebe_connectors.runtime.documents.local import LOCAL_STORE, MAX_BYTES, LocalDocuments
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Reference
 from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.media_types import ANY_TYPE, made_up_name, media_type_of
 from zeebe_connectors.sdk.names import file_name
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
 from zeebe_connectors.web.message import with_query
@@ -72,9 +71,8 @@ class ClusterDocuments(LocalDocuments):
         """
         if len(data) > self._max_bytes:
             raise too_large(f"The document has {len(data)} bytes", self._max_bytes)
-        kind = content_type or guessed_type(name)
-        ending = mimetypes.guess_extension(kind.partition(";")[0].strip()) or ""
-        name = file_name(name or "") or f"{uuid.uuid4()}{ending}"
+        kind = content_type or media_type_of(name)
+        name = file_name(name or "") or made_up_name(kind)
         metadata: dict[str, Any] = {"contentType": kind, "fileName": name}
         if self._keep is not None:
             metadata["expiresAt"] = (datetime.now(UTC) + timedelta(seconds=self._keep)).isoformat(timespec="seconds")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import mimetypes
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +13,11 @@ from zeebe_connectors.net.addresses import plain_host
 from zeebe_connectors.runtime.documents.errors import refused, unread
 from zeebe_connectors.sdk.document import Content
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
+from zeebe_connectors.sdk.media_types import ANY_TYPE, made_up_name, media_type_of
 from zeebe_connectors.sdk.names import name_of_disposition
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, encoded_url
 
 HOSTS_SETTING = "ZEEBE_CONNECTORS_DOCUMENT_HOSTS"
-ANY_TYPE = "application/octet-stream"
 _MAX_REDIRECTS = 6
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -28,7 +27,7 @@ def inline(reference: Mapping[str, Any]) -> Content:
     content = reference.get("content", "")
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     name = reference.get("name") or str(uuid.uuid4())
-    kind = reference.get("contentType") or guessed_type(reference.get("name"))
+    kind = reference.get("contentType") or media_type_of(reference.get("name"))
     return Content(text.encode(), str(name), str(kind))
 
 
@@ -61,9 +60,7 @@ async def external(reference: Mapping[str, Any], call: Call, max_bytes: int, hos
     if response.status >= 400:
         raise refused(response, "The document's server")
     kind = response.header("content-type") or ANY_TYPE
-    name = reference.get("name") or disposition_name(response)
-    if not name:
-        name = f"{uuid.uuid4()}{mimetypes.guess_extension(kind.partition(';')[0].strip()) or ''}"
+    name = reference.get("name") or disposition_name(response) or made_up_name(kind)
     return Content(response.body, str(name), kind)
 
 
@@ -81,8 +78,3 @@ def _check_host(url: str, hosts: Sequence[str]) -> None:
 def disposition_name(response: HttpResponse) -> str | None:
     """Returns the file name in a `Content-Disposition` header, without any directories."""
     return name_of_disposition(response.header("content-disposition"))
-
-
-def guessed_type(name: Any) -> str:
-    """Guesses the media type from a file's name."""
-    return (mimetypes.guess_type(name)[0] if isinstance(name, str) else None) or ANY_TYPE

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from zeebe_connectors.runtime.documents.content import ANY_TYPE, external, guessed_type, inline
+from zeebe_connectors.runtime.documents.content import external, inline
 from zeebe_connectors.runtime.documents.errors import expired_or, missing, too_large, unwritten
 from zeebe_connectors.runtime.documents.files import PIECE, Written, read_pieces, write_pieces
 from zeebe_connectors.runtime.documents.ids import DocumentIds, current_tenant
@@ -24,6 +24,7 @@ from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, OpenDocument, Reference
 from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.files import private_folder
+from zeebe_connectors.sdk.media_types import ANY_TYPE, media_type_of
 from zeebe_connectors.sdk.names import file_name
 from zeebe_connectors.web import Call
 
@@ -164,7 +165,7 @@ class LocalDocuments:
         return reference
 
     def _metadata(self, size: int, name: str | None, content_type: str | None) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"contentType": content_type or guessed_type(name), "size": size}
+        metadata: dict[str, Any] = {"contentType": content_type or media_type_of(name), "size": size}
         if name and (safe := file_name(name)):
             metadata["fileName"] = safe
         if self._keep is not None:

@@ -5,10 +5,8 @@ The official runtime's templates use them for what expressions cannot do: read a
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -163,11 +161,21 @@ async def _github_token(call: _Resolution, key: Any, app: Any, installation: Any
     from multidict import CIMultiDict  # noqa: PLC0415
 
     from zeebe_connectors.web import Exchange, HttpRequest, encoded_url, status_error  # noqa: PLC0415
+    from zeebe_connectors.web.auth.signed_jwt import KeyUnusableError, signed_jwt  # noqa: PLC0415
 
     claims = {"iat": int(time.time()) - 60, "exp": int(time.time()) + 540, "iss": str(app)}
+    try:
+        token = signed_jwt(claims, str(key))
+    except ModuleNotFoundError:
+        raise _failed(
+            "createGithubAppInstallationToken: the library for signing is not installed; "
+            "add it with: pip install 'zeebe-connectors[signing]'"
+        ) from None
+    except KeyUnusableError as error:
+        raise _failed(f"createGithubAppInstallationToken: privateKey {error}") from None
     headers = CIMultiDict(
         {
-            "Authorization": f"Bearer {_signed_token(claims, str(key))}",
+            "Authorization": f"Bearer {token}",
             "Accept": "application/vnd.github+json",
         }
     )
@@ -182,31 +190,6 @@ async def _github_token(call: _Resolution, key: Any, app: Any, installation: Any
         return str(decode_quick_json(response.body)["token"])
     except (ValueError, KeyError, TypeError):
         raise ConnectorError("FUNCTION_FAILED", "GitHub's answer holds no installation token") from None
-
-
-def _signed_token(claims: Mapping[str, Any], key: str) -> str:
-    """A JWT signed with RS256."""
-    try:
-        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise _failed(
-            "createGithubAppInstallationToken: the library cryptography is not installed; "
-            "add it with: pip install 'zeebe-connectors[signing]'"
-        ) from None
-
-    def encoded(data: bytes) -> bytes:
-        return urlsafe_b64encode(data).rstrip(b"=")
-
-    try:
-        private = load_pem_private_key(key.encode(), None)
-    except (ValueError, TypeError):
-        private = None
-    if not isinstance(private, rsa.RSAPrivateKey):
-        raise _failed("createGithubAppInstallationToken: privateKey must be an RSA key in PEM")
-    head = encoded(b'{"alg":"RS256","typ":"JWT"}') + b"." + encoded(json.dumps(claims).encode())
-    return (head + b"." + encoded(private.sign(head, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
 _FUNCTIONS: Mapping[str, tuple[Callable[..., Awaitable[Any]], int, int]] = {

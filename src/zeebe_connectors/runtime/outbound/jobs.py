@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import MARK, JobSecrets, Left, Mask
+from zeebe_connectors.config.secrets import MARK, JobSecrets, Mask
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
@@ -291,19 +291,17 @@ class JobHandler:
         """The inputs with the modeler's placeholders replaced by secrets."""
         services = self._services
         element = await self._element(job) if services.scope.by_diagram else None
-        left: list[Left] = []
-        resolved = await services.secrets.resolve(
+        found = await services.secrets.resolve_and_report(
             data,
             services.scope.places(self._connector, job, element),
             mask=custody.mask,
             tenant=job.tenant_id,
             process=job.bpmn_process_id,
             custody=custody,
-            left=left,
         )
-        if left:
-            services.scope.report(job, left, element)
-        return resolved
+        if found.unresolved:
+            services.scope.report(job, found.unresolved, element)
+        return found.value
 
     async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
         """The inputs, with trusted document references and function objects marked."""

@@ -18,7 +18,7 @@ from zeebe_connectors.web.auth.grant import (
     scope_of,
     token_of,
 )
-from zeebe_connectors.web.auth.signed_jwt import signed_jwt, thumbprint
+from zeebe_connectors.web.auth.signed_jwt import signed_assertion, thumbprint
 from zeebe_connectors.web.auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class PrivateKeyJwt(ClientGrant):
             "grant_type": "client_credentials",
             "client_id": self.client_id,
             "client_assertion_type": CLIENT_ASSERTION,
-            "client_assertion": signed_jwt(
+            "client_assertion": signed_assertion(
                 claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers
             ),
             **scope_of(self.scopes),
@@ -112,7 +112,7 @@ class JwtBearer(Grant):
             "aud": self.audience.strip() or self.oauth_token_endpoint.strip(),
         }
         headers = {"kid": self.key_id.strip()} if self.key_id.strip() else {}
-        assertion = signed_jwt(claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers)
+        assertion = signed_assertion(claims, self.private_key.reveal(), algorithm=self.algorithm, headers=headers)
         form = {"grant_type": JWT_BEARER, "assertion": assertion, **scope_of(self.scopes)}
         if not self.client_id.strip():
             return token_of(await ask(exchange, self.oauth_token_endpoint, form))

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from zeebe_connectors.sdk.fields import Hint, Secret
 from zeebe_connectors.web.auth.assertions import CLIENT_ASSERTION
 from zeebe_connectors.web.auth.grant import ClientId, Grant, ask, token_of
-from zeebe_connectors.web.auth.signed_jwt import signed_jwt, thumbprint
+from zeebe_connectors.web.auth.signed_jwt import signed_assertion, thumbprint
 from zeebe_connectors.web.auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ class EntraId(Grant):
             claims = {"iss": self.client_id, "sub": self.client_id, "aud": endpoint}
             headers = {"x5t": thumbprint(self.certificate, field="certificate")}
             form["client_assertion_type"] = CLIENT_ASSERTION
-            form["client_assertion"] = signed_jwt(claims, self.private_key.reveal(), headers=headers)
+            form["client_assertion"] = signed_assertion(claims, self.private_key.reveal(), headers=headers)
         return token_of(await ask(exchange, endpoint, form, field="authentication.authority"))

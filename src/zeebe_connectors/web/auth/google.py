@@ -11,7 +11,7 @@ from zeebe_connectors.sdk.fields import Hint, RequiredSecret
 from zeebe_connectors.web.auth.assertions import JWT_BEARER
 from zeebe_connectors.web.auth.grant import Grant, ask, token_of
 from zeebe_connectors.web.auth.scheme import unusable
-from zeebe_connectors.web.auth.signed_jwt import signed_jwt
+from zeebe_connectors.web.auth.signed_jwt import signed_assertion
 from zeebe_connectors.web.auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class GoogleServiceAccount(Grant):
         if self.user.strip():
             claims["sub"] = self.user.strip()
         headers = {"kid": str(key["private_key_id"])} if key.get("private_key_id") else {}
-        assertion = signed_jwt(claims, key["private_key"], field="serviceAccountKey", headers=headers)
+        assertion = signed_assertion(claims, key["private_key"], field="serviceAccountKey", headers=headers)
         form = {"grant_type": JWT_BEARER, "assertion": assertion}
         return token_of(await ask(exchange, endpoint, form, field="authentication.serviceAccountKey"))
 

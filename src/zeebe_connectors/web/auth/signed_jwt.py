@@ -1,4 +1,4 @@
-"""Sign JSON Web Tokens with a private key, for the schemes that authenticate with them."""
+"""Sign JSON Web Tokens with a private key, for schemes that authenticate with them and for GitHub app tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ LIFE = 300
 """Seconds for which an assertion is valid; it is used at once."""
 
 
-def signed_jwt(
+class KeyUnusableError(ValueError):
+    """The key cannot sign; the text says why and what to do, to follow the name of the key's field."""
+
+
+def signed_assertion(
     claims: Mapping[str, Any],
     key: str,
     *,
@@ -38,24 +42,44 @@ def signed_jwt(
         InputError: `AUTHENTICATION_INVALID` when the key is not PEM or does not fit the algorithm; the library for
             signing is not installed.
     """
-    try:
-        import cryptography  # noqa: F401, PLC0415 - both only for those who sign
-        import jwt  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise not_installed(field, "signing", "signing") from None
-    try:
-        loaded = _loaded(key.strip(), password)
-    except (ValueError, TypeError):
-        raise unusable(
-            field, "is not a private key in PEM, or its password is wrong; paste it from BEGIN to END with line breaks"
-        ) from None
     now = int(time.time())
     whole = {"iat": now, "exp": now + LIFE, "jti": str(uuid.uuid4()), **claims}
     try:
-        return jwt.encode(whole, loaded, algorithm=algorithm, headers=dict(headers or {}))
+        return signed_jwt(whole, key, algorithm=algorithm, headers=headers, password=password)
+    except ModuleNotFoundError:
+        raise not_installed(field, "signing", "signing") from None
+    except KeyUnusableError as error:
+        raise unusable(field, str(error)) from None
+
+
+def signed_jwt(
+    claims: Mapping[str, Any],
+    key: str,
+    *,
+    algorithm: str = "RS256",
+    headers: Mapping[str, str] | None = None,
+    password: str | None = None,
+) -> str:
+    """Returns a token with exactly these claims, in its compact form; the arguments are those of `signed_assertion`.
+
+    Raises:
+        KeyUnusableError: The key is not PEM or does not fit the algorithm.
+        ModuleNotFoundError: The library for signing is not installed.
+    """
+    import cryptography  # noqa: F401, PLC0415 - both only for those who sign
+    import jwt  # noqa: PLC0415
+
+    try:
+        loaded = _loaded(key.strip(), password)
+    except (ValueError, TypeError):
+        raise KeyUnusableError(
+            "is not a private key in PEM, or its password is wrong; paste it from BEGIN to END with line breaks"
+        ) from None
+    try:
+        return jwt.encode(dict(claims), loaded, algorithm=algorithm, headers=dict(headers or {}))
     except Exception:  # noqa: BLE001 - the library's own and its crypto library's types, all meaning the same
-        raise unusable(
-            field, f"does not fit the algorithm {algorithm}; choose the one that the key was made for"
+        raise KeyUnusableError(
+            f"does not fit the algorithm {algorithm}; choose the one that the key was made for"
         ) from None
 
 
