@@ -141,6 +141,11 @@ mail("nul-bytes", crlf(BTOP) + b"\r\na\0b", plainTextBody="ab")
 mail("base64-broken", TOP + "Content-Transfer-Encoding: base64\n\nSGVs!!bG8g d29y bGQ", plainTextBody="Hello world")
 mail("base64-cut", TOP + "Content-Transfer-Encoding: base64\n\nSGVsbG8gd29ybGQhISEhI", plainTextBody="Hello world!!!!")
 mail(
+    "quoted-printable-blanks-behind-a-soft-break",
+    TOP + "Content-Transfer-Encoding: quoted-printable\n\none li= \t\nne=20\ntwo\n",
+    plainTextBody="one line \r\ntwo\r\n",
+)
+mail(
     "quoted-printable-broken",
     TOP + "Content-Transfer-Encoding: quoted-printable\n\n100=% =ZZ =4",
     plainTextBody="100=% =ZZ =4",

@@ -7,6 +7,7 @@ import base64
 import binascii
 import contextlib
 import random
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -221,10 +222,10 @@ def verdict_of(value: Any) -> Verdict | None:
         if code is None:
             return None
         message = value.get("errorMessage")
-        return BpmnError(str(code), None if message is None else str(message), variables)
+        return BpmnError(_text(code), None if message is None else _text(message), variables)
     if kind == "jobError":
         return JobError(
-            message=str(value.get("errorMessage") or ""),
+            message=_text(value.get("errorMessage") or ""),
             variables=variables,
             retries=_retries(value.get("retries", 0)),
             backoff=_seconds(value.get("retryBackoff")),
@@ -237,7 +238,16 @@ def verdict_of(value: Any) -> Verdict | None:
     )
 
 
+def _text(value: Any) -> str:
+    """A value as text: a context in an error's message, for example, as JSON."""
+    return value if isinstance(value, str) else encode(value, f"What {ERROR_EXPRESSION} returned")
+
+
 def _retries(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,9}\s*", value):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{ERROR_EXPRESSION}: the retries of jobError must be a number, but are {_kind(value)}")
     return min(max(int(value), 0), MAX_RETRIES)

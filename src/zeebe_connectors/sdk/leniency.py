@@ -13,6 +13,7 @@ from zeebe_connectors.sdk.annotations import leaf_types, literals
 
 ABSENT = object()
 """Says that a value counts as left out."""
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 _TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 
@@ -35,9 +36,13 @@ class FieldReader:
     """The tags of a union's members, with which a context needs no reading."""
     takes_text: bool = False
     """Whether any text that is not blank needs no reading."""
+    is_scalar: bool = False
+    """Whether only a text, a number or a flag fits; then a list of exactly one counts as that one."""
 
     def __call__(self, value: Any) -> Any:
         """The value as the form meant it; the very same object where nothing is to be done, `ABSENT` for left out."""
+        if self.is_scalar and isinstance(value, list) and len(value) == 1:
+            return self(value[0])
         if value is None:
             return ABSENT if self.optional or not self.accepts_none else value
         if isinstance(value, str):
@@ -102,6 +107,7 @@ def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
             else frozenset(),
             tags=tuple(choices.values()) if is_plain and tag is not None else (),
             takes_text=is_plain and (not choices or tag is not None),
+            is_scalar=all(kind in _SCALARS or literals(kind) for kind in kinds),
         )
     return plan
 

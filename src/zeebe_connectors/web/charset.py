@@ -114,8 +114,11 @@ def named_for_writing(content_type: str) -> str | None:
     The name is taken literally, not as senders use it: readers must find what it promises.
     """
     label = parameter(content_type, "charset") if content_type else None
-    if label is None:
-        return "utf-8"
+    return "utf-8" if label is None else literal_codec(label)
+
+
+def literal_codec(label: str) -> str | None:
+    """Returns the codec that a label names, whatever senders mean by it; None when it is unknown."""
     meant = codec(label)
     if meant is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from tests.admin.api.conftest import CANARY
 
 from zeebe_connectors.admin.page import provider_form
@@ -74,7 +75,7 @@ async def test_a_thousand_are_cut_into_pages(start, tmp_path):
     file.write_text("providers:\n" + "".join(one.format(i) for i in range(1000)))
     page = await start(("rest",), ZEEBE_CONNECTORS_PROVIDERS=str(file))
     text = await page.viewer.get("/providers")
-    assert "50 of 1000" in text
+    assert "50 of 1,000" in text
     assert "after=p0049" in text
     assert "/providers/p0050" in await page.viewer.get("/providers?after=p0049")
 
@@ -258,3 +259,16 @@ def test_a_form_does_not_reach_secured_fields_by_another_name():
     assert found.document["environments"]["test"]["port"] == 8080
     assert found.environments == {"test"}
     assert before == {"protocol": "http", "environments": {"test": {"url": "http://x.example.com/"}}}
+
+
+async def test_providers_are_downloaded_as_yaml_without_secured_values(page):
+    await page.operator.call("POST", "/providers", erp(), status=201)
+    whole = yaml.safe_load(await page.viewer.get("/providers/+all.yaml"))["providers"]
+    assert sorted(whole) == ["erp", "fixed"]
+    login = whole["erp"]["environments"]["test"]["authentication"]
+    assert login == {"type": "basic", "username": "user-of-erp", "password": "{{secrets.ERP_TEST_PASSWORD}}"}
+    for name in whole:
+        text = await page.viewer.get(f"/providers/{name}/provider.yaml")
+        assert yaml.safe_load(text) == {"providers": {name: whole[name]}}
+        assert f'href="/providers/{name}/provider.yaml"' in await page.viewer.get(f"/providers/{name}")
+    await page.viewer.get("/providers/none/provider.yaml", status=404)

@@ -10,6 +10,7 @@ from zeebe_connectors import ConnectorError, Context
 from zeebe_connectors.connectors.graphql.connector import Request, run
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.runtime.documents.trust import Everything
+from zeebe_connectors.sdk.budget import JSON_BYTES
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.fields import read_input
@@ -50,6 +51,25 @@ async def test_errors_in_any_form(graphql, server, errors):
     with pytest.raises(ConnectorError) as caught:
         await graphql()
     assert (caught.value.code, caught.value.message) == ("GRAPHQL_ERROR", "no such field")
+
+
+async def test_an_error_whose_message_is_no_text(graphql, server):
+    server.answer("/graphql", Reply.json({"errors": [{"message": {"text": "no such field"}}]}))
+    with pytest.raises(ConnectorError) as caught:
+        await graphql()
+    assert caught.value.message == "no such field"
+
+
+@pytest.mark.parametrize(
+    "stored", [{"documentReturnFormat": {"choice": "DOCUMENT"}}, {"graphql": {"storeResponse": True}}]
+)
+async def test_an_answer_too_large_to_be_read_is_stored(graphql, server, stored):
+    """That is what documents are for."""
+    server.answer("/graphql", Reply.json({"data": "x" * JSON_BYTES}))
+    with pytest.raises(ConnectorError, match="choose the response format"):
+        await graphql()
+    answer = await graphql(**stored)
+    assert answer["document"]["metadata"]["size"] > JSON_BYTES
 
 
 async def test_a_request_in_a_character_set(graphql, server):

@@ -227,6 +227,20 @@ async def test_multipart_boundary(rest, open_server):
     assert open_server.last.body == b'--abc\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--abc--\r\n'
 
 
+async def test_multipart_boundary_that_needs_quotes(rest, open_server):
+    """It is quoted in the header, and bare in the body."""
+    kind = 'multipart/form-data; boundary="a b:c"'
+    await rest(open_server.url(), method="POST", headers={"Content-Type": kind}, body={"a": "b"})
+    assert open_server.last.header("Content-Type") == kind
+    assert open_server.last.body.startswith(b"--a b:c\r\n")
+
+
+async def test_a_list_of_one_is_that_one(rest, open_server):
+    """As the official runtime reads it where the input is no list."""
+    await rest([open_server.url()], method=["post"], body={"a": "b"}, readTimeoutInSeconds=["5"])
+    assert open_server.last.method == "POST"
+
+
 async def test_documents_in_json(rest, open_server):
     """Documents inside JSON become base64 of their bytes, wherever they stand."""
     await rest(open_server.url(), method="POST", body={"d": INLINE, "l": [{"e": INLINE}]})

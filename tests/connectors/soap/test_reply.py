@@ -56,6 +56,62 @@ def test_utf16():
     assert json_of(read(data, "text/xml").root, {})["Envelope"]["Body"] == {"a": "é"}
 
 
+DECLARED = '<?xml version="1.0" encoding="%s"?>'
+
+
+@pytest.mark.parametrize(
+    ("declared", "content_type", "charset"),
+    [
+        (None, "text/xml; charset=ISO-8859-1", "latin-1"),
+        ("utf-8", "text/xml; charset=ISO-8859-1", "latin-1"),
+        ("iso-8859-1", "application/soap+xml; charset=utf-8", "utf-8"),
+        ("iso-8859-1", "text/xml; charset=utf-8", "latin-1"),
+        ("win-1251", "text/xml", "cp1251"),
+        (None, "text/xml; charset=utf-16", "utf-16-le"),
+        ("utf-8", "text/xml", "utf-8-sig"),
+    ],
+)
+def test_a_reply_is_in_the_character_set_of_its_header(declared, content_type, charset):
+    """What that set cannot read is in the one that the reply declares."""
+    sign = "ж" if charset == "cp1251" else "é"
+    text = envelope(f"<a>{sign}</a>").decode().rpartition("?>")[2]
+    data = ((DECLARED % declared if declared else "") + text).encode(charset)
+    assert json_of(read(data, content_type).root, {})["Envelope"]["Body"] == {"a": sign}
+
+
+def parted(root_type: str, root: bytes, identity: str, href: str, line_end: bytes = b"\r\n") -> bytes:
+    """A reply with one part."""
+    include = f'<a><x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="{href}"/></a>'
+    lines = [b"--b", f"Content-Type: {root_type}".encode(), b"Content-ID: <r>", b"", root or envelope(include)]
+    lines += [b"--b", f"Content-ID: <{identity}>".encode(), b"", b"one\x00two", b"--b--", b""]
+    return line_end.join(lines)
+
+
+@pytest.mark.parametrize("kind", ["related", "mixed"])
+@pytest.mark.parametrize(
+    ("identity", "href"),
+    [("1@x", "cid:1@x"), ("a+b@x", "cid:a%2Bb@x"), ("1@urn%3Ax", "cid:1@urn%3Ax"), ("1@x", "CID:1@x")],
+)
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_a_part_is_found_however_its_id_and_the_lines_are_written(kind, identity, href, line_end):
+    content_type = f'Multipart/{kind}; boundary="b"'
+    reply = read(parted("application/xop+xml", b"", identity, href, line_end), content_type)
+    (part,) = reply.attachments.values()
+    assert part.data == b"one\x00two"
+    assert json_of(reply.root, {part.id: "found"})["Envelope"]["Body"]["a"] == "found"
+
+
+def test_a_part_may_hold_what_only_begins_like_a_delimiter():
+    data = parted("text/xml", b"", "1", "cid:1").replace(b"one\x00two", b"one\r\n--bc\r\ntwo")
+    assert read(data, KIND).attachments["1"].data == b"one\r\n--bc\r\ntwo"
+
+
+def test_a_root_part_has_a_character_set_of_its_own():
+    root = envelope("<a>é</a>").decode().rpartition("?>")[2].encode("latin-1")
+    data = parted("application/xop+xml; charset=ISO-8859-1", root, "1", "")
+    assert json_of(read(data, KIND).root, {})["Envelope"]["Body"] == {"a": "é"}
+
+
 def test_a_large_wsdl(tmp_path):
     """A WSDL with a thousand operations is read."""
     names = [f"Op{number}" for number in range(1000)]

@@ -381,6 +381,15 @@ async def test_functions(local):
     }
 
 
+async def test_text_in_any_character_set(local):
+    """By any label that senders use; a byte order mark is no character of the text."""
+    marked = {"camunda.document.type": "inline", "content": "\ufeff[1]"}
+    data = [function("getText", marked), function("getText", marked, None), function("getJson", marked)]
+    assert await resolved(local, data) == ["[1]", "[1]", [1]]
+    stored = await local.create("при".encode("cp1251"), name="a.txt")
+    assert await resolved(local, function("getText", dict(stored.reference), "win-1251")) == "при"
+
+
 async def test_get_json_with_an_expression(local):
     """A part of a JSON document is taken with FEEL."""
     js = {"camunda.document.type": "inline", "content": {"a": {"b": [1, 2]}}}
@@ -403,6 +412,7 @@ async def test_inputs_without_functions_stay(local):
         (function("getText", "x"), "must be a document"),
         (function("getText", INLINE, "klingon"), "not a known character set"),
         (function("getText", INLINE, "ascii"), "not text in ascii"),
+        (function("getText", INLINE, 5), "'5' is not a known character set"),
         (function("getJson", INLINE), "is not JSON"),
         (function("createLink", INLINE), "no link to an inline document"),
         (function("createLink", INLINE, "soon"), "must be a duration"),

@@ -172,11 +172,14 @@ async def test_an_older_version_with_other_settings_under_the_same_name_has_a_so
 
 
 async def test_a_diagram_is_fetched_once(cluster, clients):
-    cluster.deploy("11", "p", 1, START)
+    """Also in a cluster with more than a thousand."""
+    for number in range(1100):
+        cluster.deploy(str(number), f"p{number}", 1, "")
     processes = DeployedProcesses(cluster.url + "/v2/", clients)
     await processes.read()
     await processes.read()
-    assert [path for path in cluster.requests if path.endswith("/xml")] == ["/v2/process-definitions/11/xml"]
+    assert sum(path.endswith("/xml") for path in cluster.requests) == 1100
+    assert cluster.requests.count("/v2/process-definitions/11/xml") == 1
 
 
 async def test_no_more_diagrams_are_kept_than_the_bound(cluster, clients, monkeypatch):

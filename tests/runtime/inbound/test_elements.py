@@ -124,6 +124,40 @@ def test_what_is_no_diagram_is_refused(xml):
         read_diagram(xml)
 
 
+def with_message(name: str, reference: str = "M") -> bytes:
+    """A diagram in which an element waits for a message of this name."""
+    xml = diagram(node("intermediateCatchEvent", "c", TYPE, KEY, message=reference))
+    return xml.replace(b'name="the message"', f'name="{name}"'.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "found"),
+    [
+        ("m", "t:M", "m"),
+        ("=&quot;m&quot;", "M", "m"),
+        ("=&quot;m-&quot; + &quot;x&quot;", "M", "m-x"),
+        (" m ", "M", " m "),
+    ],
+)
+def test_a_message_is_the_one_that_the_engine_knows(name, reference, found):
+    assert [one.message for one in read_diagram(with_message(name, reference)).elements] == [found]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("=&quot;m-&quot; + orderId", "only a running instance knows"),
+        ("=1 +", "not FEEL"),
+        ("  ", "no message with a name"),
+    ],
+)
+def test_a_message_without_a_fixed_name_is_reported(name, why):
+    """Nothing published under the expression's own text would ever be received."""
+    found = read_diagram(with_message(name))
+    assert found.elements == []
+    assert why in found.problems[0]
+
+
 def test_a_process_that_is_not_executable_is_passed_over():
     xml = diagram(node("startEvent", "s")).replace(b'isExecutable="true"', b'isExecutable="false"')
     assert read_diagram(xml).elements == []

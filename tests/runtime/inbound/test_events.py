@@ -11,7 +11,7 @@ from tests.harness import Harness
 from zeebe_connectors import Alias, Document, Event, InputError, PermanentError, TransientError
 from zeebe_connectors.runtime.inbound import events as events_module
 from zeebe_connectors.runtime.inbound.elements import Element, element
-from zeebe_connectors.runtime.inbound.events import EventHandler
+from zeebe_connectors.runtime.inbound.events import EventHandler, dry_run
 from zeebe_connectors.runtime.ledger import NotHolder
 
 
@@ -209,6 +209,80 @@ async def test_two_elements_that_wait_for_the_same_message_get_one(harness):
     both = [Element("p", id_, "catch", "t", {}, message="M", correlation_key="=k") for id_ in "ab"]
     await harness.handler(*both).handle(harness.event(k="1"))
     assert len(harness.gateway.messages) == 1
+
+
+def caught(version: int, **properties: str) -> Element:
+    """A catching event in one version of a process."""
+    given = {"inbound.type": "t", "correlationKeyExpression": "=k", **properties}
+    return element(given, process="p", id="c", kind="catch", message=given.pop("message", "m"), version=version)
+
+
+def published(harness) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (one.data["name"], one.data["correlation_key"], one.data["variables"])
+        for one in harness.gateway.messages.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("older", "messages"),
+    [
+        ({"resultExpression": "={old: k}"}, [("m", "1", {"new": "1"})]),
+        ({"messageTtl": "PT5M"}, [("m", "1", {"new": "1"})]),
+        ({"messageIdExpression": "=k"}, [("m", "1", {"new": "1"})]),
+        ({"message": "before"}, [("m", "1", {"new": "1"}), ("before", "1", {})]),
+        ({"correlationKeyExpression": '="x" + k'}, [("m", "1", {"new": "1"}), ("m", "x1", {})]),
+        ({"correlationKeyExpression": '="" + k'}, [("m", "1", {"new": "1"})]),
+        ({"correlationKeyExpression": "=nothing"}, [("m", "1", {"new": "1"})]),
+        ({"activationCondition": '=k = "2"', "message": "before"}, [("m", "1", {"new": "1"})]),
+        ({"correlationKeyExpression": "=If k"}, [("m", "1", {"new": "1"})]),
+    ],
+)
+async def test_the_newest_version_decides_and_older_ones_get_what_they_wait_for(harness, older, messages):
+    """Instances of an older version wait while a newer one is deployed; its changes are no conflict."""
+    new = caught(2, resultExpression="={new: k}")
+    assert await harness.handler(new, caught(1, **older)).handle(harness.event(k="1")) == "handed over"
+    assert published(harness) == messages
+    assert (await harness.entry()).state == "done"
+
+
+async def test_an_event_for_instances_of_an_older_version_only(harness):
+    old = caught(1, activationCondition='=k = "1"', resultExpression="={old: k}")
+    new = caught(2, activationCondition='=k = "2"')
+    assert await harness.handler(new, old).handle(harness.event(k="1")) == "handed over"
+    assert published(harness) == [("m", "1", {"old": "1"})]
+
+
+async def test_a_plain_start_comes_after_what_older_versions_wait_for(harness):
+    """Whatever fails before it, nothing was started that cannot be started again."""
+    start = element({"inbound.type": "t"}, process="p", id="s", kind="start", version=2)
+    harness.gateway.refuse("publish", "INVALID_ARGUMENT")
+    assert await harness.handler(start, caught(1)).handle(harness.event(k="1")) == "quarantined"
+    assert len(harness.gateway.instances) == 0
+    assert await harness.handler(start, caught(1)).handle(harness.event("box/1/2", k="1")) == "handed over"
+    assert (len(harness.gateway.instances), len(harness.gateway.messages)) == (1, 1)
+
+
+async def test_a_conflict_within_the_newest_version_is_one(harness):
+    both = [
+        element({"inbound.type": "t"}, process="p", id=id_, kind="message-start", message=id_, version=2)
+        for id_ in "ab"
+    ]
+    assert await harness.handler(*both, caught(1)).handle(harness.event(k="1")) == "quarantined"
+    assert published(harness) == []
+
+
+@pytest.mark.parametrize(("key", "text"), [(5, "5"), (12345678901234567890, "12345678901234567890"), (1.5, "1.5")])
+async def test_a_number_as_a_key_keeps_its_digits(harness, key, text):
+    assert await harness.handler(caught(1)).handle(harness.event(k=key)) == "handed over"
+    assert published(harness) == [("m", text, {})]
+
+
+@pytest.mark.parametrize("key", [None, True, ["a"]])
+async def test_a_dry_run_says_what_a_key_would_come_to(harness, key):
+    verdict, _ = await dry_run([caught(1)], {"k": key}, harness.documents)
+    assert await harness.handler(caught(1)).handle(harness.event(k=key)) == "quarantined"
+    assert verdict == f"would go to quarantine: {(await harness.entry()).reason}"
 
 
 # What may go wrong between

@@ -636,6 +636,24 @@ async def test_a_plain_context_is_as_good_as_the_function() -> None:
     assert (outcome.code, outcome.variables) == ("C", {"v": 1})
 
 
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ('errorType: "bpmnError", errorCode: 404, errorMessage: {a: [true]}', ("404", '{"a":[true]}', None)),
+        ('errorType: "bpmnError", errorCode: true', ("true", "", None)),
+        ('errorType: "jobError", errorMessage: ["a", null]', (None, '["a",null]', 0)),
+        ('errorType: "jobError", errorMessage: "m", retries: "2"', (None, "m", 2)),
+        ('errorType: "jobError", errorMessage: "m", retries: null', (None, "m", 0)),
+    ],
+)
+async def test_a_plain_context_may_hold_other_types(context: str, expected: tuple[Any, ...]) -> None:
+    """They become what they are in JSON; the functions refuse them by name."""
+    outcome = await run(raising(ConnectorError("C", "m")), {}, error_expression=f"={{{context}}}")
+    assert isinstance(outcome, Fail | Throw)
+    retries = outcome.retries if isinstance(outcome, Fail) else None
+    assert (outcome.code, outcome.message, retries) == expected
+
+
 async def test_job_error_takes_retries_as_given() -> None:
     """Not decremented; `job.retries - 1` is the way to count down."""
     expression = '=jobError("later", {a: 1}, job.retries - 1, duration("PT10S"))'

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeebe_connectors import ConnectorError, Context, Group, Hint, InputError, Model, outbound
+from zeebe_connectors import ConnectorError, Context, Group, Hint, InputError, Model, PermanentError, outbound
 from zeebe_connectors.connectors.graphql.escapes import unescaped
 from zeebe_connectors.web import (
     Exchange,
@@ -128,10 +128,10 @@ async def run(request: Request, context: Context) -> Response:
     response = await exchange.call(await _prepared(operation, context), request.scheme)
     if response.status >= 400:
         raise status_error(response, method=operation.method.upper())
-    await _refuse_errors(response)
     wanted = request.document_return_format
     if wanted.choice == "AUTO" and operation.store_response:
         wanted = _DOCUMENT
+    await _refuse_errors(response, stored=wanted.choice == "DOCUMENT")
     return await result_of(response, wanted, context)
 
 
@@ -156,16 +156,28 @@ async def _prepared(operation: Operation, context: Context) -> HttpRequest:
     return prepared
 
 
-async def _refuse_errors(response: HttpResponse) -> None:
-    """Raises an error if the response lists any, with the first one's message."""
-    body = await lenient_body(response)
+async def _refuse_errors(response: HttpResponse, *, stored: bool) -> None:
+    """Raises an error if the response lists any, with the first one's message.
+
+    Args:
+        response: The response.
+        stored: Whether it becomes a document; one that is too large to be read then holds no errors, which are short.
+    """
+    try:
+        body = await lenient_body(response)
+    except PermanentError:
+        if stored:
+            return
+        raise
     errors = body.get("errors") if isinstance(body, dict) else None
     if not errors:
         return
     first = errors[0] if isinstance(errors, list) else errors  # a text or an object is not in the standard, but in use
-    message = (first.get("message") if isinstance(first, dict) else None) or words_of(errors)
+    message = first.get("message") if isinstance(first, dict) else None
+    if not message or not isinstance(message, str):
+        message = words_of(errors)
     raise ConnectorError(
         "GRAPHQL_ERROR",
-        str(message or "The service answered with an error that has no message"),
+        message or "The service answered with an error that has no message",
         variables={"response": {"body": body, "headers": header_values(response.headers)}},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
@@ -15,6 +16,7 @@ from zeebe_connectors.web.message import header_value, json_bytes, text_of
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
 _MULTIPART = "multipart/form-data"
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -49,7 +51,8 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         body = _without_nulls(body)
     if isinstance(body, Mapping) and kind == _MULTIPART:
         boundary = parameter(given, "boundary") or new_boundary()
-        headers["Content-Type"] = f"{_MULTIPART}; boundary={boundary}"
+        written = boundary if _TOKEN.fullmatch(boundary) else '"' + boundary.replace("\\", "").replace('"', "") + '"'
+        headers["Content-Type"] = f"{_MULTIPART}; boundary={written}"
         return multipart_body(await _parts(body, context, charset), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
         return "&".join(_form_fields(await with_contents(body, context, name="body"), charset)).encode()

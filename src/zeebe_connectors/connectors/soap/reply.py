@@ -18,9 +18,12 @@ from zeebe_connectors import ConnectorError
 from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, XOP
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.sdk.names import file_name
+from zeebe_connectors.web.charset import charset_of, decoded
 
 _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(rb"\r?\n")
+_DELIMITER_ENDS = re.compile(rb"(?:--)?[ \t]*(?:\r?\n|\Z)|--")
 _MAX_PARTS = 1000
 _MAX_WORK = 5_000_000
 _MAX_DEPTH = 200
@@ -41,6 +44,8 @@ class Attachment:
     data: bytes = field(repr=False)
     content_type: str
     name: str | None
+    declared: str = ""
+    """The Content-Type with its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +98,17 @@ def read(data: bytes, content_type: str) -> Reply:
 
     Args:
         data: The response's body.
-        content_type: The response's Content-Type; `multipart/related` is taken apart.
+        content_type: The response's Content-Type; a multipart is taken apart.
 
     Raises:
         ConnectorError: `SOAP_REPLY_INVALID` when it is no envelope; the message says what it is.
     """
     attachments: dict[str, Attachment] = {}
-    if content_type[:20].lower().startswith("multipart/related"):
-        data, attachments = _parts(data, content_type)
+    named = content_type
+    if content_type.strip()[:10].lower() == "multipart/":
+        data, named, attachments = _parts(data, content_type)
     try:
-        root = parse(data.lstrip(), huge=True)
+        root = _parsed(data, named)
     except UntrustedXmlError as error:
         raise _invalid(f"it is not XML that can be read: {error} (it came as {_media_type(content_type)})") from None
     if root.tag not in {f"{{{SOAP11}}}Envelope", f"{{{SOAP12}}}Envelope"}:
@@ -111,6 +117,22 @@ def read(data: bytes, content_type: str) -> Reply:
             f"{_media_type(content_type)})"
         )
     return Reply(root, attachments)
+
+
+def _parsed(data: bytes, content_type: str) -> etree._Element:
+    """Reads an envelope in the character set of its content type, if that reads it, else as it declares itself.
+
+    Raises:
+        UntrustedXmlError: It cannot be read.
+    """
+    encoding, mark = charset_of(data, content_type)
+    text = data[mark:]
+    try:
+        if encoding != "utf-8":
+            text = (decoded(text, encoding) if encoding.startswith("cp125") else text.decode(encoding)).encode()
+        return parse(text.lstrip(), huge=True, encoding="utf-8")
+    except (UnicodeError, UntrustedXmlError):
+        return parse(data.lstrip(), huge=True)
 
 
 def _invalid(why: str) -> ConnectorError:
@@ -199,7 +221,8 @@ def _local(name: str) -> str:
 
 
 def _content_id(include: etree._Element) -> str:
-    return unquote((include.get("href") or "").removeprefix("cid:"))
+    href = include.get("href") or ""
+    return unquote(href[4:] if href[:4].lower() == "cid:" else href)
 
 
 def referred(root: etree._Element) -> list[str]:
@@ -256,25 +279,41 @@ def _bare(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _parts(data: bytes, content_type: str) -> tuple[bytes, dict[str, Attachment]]:
-    """Takes a `multipart/related` body apart: its root part, and the others by Content-ID."""
+def _parts(data: bytes, content_type: str) -> tuple[bytes, str, dict[str, Attachment]]:
+    """Takes a multipart body apart: its root part with its Content-Type, and the others by Content-ID."""
     header = _headers(f"Content-Type: {content_type}")
     boundary = header.get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise _invalid("it is multipart, but its Content-Type names no boundary")
-    pieces = (b"\r\n" + data).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MAX_PARTS)
-    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+    pieces = _pieces(data, b"--" + boundary.encode("latin-1", "replace"))
+    end = next((place for place, piece in enumerate(pieces) if place and piece.startswith(b"--")), 0)
+    if end < 2:
         raise _invalid("it is multipart, but its parts end too early")
-    parts = [_part(piece, number) for number, piece in enumerate(pieces[1:-1])]
+    parts = [_part(piece, number) for number, piece in enumerate(pieces[1:end])]
     start = header.get_param("start")
-    wanted = start.strip("<>") if isinstance(start, str) else parts[0].id
+    wanted = _plain_id(start) if isinstance(start, str) else parts[0].id
     root = next((part for part in parts if part.id == wanted), parts[0])
-    return root.data, {part.id: part for part in parts if part is not root}
+    return root.data, root.declared, {part.id: part for part in parts if part is not root}
+
+
+def _pieces(data: bytes, delimiter: bytes) -> list[bytes]:
+    """What stands between the lines that begin with a delimiter and end with it, whichever line ends these have."""
+    first = data.find(delimiter)
+    ends = data.find(b"\n", first)
+    line_end = b"\r\n" if ends < 0 or data[ends - 1 : ends] == b"\r" else b"\n"
+    joined: list[list[bytes]] = []
+    for piece in (line_end + data).split(line_end + delimiter, _MAX_PARTS):
+        if joined and not _DELIMITER_ENDS.match(piece):  # content that looks like it
+            joined[-1] += [line_end + delimiter, piece]
+        else:
+            joined.append([piece])
+    return [b"".join(one) for one in joined]
 
 
 def _part(piece: bytes, number: int) -> Attachment:
-    piece = piece.lstrip(b" \t").removeprefix(b"\r\n")
-    head, data = (b"", piece[2:]) if piece.startswith(b"\r\n") else _split_head(piece)
+    piece = piece.partition(b"\n")[2]  # the delimiter's own line is over
+    headless = _LINE_END.match(piece)
+    head, data = (b"", piece[headless.end() :]) if headless else _split_head(piece)
     headers = _headers(head.decode("utf-8", "replace"))
     encoding = str(headers.get("Content-Transfer-Encoding", "binary")).strip().lower()
     try:
@@ -285,11 +324,17 @@ def _part(piece: bytes, number: int) -> Attachment:
     except binascii.Error:
         raise _invalid(f"its part {number + 1} is not the base64 that it says") from None
     return Attachment(
-        id=str(headers.get("Content-ID", f"part-{number}")).strip().strip("<>"),
+        id=_plain_id(str(headers.get("Content-ID", f"part-{number}"))),
         data=data,
         content_type=headers.get_content_type(),
+        declared=str(headers.get("Content-Type", "")),
         name=file_name(headers.get_filename() or "") or None,
     )
+
+
+def _plain_id(text: str) -> str:
+    """A Content-ID without brackets and escapes: some services write it as they do in a URL."""
+    return unquote(text.strip().strip("<>"))
 
 
 def _split_head(piece: bytes) -> tuple[bytes, bytes]:

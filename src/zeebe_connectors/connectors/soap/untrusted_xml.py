@@ -25,13 +25,14 @@ class UntrustedXmlError(ValueError):
     """XML that is refused: malformed, or with a document type."""
 
 
-def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree._Element:
+def parse(data: bytes, *, huge: bool = False, base: str | None = None, encoding: str | None = None) -> etree._Element:
     """Reads XML: no document type, no entities, nothing loaded from elsewhere.
 
     Args:
         data: The document.
         huge: Lift the limits on depth and text length; for data whose size is bounded already.
         base: Where it came from, to resolve relative references against.
+        encoding: Its character set, whatever it declares itself.
 
     Raises:
         UntrustedXmlError: The text says what is wrong, with line and column, or which limit was reached.
@@ -40,7 +41,13 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None) -> etree.
     if _begins_with_document_type(data):
         raise UntrustedXmlError("it holds a document type (DOCTYPE), which is forbidden")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=huge, remove_comments=True, remove_pis=True
+        encoding=encoding,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=huge,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(data, parser, base_url=base)

@@ -37,6 +37,7 @@ _FIRST_FIELD = re.compile(
     rb"Content-Type|X-[A-Za-z-]+)[ \t]*+:",
     re.IGNORECASE,
 )
+_PADDED_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")  # a soft line break behind which a server put blanks
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _ENCODINGS = (b"base64", b"quotedprintable", b"uuencode", b"uue")
@@ -108,7 +109,7 @@ class Entity:
         if encoding == b"base64":
             return self._unbase64(self.body)
         if encoding == b"quotedprintable":
-            return binascii.a2b_qp(self.body)
+            return binascii.a2b_qp(_PADDED_BREAK.sub(b"=", self.body))
         if encoding in {b"uuencode", b"uue"}:
             return _unuuencode(self.body)
         return self.body

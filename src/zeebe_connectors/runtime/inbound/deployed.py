@@ -27,8 +27,8 @@ PAGE = 200
 """Process definitions per page of a search."""
 MAX_DEFINITIONS = 5000
 """Maximum process definitions of one search; more are reported as a problem."""
-MAX_CACHED = 1000
-"""Maximum diagrams whose elements are cached; beyond that, the least recently used are dropped."""
+MAX_CACHED = 2 * MAX_DEFINITIONS
+"""Maximum diagrams whose elements are cached, so that none of two whole searches is fetched twice."""
 ASK_AGAIN = 600.0
 """Seconds after which a cluster without statistics is asked for them again; it may have been updated."""
 _SECONDS = 30.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from zeebe_connectors import feel
 from zeebe_connectors.config.environment import SettingsError
 from zeebe_connectors.runtime.diagrams.reading import DiagramError, parsed, version_tag_of
 from zeebe_connectors.sdk.durations import parse_duration
@@ -220,10 +221,32 @@ def _shape(node: ET.Element, parent: ET.Element, messages: Mapping[str, str]) ->
         if inside or any(child.tag.endswith("EventDefinition") for child in node):
             raise DiscoveryError("only a plain or a message start event of the process can be started from outside")
         return "start", ""
-    name = messages.get(reference or "", "")
-    if not name:
+    reference = reference or ""
+    # A reference is a qualified name: some tools write the prefix of the file's own namespace in front.
+    name = _fixed(messages.get(reference) or messages.get(reference.rpartition(":")[2]) or "")
+    if not name.strip():
         raise DiscoveryError("the element has no message with a name; choose or create one in the Modeler")
     return ("message-start" if node.tag == f"{_BPMN}startEvent" and not inside else "catch"), name
+
+
+def _fixed(name: str) -> str:
+    """The name of a message as the engine has it: an expression is evaluated.
+
+    Raises:
+        DiscoveryError: It depends on variables, which only a running instance has.
+    """
+    if not name.startswith("="):
+        return name
+    try:
+        value = feel.compile(name[1:]).run({}, limits=feel.QUICK_LIMITS).value
+    except feel.FeelError as error:
+        raise DiscoveryError(f"the name of the element's message is not FEEL: {error}") from None
+    if not isinstance(value, str) or not value:
+        raise DiscoveryError(
+            "the name of the element's message is an expression whose value only a running instance knows; give the "
+            "message a fixed name in the Modeler"
+        )
+    return value
 
 
 def reached(xml: bytes, process: str) -> tuple[list[str], set[str]]:
@@ -253,9 +276,9 @@ def reached(xml: bytes, process: str) -> tuple[list[str], set[str]]:
                 kind, message = _shape(node, parent, messages)
             except DiscoveryError:
                 continue
-            if message and not message.startswith("="):
+            if message:
                 names.add(message)
-            if kind in {"start", "message-start"} and not message.startswith("="):
+            if kind in {"start", "message-start"}:
                 starts.append(message)
     return starts, names
 

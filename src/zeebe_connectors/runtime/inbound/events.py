@@ -70,7 +70,8 @@ class EventHandler:
         clock: Seconds since 1970.
 
     Raises:
-        InputError: An expression of an element is not FEEL; raised at the start, since it affects every event.
+        InputError: An expression of an element is not FEEL; raised at the start, since it affects every event. An older
+            version's element is left out instead: a newer one may have corrected it.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class EventHandler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
-        self._elements = elements
+        self._elements = _readable(source, elements)
         self._gateway = gateway
         self._ledger = ledger
         self._documents = documents
@@ -96,8 +97,6 @@ class EventHandler:
         self._report = report
         self._clock = clock
         self._last_contact = float("-inf")
-        for element in elements:
-            _check_expressions(element)
 
     async def handle(self, event: Event) -> Handled:
         """Hands one event over, unless that was done before, and acknowledges it.
@@ -112,10 +111,10 @@ class EventHandler:
         if event.unreadable:
             return await self._quarantine(event, event.unreadable)
         try:
-            element = await _chosen(self._elements, event.data)
-            if element is None:
+            chosen = await _chosen(self._elements, event.data)
+            if not chosen:
                 return await self._unwanted(event)
-            delivery = await self._prepared(element, event)
+            deliveries = await self._prepared(chosen, event)
         except _Quarantine as reason:
             return await self._quarantine(event, str(reason))
         before = await self._ledger.intend(
@@ -123,15 +122,17 @@ class EventHandler:
             event.id,
             owner=self._owner,
             alias=event.alias,
-            element=f"{element.process}/{element.id}",
+            element=f"{chosen[0].process}/{chosen[0].id}",
             title=event.title,
         )
         if before is not None and before.state != "publishing":
             return await self._known(event, before) or "known"
-        if before is not None and delivery.message_id == event.id:
-            delivery = replace(delivery, message_id=before.id)  # from an old numbering: the id that the engine may know
+        if before is not None:  # from an old numbering: the id that the engine may know
+            deliveries = [
+                replace(one, message_id=before.id) if one.message_id == event.id else one for one in deliveries
+            ]
         try:
-            key = await self._deliver(delivery, before)
+            key = await self._deliver_all(deliveries, before)
         except _Quarantine as reason:
             return await self._quarantine(event, str(reason))
         await self._ledger.record(self._source, event.id, "published", key=key)
@@ -183,18 +184,26 @@ class EventHandler:
 
     # What is sent
 
-    async def _prepared(self, element: Element, event: Event) -> _Delivery:
+    async def _prepared(self, elements: Sequence[Element], event: Event) -> list[_Delivery]:
+        """What to send: once for each message and key, for the first of the elements that want them."""
         data = {**event.data, **await self._patiently(event.more)}
-        key = ""
-        if element.correlation_key:
-            value = await _evaluate(element.correlation_key, data, "correlationKeyExpression")
-            if value is None and element.kind == "catch":
-                raise _Quarantine("correlationKeyExpression gave null; it must refer to something that the event has")
-            key = _text(value, "correlationKeyExpression")
+        deliveries: list[_Delivery] = []
+        for element in elements:
+            try:
+                key = await _key(element, data)
+                if (element.message, key) not in [(one.element.message, one.key) for one in deliveries]:
+                    deliveries.append(await self._delivery(element, key, data, event.id))
+            except _Quarantine as reason:
+                if not deliveries:
+                    raise
+                _log.warning("%s: %s is not for version %d: %s", self._source, event.id, element.version, reason)
+        return deliveries
+
+    async def _delivery(self, element: Element, key: str, data: dict[str, Any], event_id: str) -> _Delivery:
         message_id = ""
         if element.message_id:
             message_id = _text(await _evaluate(element.message_id, data, "messageIdExpression"), "messageIdExpression")
-        message_id = message_id or event.id  # without an id, the engine would accept a message twice
+        message_id = message_id or event_id  # without an id, the engine would accept a message twice
         mapping = ResultMapping(element.result)
         _, payload = await self._patiently(lambda: result_variables(mapping, plain(data), self._documents))
         return _Delivery(element, key, message_id, payload)
@@ -217,6 +226,14 @@ class EventHandler:
         raise AssertionError
 
     # How it is sent
+
+    async def _deliver_all(self, deliveries: Sequence[_Delivery], before: Entry | None) -> int:
+        """Sends all of them; returns the key of the first. A plain start comes last: only it cannot be repeated."""
+        key = 0
+        for one in sorted(deliveries, key=lambda one: one.element.kind == "start"):
+            sent = await self._deliver(one, before)
+            key = sent if one is deliveries[0] else key
+        return key
 
     async def _deliver(self, delivery: _Delivery, before: Entry | None) -> int:
         """Sends until the engine has it; returns the key."""
@@ -283,25 +300,52 @@ class EventHandler:
         )
 
 
-async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> Element | None:
-    """The element that gets an event with this data; None if no condition holds."""
-    matching = [
-        item
-        for item in elements
-        if not item.condition or await _evaluate(item.condition, data, "activationCondition") is True
-    ]
-    if len(matching) > 1:
-        kinds = {
-            (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
-            for e in matching
-        }
-        if len(kinds) > 1 or matching[0].kind != "catch":
-            ids = ", ".join(element.id for element in matching)
+async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> list[Element]:
+    """The elements that get an event with this data: one of each version, the newest first; none if no condition holds.
+
+    Instances of older versions may wait for another message than those of the newest.
+    """
+    matching: dict[int, list[Element]] = {}
+    newest = max(item.version for item in elements)
+    for item in elements:
+        try:
+            holds = not item.condition or await _evaluate(item.condition, data, "activationCondition") is True
+        except _Quarantine:
+            if item.version == newest:
+                raise
+            continue  # somebody has corrected it since
+        if holds:
+            matching.setdefault(item.version, []).append(item)
+    chosen = []
+    for version, found in sorted(matching.items(), reverse=True):
+        if _agree(found):
+            chosen.append(found[0])
+        elif version == newest or not chosen:
+            ids = ", ".join(element.id for element in found)
             raise _Quarantine(
                 f"the activation conditions of several elements hold ({ids}), and they would do different things; "
                 "make the conditions exclude each other"
             )
-    return matching[0] if matching else None
+    return chosen
+
+
+async def _key(element: Element, data: Mapping[str, Any]) -> str:
+    """The correlation key of an event; empty for an element that needs none."""
+    if not element.correlation_key:
+        return ""
+    value = await _evaluate(element.correlation_key, data, "correlationKeyExpression")
+    if value is None and element.kind == "catch":
+        raise _Quarantine("correlationKeyExpression gave null; it must refer to something that the event has")
+    return _text(value, "correlationKeyExpression")
+
+
+def _agree(elements: Sequence[Element]) -> bool:
+    """Whether all of them would do the same with an event."""
+    first, *others = (
+        (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
+        for e in elements
+    )
+    return not others or (elements[0].kind == "catch" and all(other == first for other in others))
 
 
 async def dry_run(
@@ -309,21 +353,38 @@ async def dry_run(
 ) -> tuple[str, dict[str, Any]]:
     """Returns what would become of an event with this data: a verdict in words, and variables. Sends nothing."""
     try:
-        for element in elements:
-            _check_expressions(element)
-        chosen = await _chosen(elements, data)
-        if chosen is None:
+        found = await _chosen(_readable("", elements), data)
+        if not found:
             return "no activation condition holds", {}
-        key = None
-        if chosen.correlation_key:
-            key = await _evaluate(chosen.correlation_key, data, "correlationKeyExpression")
+        chosen = found[0]
+        key = await _key(chosen, data)
         result = {name: text for name, text in chosen.result.items() if "createDocument" not in text}
         variables, _ = await result_variables(ResultMapping(result), plain(dict(data)), documents)
     except (_Quarantine, ConnectorError) as error:
         return f"would go to quarantine: {error}", {}
     starts = chosen.process and chosen.kind != "catch"  # the name of a message start event's message says little
     target = f"starts {chosen.process}" if starts else f"publishes {chosen.message!r}"
-    return target + (f" with key {key!r}" if key is not None else ""), variables
+    return target + (f" with key {key!r}" if key else ""), variables
+
+
+def _readable(source: str, elements: Sequence[Element]) -> list[Element]:
+    """The elements whose expressions are FEEL; only older versions may have others.
+
+    Raises:
+        InputError: An expression of the newest version is not FEEL.
+    """
+    newest = max(element.version for element in elements)
+    readable = []
+    for element in elements:
+        try:
+            _check_expressions(element)
+        except InputError as error:
+            if element.version == newest:
+                raise
+            _log.warning("%s: version %d gets no events: %s", source or element.process, element.version, error.message)
+        else:
+            readable.append(element)
+    return readable
 
 
 def _check_expressions(element: Element) -> None:
@@ -345,7 +406,8 @@ async def _evaluate(expression: str, data: Mapping[str, Any], name: str) -> Any:
     text = without_marker(expression)
     try:
         return await feel.offload(
-            text, lambda limits: feel.to_json(feel.compile(text).run(dict(data), limits=limits).value, limits)
+            text,
+            lambda limits: feel.to_json(feel.compile(text).run(dict(data), limits=limits).value, limits, exact=True),
         )
     except feel.FeelError as error:
         raise _Quarantine(f"{name}: {error}") from None
@@ -356,4 +418,4 @@ def _text(value: Any, name: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _Quarantine(f"{name} must evaluate to a string or a number")
-    return str(value)
+    return value if isinstance(value, str) else feel.evaluate("string(n)", {"n": value})

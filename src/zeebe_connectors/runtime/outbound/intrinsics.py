@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -112,19 +113,23 @@ async def _base64(call: _Resolution, value: Any) -> str:
 
 
 async def _get_text(call: _Resolution, document: Any, charset: Any = None) -> str:
+    from zeebe_connectors.web.charset import literal_codec  # noqa: PLC0415 - for those who read text only
+
     content = await call.content(document, "getText")
+    label = str(charset or "utf-8")
+    named = literal_codec(label)
+    if named is None:
+        raise _failed(f"getText: {label[:40]!r} is not a known character set")
     try:
-        return content.data.decode(charset or "utf-8")
-    except LookupError:
-        raise _failed(f"getText: {str(charset)[:40]!r} is not a known character set") from None
+        return content.data.decode(named).removeprefix("\ufeff")
     except UnicodeDecodeError:
-        raise _failed(f"getText: the document is not text in {charset or 'UTF-8'}") from None
+        raise _failed(f"getText: the document is not text in {label[:40]}") from None
 
 
 async def _get_json(call: _Resolution, document: Any, expression: Any = None) -> Any:
     content = await call.content(document, "getJson")
     try:
-        value = await read_json(content.data)
+        value = await read_json(content.data.removeprefix(BOM_UTF8))
     except OverBudgetError as error:
         raise _failed(f"getJson: {error}") from None
     except ValueError:

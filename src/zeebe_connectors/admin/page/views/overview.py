@@ -36,14 +36,16 @@ async def overview(visit: Visit) -> Drawn:
             item["href"] = f"/jobs?{urlencode(item['filter'], quote_via=quote)}"
         if "seen" in item:
             item["seen_value"] = json.dumps(item["seen"])  # type: ignore[typeddict-unknown-key]
-    count = shown["open"]
+    count, engine = shown["open"], shown["engine"]
     verdict = {0: "Nothing needs attention", 1: "1 thing needs attention"}.get(count, f"{count} things need attention")
     return Drawn(
         "overview.html",
         {
             **shown,
+            "engine": {**engine, "silentSeconds": None, "heard": engine["silentSeconds"] is not None},
             "verdict": verdict,
             "since_any": any(visit.runtime.record.totals.values()),
+            "kinds": sum(len(one["types"]) for one in shown["connectors"]),
             "busy": any(shown["jobs"]["totals"].values()),
             "hour": hour_shown(visit.runtime.record),
         },

@@ -141,8 +141,8 @@ def _json(text: str, what: str) -> dict[str, Any]:
         return {}
     try:
         given = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError(f"{what}: is not JSON") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{what}: is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise InputError(f"{what}: must be a JSON object")
     return given
