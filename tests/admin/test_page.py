@@ -288,7 +288,7 @@ async def test_a_fresh_runtime_says_that_nothing_is_wrong_and_what_it_waits_for(
     await until(lambda: running.runtime.liveness()["test:order:1"].last_contact)
     _, text = await running.get("/")
     assert "Nothing needs attention" in text
-    assert "waits for jobs of 1 types" in text
+    assert "waits for jobs of 1 type;" in text
     assert "No job has arrived since this runtime started" in (await running.get("/jobs"))[1]
 
 

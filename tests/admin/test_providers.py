@@ -196,3 +196,19 @@ async def test_a_secret_in_an_address_is_not_moved_by_an_editor(api):
     there["environments"]["test"]["url"] = "http://evil.example.org/{{secrets.TENANT}}/"
     await api("PUT", "/erp", there, etag=fine["etag"], token=EDITOR, status=403)
     await api("PUT", "/erp", there, etag=fine["etag"])
+
+
+async def test_a_name_that_no_provider_has_is_answered_as_such(api):
+    """With the nearest one; not as if the call did not exist."""
+    for method, path, body in (("GET", "/fixd", None), ("GET", "/fixd/now", None), ("POST", "/fixd/check", {})):
+        answer = await api(method, path, body, status=404)
+        assert (answer["code"], "did you mean fixed?" in answer["message"]) == ("PROVIDER_UNKNOWN", True)
+    answer = await api("POST", "/fixed/check", {"environment": "tset"}, status=400)
+    assert answer["message"] == "environment: fixed has no environment 'tset'; it has test"
+
+
+@pytest.mark.parametrize("name", ["password", "clientSecret", "privateKey", "keystorePassword"])
+async def test_a_credential_among_options_is_refused(api, name):
+    """It would be stored in clear and shown to everybody."""
+    wrong = await api("POST", "", {"name": "erp", **erp("http://erp.example.com/", options={name: CANARY})}, status=400)
+    assert f"options: {name}: options are not secured; move it to " in wrong["message"]

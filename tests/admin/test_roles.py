@@ -22,6 +22,7 @@ PAGE = {
         *("GET /connectors/{name}/errors", "GET /connectors/{name}/template.json", "GET /connectors/{name}/icon.svg"),
         *("GET /connectors/templates.zip", "GET /connectors/{name}/try", "GET /import/soap", "GET /feel"),
         *("GET /providers", "GET /providers/{name}", "GET /runtime", "GET /runtime/report.json", "GET /{address}"),
+        *("GET /providers/+all.yaml", "GET /providers/{name}/provider.yaml"),
         "POST /theme",
     },
     "modeler": {"POST /sources/{name}/test", "POST /connectors/{name}/try", "POST /import/soap", "POST /feel"},

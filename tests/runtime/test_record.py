@@ -108,6 +108,46 @@ def test_the_hour_is_by_minute_and_older_minutes_are_gone(record, clock):
     assert record.totals["completed"] == 1
 
 
+def test_minutes_that_are_over_are_summed_once(record, clock):
+    counted = {name: record.metrics(name, None) for name in ("rest", "soap")}
+    for number in range(70):
+        counted["rest"].answered(job(number), Complete(), 0.1)
+        counted["soap"].answered(job(number), Fail("x", 0, code=f"C{number % 3}"), number / 10)
+        clock.now += 60
+    read = []
+
+    class Watched(dict):
+        def values(self):
+            read.append(self)
+            return super().values()
+
+        def get(self, *given):
+            read.append(self)
+            return super().get(*given)
+
+    def look():
+        return record.hour(), record.minutes(), record.hour_of("rest"), record.hour_of("soap")
+
+    record._minutes.extend([(number, Watched(its)) for number, its in list(record._minutes)])
+    clock.now -= 60  # within the last minute
+    first = look()
+    assert len(read) > 60
+    read.clear()
+    assert look() == first
+    assert {id(one) for one in read} <= {id(record._minutes[-1][1])}
+    counted["soap"].answered(job(99), Fail("x", 0, code="NEW"), 0.1)
+    assert record.hour()[-1].codes == {"C0": 1, "NEW": 1}
+    assert record.hour_of("soap").counts["incident"] == first[3].counts["incident"] + 1
+    clock.now += 60
+    counted["rest"].answered(job(100), Complete(), 0.1)
+    assert record.hour()[-2].codes == {"C0": 1, "NEW": 1}
+    assert record.hour()[0] == first[0][1]
+    assert record.hour_of("rest").minutes == [1] * 60
+    clock.now += 3600
+    assert sum(record.hour_of("rest").minutes) == 0
+    assert sum(sum(counts.values()) for _, counts in record.minutes()) == 0
+
+
 def test_median_and_95_percent_are_near_the_true_ones(record):
     counted = record.metrics("rest", None)
     for number in range(1, 1001):

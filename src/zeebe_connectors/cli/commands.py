@@ -135,7 +135,7 @@ def try_connector(
     config: ConfigFile = None,
 ) -> None:
     """Carry out one job without an engine and show its outcome."""
-    from zeebe_connectors.cli.attempt import attempt
+    from zeebe_connectors.cli.trial import run_trial
 
     environment, settings = load(config)
     try:
@@ -146,7 +146,7 @@ def try_connector(
         fail(f"{file} is not JSON: {error}")
     if not isinstance(given, dict):
         fail(f"{file} must hold a JSON object: the connector's inputs by name")
-    raise SystemExit(asyncio.run(attempt(_outbound(connector), given, environment, settings, test=test)))
+    raise SystemExit(asyncio.run(run_trial(_outbound(connector), given, environment, settings, test=test)))
 
 
 def _outbound(name: str) -> Outbound:

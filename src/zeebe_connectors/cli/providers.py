@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
-from zeebe_connectors.runtime.providers.editing import DERIVED
+from zeebe_connectors.runtime.providers.exporting import exported
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -310,12 +309,7 @@ def export(config: ConfigFile = None) -> None:
     """Write all providers as YAML for providers.yaml, with secrets to be set in place of secured values."""
 
     async def work(room: _Room) -> dict[str, Any]:
-        directory = room.providers.directory
-        shown = {known.name: shown_known(known, directory) for known in directory.all().values()}
-        # One whose values cannot be opened is described all the same.
-        shown |= {entry.name: shown_entry(entry) for entry in await room.store.entries() if entry.name not in shown}
-        names = _Names()
-        return {name: _exported(document, names) for name, document in shown.items()}
+        return await exported(room.providers.directory)
 
     import yaml
 
@@ -359,39 +353,6 @@ def _without(known: Known, wanted: str) -> str | None:
             "name one here with --environment"
         )
     return f"has no environment {wanted}, only {', '.join(there)}: with that one in force its tasks become incidents"
-
-
-class _Names:
-    """Gives each secured value of an export the name of a secret of its own."""
-
-    def __init__(self) -> None:
-        self._taken: dict[str, str] = {}
-
-    def of(self, path: str) -> str:
-        """Returns the name for a value by its place; another one where two places would have the same."""
-        name = re.sub(r"[^A-Z0-9]+", "_", path.upper())
-        number = 1
-        found = name
-        while self._taken.setdefault(found, path) != path:
-            number += 1
-            found = f"{name}_{number}"
-        return found
-
-
-def _exported(shown: dict[str, Any], names: _Names) -> dict[str, Any]:
-    name = shown["name"]
-    document = {key: value for key, value in shown.items() if key not in DERIVED}
-    for environment, there in document["environments"].items():
-        _name_secrets(there, f"{name}_{environment}", names)
-    return document
-
-
-def _name_secrets(part: dict[str, Any], path: str, names: _Names) -> None:
-    for key, value in part.items():
-        if isinstance(value, dict) and value.get("secured") is True:
-            part[key] = f"{{{{secrets.{value.get('secret') or names.of(f'{path}_{key}')}}}}}"
-        elif isinstance(value, dict):
-            _name_secrets(value, path if key == "authentication" else f"{path}_{key}", names)
 
 
 def _when(seconds: float) -> str:

@@ -109,6 +109,14 @@ class HourOf(NamedTuple):
     p95: float | None
 
 
+class _Sum(NamedTuple):
+    """What one connector did in the minutes that are over."""
+
+    counts: dict[JobOutcome, int]
+    seconds: list[int]
+    course: list[int]
+
+
 class JobRecord:
     """The record of one runtime's jobs.
 
@@ -136,6 +144,10 @@ class JobRecord:
         self._minutes: deque[tuple[int, dict[str, Minute]]] = deque(maxlen=MINUTES)
         self._recent: dict[JobOutcome, deque[RecordedJob]] = {name: deque(maxlen=ROOM[name]) for name in OUTCOMES}
         self._data: OrderedDict[int, tuple[float, tuple[str, str]]] = OrderedDict()
+        self._sums: dict[int, MinuteOfAll] = {}
+        self._hours: dict[str, _Sum] = {}
+        self._summed = 0, 0
+        """The minutes, now and the last one with jobs, for which `_sums` and `_hours` hold what came before."""
         self._minute_ends = 0.0
         self._second = 0
         self._this_second = 0
@@ -234,50 +246,68 @@ class JobRecord:
 
     def hour(self) -> list[MinuteOfAll]:
         """Returns each of the last 60 minutes, the oldest first; durations are accurate to an eighth."""
-        by_number = dict(self._minutes)
-        last = int(self._clock() // 60)
-        found = []
-        for number in range(last - MINUTES + 1, last + 1):
-            counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
-            seconds = [0] * (len(_EDGES) + 1)
-            codes: dict[str, int] = {}
-            for minute in by_number.get(number, {}).values():
-                for outcome, count in minute.counts.items():
-                    counts[outcome] += count
-                seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]
-                for code, count in minute.codes.items():
-                    codes[code] = codes.get(code, 0) + count
-            found.append(MinuteOfAll(number * 60.0, counts, _quantile(seconds, 0.5), _quantile(seconds, 0.95), codes))
-        return found
+        self._forget_old_sums()
+        last, by_number = int(self._clock() // 60), dict(self._minutes)
+        return [self._minute(number, by_number.get(number, {})) for number in range(last - MINUTES + 1, last + 1)]
 
     def minutes(self) -> list[tuple[float, dict[JobOutcome, int]]]:
         """Returns start (seconds since 1970) and counts of each of the last 60 minutes, the oldest first."""
-        by_number = dict(self._minutes)
-        last = int(self._clock() // 60)
-        found = []
-        for number in range(last - MINUTES + 1, last + 1):
-            counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
-            for minute in by_number.get(number, {}).values():
-                for outcome, count in minute.counts.items():
-                    counts[outcome] += count
-            found.append((number * 60.0, counts))
-        return found
+        return [(minute.at, minute.counts) for minute in self.hour()]
 
     def hour_of(self, connector: str) -> HourOf:
         """Returns what a connector did in the last hour; durations are accurate to an eighth."""
-        first = int(self._clock() // 60) - MINUTES + 1
+        self._forget_old_sums()
+        last = int(self._clock() // 60)
+        over = self._hours.get(connector)
+        if over is None:
+            over = self._hours[connector] = self._sum(connector, list(self._minutes)[:-1], last)
+        now = self._sum(connector, list(self._minutes)[-1:], last)
+        counts = {outcome: over.counts[outcome] + now.counts[outcome] for outcome in OUTCOMES}
+        seconds = [a + b for a, b in zip(over.seconds, now.seconds, strict=True)]
+        course = [a + b for a, b in zip(over.course, now.course, strict=True)]
+        return HourOf(counts, course, _quantile(seconds, 0.5), _quantile(seconds, 0.95))
+
+    def _minute(self, number: int, connectors: dict[str, Minute]) -> MinuteOfAll:
+        """One minute of all connectors; it is summed once, unless jobs may still be added to it."""
+        known = self._sums.get(number)
+        if known is not None:
+            return known
         counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         seconds = [0] * (len(_EDGES) + 1)
-        course = [0] * MINUTES
-        for number, minutes in self._minutes:
-            minute = minutes.get(connector)
+        codes: dict[str, int] = {}
+        for minute in connectors.values():
+            for outcome, count in minute.counts.items():
+                counts[outcome] += count
+            seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]
+            for code, count in minute.codes.items():
+                codes[code] = codes.get(code, 0) + count
+        found = MinuteOfAll(number * 60.0, counts, _quantile(seconds, 0.5), _quantile(seconds, 0.95), codes)
+        if self._minutes and number < self._minutes[-1][0]:
+            self._sums[number] = found
+        return found
+
+    @staticmethod
+    def _sum(connector: str, minutes: Iterable[tuple[int, dict[str, Minute]]], last: int) -> _Sum:
+        """What a connector did in some of the 60 minutes that end with a number."""
+        counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
+        seconds, course, first = [0] * (len(_EDGES) + 1), [0] * MINUTES, last - MINUTES + 1
+        for number, connectors in minutes:
+            minute = connectors.get(connector)
             if minute is None or not 0 <= number - first < MINUTES:
                 continue
             course[number - first] = sum(minute.counts.values())
             for outcome, count in minute.counts.items():
                 counts[outcome] += count
             seconds = [a + b for a, b in zip(seconds, minute.seconds, strict=True)]
-        return HourOf(counts, course, _quantile(seconds, 0.5), _quantile(seconds, 0.95))
+        return _Sum(counts, seconds, course)
+
+    def _forget_old_sums(self) -> None:
+        """Drops what was summed when another minute than now was the last one, or the last one with jobs."""
+        minutes = int(self._clock() // 60), self._minutes[-1][0] if self._minutes else 0
+        if minutes != self._summed:
+            self._summed = minutes
+            self._hours.clear()
+            self._sums = {number: sums for number, sums in self._sums.items() if number > minutes[0] - MINUTES}
 
     def jobs(self, *outcomes: JobOutcome) -> Iterator[RecordedJob]:
         """Yields the kept jobs of some outcomes, or of all, the newest first."""

@@ -120,7 +120,7 @@ async def test_a_long_evaluation_blocks_nobody_and_is_the_only_one(start):
     runtime = await start()
     longest = 0.0
     evaluating = asyncio.create_task(runtime.modeler.call("POST", "/feel", {"expression": SLOW}))
-    while not runtime.server._api.playground._running:  # noqa: ASYNC110 - nothing tells of it
+    while not runtime.server._api.playground.bound.running:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.001)
     busy = await runtime.operator.call("POST", "/feel", {"expression": "1"}, status=429)
     assert busy["code"] == "BUSY"

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -14,12 +15,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 from tests.admin.api.conftest import TOKENS, Browser, Started
+from tests.admin.world import box, order
 from tests.waiting import until
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.live import Live, _Listener, _Topic
+from zeebe_connectors.admin.page.rendering import regions
 from zeebe_connectors.runtime.outbound.outcome import Complete, Fail
 from zeebe_connectors.sdk.context import Job
+
+COUNTS = {"count-incidents", "count-down", "count-quarantine", "count-worst"}
 
 
 class Stream:
@@ -39,6 +44,29 @@ class Stream:
     async def until(self, name: str, words: str) -> list[str]:
         """The names of what comes until a part of this name has these words."""
         return await self.until_all({name: words})
+
+    async def value(self, name: str) -> str:
+        """The next text of a part."""
+        while (found := await self.event())[0] != name:
+            pass
+        return found[1]
+
+    async def quiet(self, live: Live) -> None:
+        """Takes what the first looks bring, and holds that some more bring nothing."""
+        seen: list[str] = []
+
+        async def read() -> None:
+            while True:
+                seen.append((await self.event())[0])
+
+        reading = asyncio.create_task(read())
+        for looks, wanted in ((3, None), (8, [])):
+            goal, before = live.made + looks, len(seen)
+            async with asyncio.timeout(10):
+                while live.made < goal:  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+            assert wanted is None or seen[before:] == wanted
+        reading.cancel()
 
     async def until_all(self, expected: Mapping[str, str]) -> list[str]:
         """The names of what comes until each of these parts had its words, in any order."""
@@ -116,7 +144,7 @@ async def test_rows_stay_and_newer_jobs_are_counted(start):
             answered(running, Complete(), key)
         answered(running, Fail("no", 1), 4)
         names = await live.until("newer", "2 newer jobs")
-        assert set(names) <= {"hello", "counts", "newer", "count-incidents", "count-down", "count-quarantine"}
+        assert set(names) <= {"hello", "counts", "newer", "gone", *COUNTS}
     assert "newer job" not in await running.viewer.get("/jobs?top=nonsense")
 
 
@@ -187,6 +215,94 @@ async def test_what_a_provider_is_doing_comes_by_itself(start, monkeypatch):
         await live.until("now", "none since the start")
         running.runtime.services.providers.limit(known, "test")
         await live.until("now", "0 waiting")
+
+
+async def test_the_list_of_providers_says_what_they_are_doing_and_that_it_has_changed(start):
+    running = await start()
+    quick(running)
+    made = {"protocol": "https", "environment": "test", "address": "https://erp.example.com/"}
+    await running.operator.get("/providers/+new")
+    await running.operator.post("/providers", {"name": "erp", **made})
+    providers = running.runtime.services.providers
+    limit = providers.limit(providers.directory.all()["erp"], "test")
+    text = await running.viewer.get("/providers?tag=")
+    assert 'data-live="now-erp"' in text
+    assert "idle" in text
+    top = text.partition('data-top="')[2].partition('"')[0]
+    async with stream(running.viewer, f"/providers?tag=&top={top}") as live:
+        await live.until("now-erp", "idle")
+        limit.hold(30)
+        assert "newer" not in await live.until("now-erp", "slowed for")
+        await running.operator.post("/providers", {"name": "shop", **made})
+        await live.until("newer", "The list has changed")
+    assert "The list has changed" not in await running.viewer.get("/providers")
+
+
+async def test_what_somebody_else_forgets_leaves_the_list_and_its_page_says_so(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    quick(running)
+    ledger = running.runtime.ledger
+    for name in ("a", "b", "c"):
+        await ledger.quarantine("box", name, alias=None, reason="bad", title=f"Mail {name}", original=b"x")
+    text = await running.operator.get("/events")
+    top = text.partition('data-top="')[2].partition('"')[0]
+    found = re.findall(r'data-live="(event-[^"]+)">.*?>Mail (.)<', text, re.DOTALL)
+    rows = {name: region for region, name in found}
+    async with (
+        stream(running.operator, f"/events?top={top}") as live,
+        stream(running.viewer, "/events/box/a") as one,
+    ):
+        await live.until_all({"listed": rows["a"], "gone": ""})
+        await one.until("way", "In quarantine")
+        await running.operator.post("/events/retry", {"event": '["box", "b"]'})
+        await running.operator.post("/events/forget", {"event": '["box", "a"]', "confirmed": "yes"})
+        while rows["a"] in (there := (await live.value("listed")).split()):
+            pass
+        assert {rows["b"], rows["c"]} <= set(there)  # one is to be tried again, which its row says
+        await one.until("gone", "Nothing is known of this event")
+        await ledger.quarantine("box", "a", alias=None, reason="bad again", title="Mail a", original=b"x")
+        await one.until_all({"gone": "", "way": "bad again"})
+        await live.until_all({"newer": "1 newer event", rows["a"]: "Mail a"})
+
+
+async def test_what_has_not_changed_is_neither_drawn_nor_sent_again(start, tmp_path, monkeypatch):
+    (tmp_path / "sources.toml").write_text(
+        '["box"]\ntype = "test:box:1"\nmessage = "m"\nresultExpression = "={got: word}"\n'
+    )
+    running = await start((order, box), ZEEBE_CONNECTORS_SOURCES=str(tmp_path / "sources.toml"))
+    running.runtime.start()
+    live = quick(running)
+    drawn: list[str] = []
+
+    def counted(template: str, values: Any, rows: Any, before: Any = regions) -> dict[str, str]:
+        drawn.append(template)
+        return before(template, values, rows)
+
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.regions", counted)
+    now = time.time()
+    running.runtime.record._clock = lambda: now  # no minute ends
+    answered(running, Fail("the shop is shut", 0, code="SHUT"))
+    running.runtime.gateway.stop()
+    async with asyncio.timeout(30):
+        while [watch.status for watch in running.runtime.sources.watches.values()] != ["UP"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        while "does not answer" not in await running.viewer.get("/"):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+    for place, part in (("/", "runtime"), ("/sources", "rows"), ("/sources/box", "day"), ("/jobs?top=1", "counts")):
+        drawn.clear()
+        async with stream(running.viewer, place) as one:
+            await one.until(part, "")
+            await one.quiet(live)
+        assert len(drawn) <= 2, place
+    headers = {"Authorization": f"Bearer {TOKENS['viewer']}"}
+    async with aiohttp.ClientSession(running.base, headers=headers) as session:
+        for of, part in (("overview", "overview"), ("jobs", "counts"), ("sources", "sources")):
+            async with session.get(f"/api/live?of={of}") as answer:
+                one = Stream(answer)
+                while (await one.event())[0] != part:
+                    pass
+                await one.quiet(live)
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,76 @@ async def test_what_takes_long_says_so_and_what_is_wrong_has_the_focus(start, tm
         over.set()  # the runtime still reads, whoever has left the page
         hanging.close()
         await hanging.wait_closed()
+
+
+async def test_what_one_reads_or_copies_stays_and_what_others_forget_is_struck_out(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    live = running.server._api.live
+    live.interval, live.share = 0.05, 1.0
+    answered(running, Fail("the shop is shut " + "w" * 400, 0, code="SHUT"))
+    for name in ("a", "b", "c"):
+        await running.runtime.ledger.quarantine(
+            "box", name, alias=None, reason="r", title=f"Mail {name}", original=b"x"
+        )
+    async with looking(running, "/") as page:
+        attention = page.locator("[data-live=attention]")
+        await attention.get_by_text("all of it").first.click()
+        await page.locator("h1").click()  # the focus is elsewhere, and what was opened stays open
+        answered(running, Fail("the door is shut", 0, code="DOOR"), 2)
+        await attention.get_by_text("the door is shut").wait_for()
+        assert await attention.locator("details[open]").count() == 1
+        await page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-live=attention]'))")
+        answered(running, Fail("the window is shut", 0, code="WINDOW"), 3)
+        await page.get_by_text("what you are in waits").wait_for()
+        assert await attention.get_by_text("the window is shut").count() == 0
+        await page.evaluate("getSelection().removeAllRanges()")
+        await attention.get_by_text("the window is shut").wait_for()
+
+        await page.goto(f"{running.base}/events")
+        await page.get_by_role("button", name="Choose all 3").click()
+        await page.get_by_role("button", name="Try 3 again").wait_for()
+        await page.locator("h1").click()
+        await running.runtime.ledger.forget("box", "a")  # somebody else did
+        await page.get_by_role("row", name="Mail a").get_by_text("Not in this list any more").wait_for()
+        await page.get_by_role("button", name="Try 2 again").wait_for()
+        assert await page.get_by_role("checkbox").count() == 2
+        await page.get_by_role("link", name="Mail b").click()
+        await page.get_by_text("In quarantine").wait_for()
+        await running.runtime.ledger.forget("box", "b")
+        await page.get_by_text("This is how it was").wait_for()
+
+
+async def test_on_a_phone_nothing_moves_sideways_when_the_connection_is_lost(start):
+    running = await start()
+    live = running.server._api.live
+    live.interval, live.share = 0.05, 1.0
+    async with looking(running, "/") as page:
+        await page.set_viewport_size({"width": 320, "height": 640})
+        await page.locator(".topbar summary").click()
+        assert await page.locator(".sheetnav").get_by_text("Times are in").is_visible()
+        await page.keyboard.press("Escape")
+        assert not await page.locator(".sheetnav").is_visible()
+        await running.server.aclose()
+        await page.clock.run_for(70_000)
+        await page.get_by_text("trying again in").wait_for()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+async def test_a_form_names_what_is_not_saved(start):
+    running = await start()
+    await running.operator.get("/providers/+new")
+    made = {"name": "erp", "protocol": "https", "environment": "test", "address": "https://erp.example.com/"}
+    await running.operator.post("/providers", made)
+    async with looking(running, "/providers/erp") as page:
+        assert await page.get_by_text("Not saved").count() == 0
+        await page.get_by_label("Tags").fill("orders")
+        await page.get_by_label("URL, test").fill("https://erp.example.com/v2/")
+        await page.get_by_text("Not saved: Tags; URL, test").wait_for()
+        await page.get_by_label("Tags").fill("")
+        await page.get_by_text("Not saved: URL, test").wait_for()
+        await page.emulate_media(media="print", color_scheme="dark")
+        await page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        colour = "getComputedStyle(document.body).color.match(/\\d+/g).map(Number)"
+        assert max(await page.evaluate(colour)) < 100, "dark letters on paper"
+        assert not await page.locator(".dock").is_visible()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from urllib.parse import quote
 
+import aiohttp
 import pytest
 from tests.waiting import until
 
 from zeebe_connectors import ConnectorError, Context, Model, Secret, outbound
+from zeebe_connectors.admin.page.rendering import assets
 
 CANARY = "CANARY-5eCr3t-0815"
 
@@ -127,3 +131,70 @@ async def test_a_fresh_runtime_shows_two_next_steps_and_a_quiet_one_that_all_is_
     assert "Get the templates" in text
     running.runtime.record.totals["completed"] = 1
     assert "All is well" in await running.viewer.get("/")
+
+
+async def test_a_page_that_a_form_drew_is_shown_again_at_its_own_address(start):
+    """Choosing a theme there, and signing in again, lead back to where the form was."""
+    running = await start()
+    await running.operator.get("/import/soap")
+    for path, form, place, status in (
+        ("/import/soap", {"step": "operations", "wsdl": ""}, "/import/soap", 400),
+        ("/feel", {"kind": "expression", "expression": "1 + 1", "variables": "{}"}, "/feel", 200),
+        ("/connectors/rest/try", {"do": "show"}, "/connectors/rest/try", 200),
+        ("/events/forget?state=quarantined", {"event": '["box", "1"]'}, "/events", 200),
+    ):
+        text = await running.operator.post(path, form, status=status)
+        assert f'name="to" value="{place}"' in text, path
+        await running.operator.get(place)
+
+
+async def test_who_must_sign_in_again_comes_back_to_the_page_of_the_form(start):
+    running = await start()
+    async with aiohttp.ClientSession(running.base) as session:
+        for page, to in (
+            ("/providers/erp", "/providers/erp"),
+            ("/events?state=retry&q=a%20b", "/events?state=retry&q=a%20b"),
+            ("/sources/box/test", "/sources/box"),
+            ("", "/"),
+        ):
+            headers = {"Referer": running.base + page if page else "https://evil.example/jobs"}
+            async with session.post("/feel", data={}, headers=headers, allow_redirects=False) as answer:
+                assert (answer.status, answer.headers["Location"]) == (303, f"/signin?to={quote(to, safe='')}")
+    headers = {"Referer": f"{running.base}/providers/erp", "Content-Type": "application/x-www-form-urlencoded"}
+    async with running.operator.session.post("/feel", data="form_token=x", headers=headers) as answer:
+        assert answer.status == 403
+        assert '<a href="/providers/erp">Back to the page</a>' in await answer.text()
+
+
+async def test_without_scripts_no_button_is_shown_that_needs_them(start):
+    running = await start()
+    for number in range(2):
+        await running.runtime.ledger.quarantine("box", f"{number}", alias=None, reason="r", title="T", original=b"x")
+    pages = [await running.operator.get(place) for place in ("/events", "/events/box/1", "/runtime", "/jobs")]
+    buttons = re.findall(r'<button [^>]*type="button"[^>]*>', "".join(pages))
+    hidden = [button for button in buttons if " hidden" in button or 'id="live-pause"' in button]  # in a hidden line
+    assert len(buttons) >= 7
+    assert hidden == buttons
+    assert b"[hidden] { display: none !important; }" in assets()["page.css"][0]
+
+
+async def test_a_summary_says_what_since_when_and_why(start):
+    running = await start((order,))
+    await running.runtime.ledger.quarantine("box", "1", alias=None, reason="no key", title="SUBJECT", original=b"x")
+    key = await failed(running)
+    for place, words in (("/events/box/1", "Quarantined"), (f"/jobs/{key}", "Incident")):
+        text = (await running.viewer.get(place)).partition('id="summary"')[2].partition("</div>")[0]
+        assert re.search(rf">{words} (?:since|at) 20\d\d-\d\d-\d\d \d\d:\d\d UTC: ", text), text
+        assert "SUBJECT" not in text
+        assert ("no key" if "events" in place else "refused ***") in text
+
+
+async def test_one_is_not_several(start):
+    running = await start((order,))
+    await failed(running)
+    await running.runtime.ledger.quarantine("box", "1", alias=None, reason="r", title="T", original=b"x")
+    text = await running.viewer.get("/")
+    shown = re.sub(r"<[^>]+>", "", re.sub(r"<svg.*?</svg>", "", text))
+    assert not re.search(r"\b1 (?:incidents|events|sources|types|BPMN errors)\b", shown), shown
+    assert "1 incident" in shown
+    assert "Everything else works: the engine answers, the ledger takes entries." in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from tests.admin.api.conftest import CANARY
 
 from zeebe_connectors.admin.page import provider_form
@@ -74,7 +75,7 @@ async def test_a_thousand_are_cut_into_pages(start, tmp_path):
     file.write_text("providers:\n" + "".join(one.format(i) for i in range(1000)))
     page = await start(("rest",), ZEEBE_CONNECTORS_PROVIDERS=str(file))
     text = await page.viewer.get("/providers")
-    assert "50 of 1000" in text
+    assert "50 of 1,000" in text
     assert "after=p0049" in text
     assert "/providers/p0050" in await page.viewer.get("/providers?after=p0049")
 
@@ -258,3 +259,49 @@ def test_a_form_does_not_reach_secured_fields_by_another_name():
     assert found.document["environments"]["test"]["port"] == 8080
     assert found.environments == {"test"}
     assert before == {"protocol": "http", "environments": {"test": {"url": "http://x.example.com/"}}}
+
+
+async def test_providers_are_downloaded_as_yaml_without_secured_values(page):
+    await page.operator.call("POST", "/providers", erp(), status=201)
+    whole = yaml.safe_load(await page.viewer.get("/providers/+all.yaml"))["providers"]
+    assert sorted(whole) == ["erp", "fixed"]
+    login = whole["erp"]["environments"]["test"]["authentication"]
+    assert login == {"type": "basic", "username": "user-of-erp", "password": "{{secrets.ERP_TEST_PASSWORD}}"}
+    for name in whole:
+        text = await page.viewer.get(f"/providers/{name}/provider.yaml")
+        assert yaml.safe_load(text) == {"providers": {name: whole[name]}}
+        assert f'href="/providers/{name}/provider.yaml"' in await page.viewer.get(f"/providers/{name}")
+    await page.viewer.get("/providers/none/provider.yaml", status=404)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "address", "kind", "plain", "secured"),
+    [
+        ("coaps", "gateway.example.com", "psk", "identity", "key"),
+        ("sftp", "files.example.com", "key", "username", "passphrase"),
+        ("imaps", "imap.example.com", "refreshToken", "oauthTokenEndpoint", "refreshToken"),
+        ("smtp", "smtp.example.com", "token", "username", "token"),
+        ("database", "jdbc:mariadb://db.example.com/orders", "basic", "username", "password"),
+    ],
+)
+async def test_each_protocol_has_the_logins_of_its_connectors(page, protocol, address, kind, plain, secured):
+    """With all their fields; a secured one can be set nowhere else on the page."""
+    await page.operator.get("/providers/+new")
+    given = {"name": "it", "protocol": protocol, "environment": "test", "address": address}
+    assert await page.operator.post("/providers", given) == "/providers/it"
+    assert f'<option value="{kind}"' in await page.operator.get("/providers/it")
+    await page.operator.post("/providers/it", {"version": "1", "f:test:authentication.type": kind})
+    text = await page.operator.get("/providers/it")
+    assert f'name="f:test:authentication.{plain}"' in text
+    assert f'name="s:test:authentication.{secured}"' in text
+    form = {"version": "2", f"f:test:authentication.{plain}": "https://x", f"s:test:authentication.{secured}": CANARY}
+    assert await page.operator.post("/providers/it", form) == "/providers/it"
+    login = (await page.operator.call("GET", "/providers/it"))["environments"]["test"]["authentication"]
+    assert (login["type"], login[plain], login[secured]["set"]) == (kind, "https://x", True)
+
+
+async def test_a_login_that_no_connector_offers_is_refused(page):
+    await page.operator.get("/providers/+new")
+    given = {"name": "it", "protocol": "coaps", "environment": "test", "address": "h.example.com"}
+    wrong = await page.operator.post("/providers", {**given, "authentication": "aws"}, status=400)
+    assert "is not offered for coaps; choose one of: Identity and key (coaps)" in wrong

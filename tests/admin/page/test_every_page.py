@@ -23,7 +23,7 @@ playwright = pytest.importorskip("playwright.async_api")
 PICTURES = Path(__file__).parents[3] / "build" / "page"
 OF_DOCS = Path(__file__).parents[3] / "docs" / "pictures"
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
-_FILES = re.compile(r"\.(?:json|zip|svg)$|/original|^/(?:health|metrics|actuator|assets|sign)")
+_FILES = re.compile(r"\.(?:json|yaml|zip|svg)$|/original|^/(?:health|metrics|actuator|assets|sign)")
 STATES: dict[str, dict[str, Any]] = {
     "full": {},
     "empty": {"sources": 0, "jobs": 0, "quarantined": 0, "providers": 0},

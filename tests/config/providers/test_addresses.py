@@ -33,6 +33,8 @@ BASE = "https://erp.example.com/api/"
         (BASE, "?page=2", "https://erp.example.com/api/?page=2"),
         ("https://erp.example.com", "orders", "https://erp.example.com/orders"),
         (BASE, "https://erp.example.com/api/orders", "https://erp.example.com/api/orders"),
+        (BASE, "https://erp.example.com/api", BASE),
+        (BASE, "https://erp.example.com/api?page=2", "https://erp.example.com/api/?page=2"),
         (BASE, "a..b/c.", "https://erp.example.com/api/a..b/c."),
         (BASE, "orders:search?x=1", "https://erp.example.com/api/orders:search?x=1"),
         (BASE, "orders/7:cancel", "https://erp.example.com/api/orders/7:cancel"),
@@ -49,6 +51,7 @@ def test_base_and_path_join_whatever_the_slashes(base, path, expected):
         "orders/%252e%252e/admin", "..\\admin", "orders\\..\\x", "..;/admin", "..;x=1/admin", "orders/\r\nHost: evil",
         "https://evil.example.org/", "//evil.example.org/", "http:evil", "file:///etc/passwd",
         "https://erp.example.com.evil.org/api/", "https://erp.example.com/api/../admin", "https://erp.example.com/other",
+        "https://erp.example.com/apix", "https://erp.example.com/api@evil.example.org/",
         "%0d%0aHost:evil", "x%00y", "orders?x=1\r\nHost: evil", "?\x00evil", "orders/..;/..%5cevil",
     ],
 )  # fmt: skip

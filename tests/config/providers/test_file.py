@@ -281,3 +281,19 @@ def test_an_address_that_would_not_be_read_as_it_is_meant(protocol, environment,
     assert str(caught.value).startswith("erp")
     assert says in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_one_environment_may_be_better_protected_than_the_protocol_demands():
+    """Many test systems have no TLS; the other way round, credentials would go in clear by mistake."""
+    urls = {"test": {"url": "http://t.example.com/"}, "live": {"url": "https://l.example.com/"}}
+    assert provider_of({"protocol": "http", "environments": urls}).protocol == "http"
+    with pytest.raises(ProviderError, match="url: must begin with https://, as"):
+        provider_of({"protocol": "https", "environments": urls})
+    with pytest.raises(ProviderError, match="url: must begin with http:// or https://, as"):
+        provider_of({"protocol": "http", "environments": {"test": {"url": "ftp://t.example.com/"}}})
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_soap_is_over_what_its_address_says(scheme):
+    there = {"live": {"url": f"{scheme}://erp.example.com/ws"}}
+    assert provider_of({"protocol": "SOAP", "environments": there}).protocol == scheme

@@ -190,5 +190,8 @@ async def test_a_password_in_a_soap_header_counts_as_a_login(tmp_path):
     where = {"url": "http://192.0.2.1/", "wsSecurity": token}
     document = {"protocol": "http", "environments": {"live": where}}
     assert signs_in_unencrypted(provider_of(document), "live")
+    where["url"] = "https://192.0.2.1/"
+    assert not signs_in_unencrypted(provider_of(document), "live")
+    where["url"] = "http://192.0.2.1/"
     token["encoded"] = "Yes"
     assert not signs_in_unencrypted(provider_of(document), "live")

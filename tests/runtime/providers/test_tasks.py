@@ -504,3 +504,33 @@ async def test_a_connection_by_a_provider_needs_its_name(server, headers):
     assert (outcome.code, outcome.retries) == ("PROVIDER_UNKNOWN", 0)
     assert outcome.message.startswith("provider: is required")
     assert server.seen == []
+
+
+async def test_what_is_wrong_in_the_provider_is_said_to_be_there(server):
+    """No field of the form shows it, so the incident says who can correct it."""
+    login = {"type": "oauth-client-credentials-flow", "clientId": "c", "clientSecret": "{{secrets.ERP}}"}
+    there = {"protocol": "http", "environments": {"test": {"url": server.url("/"), "authentication": login}}}
+    outcome = await call(rest, {"url": "/x"}, {"erp": there})
+    assert isinstance(outcome, Fail)
+    assert "authentication.oauthTokenEndpoint: is required" in outcome.message
+    assert "The provider erp/test fills this in, so the operator must correct it there" in outcome.message
+    outcome = await call(rest, {"url": "/x", "method": "PSOT"}, {"erp": erp(server.url("/"))})
+    assert isinstance(outcome, Fail)
+    assert "operator" not in outcome.message, "that is the task's"
+
+
+@pytest.mark.parametrize(
+    ("standard", "form"), [("client_secret_basic", "basicAuthHeader"), ("client_secret_post", "credentialsBody")]
+)
+async def test_client_authentication_by_the_name_of_the_standard(server, standard, form):
+    """As servers' descriptions have it."""
+    server.answer("/token", Reply.json({"access_token": "t", "expires_in": 60}))
+    login = {"type": "clientCredentials", "clientId": "c", "clientSecret": "{{secrets.ERP}}",
+             "oauthTokenEndpoint": server.url("/token")}  # fmt: skip
+    forms = []
+    for how in (standard, form):
+        given = {**login, "clientAuthentication": how}
+        there = {"protocol": "http", "environments": {"test": {"url": server.url("/"), "authentication": given}}}
+        assert isinstance(await call(rest, {"url": "/x"}, {"erp": there}), Complete)
+        forms.append([seen.form for seen in server.seen if seen.path == "/token"][-1])
+    assert forms[0] == forms[1]

@@ -125,22 +125,34 @@ def _engine_items(runtime: Runtime) -> list[AttentionItem]:
     if not engine["up"]:
         if engine["silentSeconds"] is None and not engine["error"]:
             return []  # it has only just started
-        silent = engine["silentSeconds"]
         text = (
             f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
             "(CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between; jobs are fetched again once it is back."
         )
-        since = None if silent is None else time.time() - silent
-        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=since)]
+        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=_last_heard(runtime))]
     found = []
     for worker in runtime.workers:
         state = worker.liveness()
-        silent = None if state.last_contact is None else time.monotonic() - state.last_contact
-        if silent is not None and silent > _SILENT and not state.in_flight:
+        heard = state.last_contact
+        if heard is not None and time.monotonic() - heard > _SILENT and not state.in_flight:
             title = f"No jobs of the type {state.type} are fetched"
             text = f"{state.last_error or 'Its polls get no answer'}. If it lasts, restart this runtime."
-            found.append(_item("bad", "WORKER_SILENT", title, text, since=time.time() - silent))
+            found.append(_item("bad", "WORKER_SILENT", title, text, since=_wall_clock(heard)))
     return found
+
+
+def _last_heard(runtime: Runtime) -> float | None:
+    """When the engine was heard last, in seconds since 1970; None if it never was."""
+    heard = [state.last_contact for state in runtime.liveness().values() if state.last_contact is not None]
+    return _wall_clock(max(heard)) if heard else None
+
+
+def _wall_clock(monotonic: float) -> float:
+    """Converts a time of `time.monotonic` into seconds since 1970, to a second.
+
+    The same time gives the same result whenever it is converted: what shows it has not changed.
+    """
+    return monotonic + round(time.time() - time.monotonic())
 
 
 def _source_items(runtime: Runtime) -> list[AttentionItem]:

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from zeebe_connectors.admin.access import WRONG_TOKEN_SECONDS, Access, Refused, Role, log_refusal
-from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trying
+from zeebe_connectors.admin.api import events, feel, importing, jobs, live, overview, secrets, sources, trials
 from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
@@ -88,7 +88,7 @@ class Api:
             *secrets.calls(runtime),
             *ProvidersApi(runtime, self, self._editor).calls(),
             *ConnectorsApi(gallery_of(runtime)).calls(),
-            *trying.calls(runtime, self),
+            *trials.calls(runtime, self),
             *importing.calls(runtime, self),
             *feel.calls(self.playground, self),
             *runtime_view.calls(self.view),

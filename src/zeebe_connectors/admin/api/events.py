@@ -167,36 +167,42 @@ def original_of(data: bytes) -> web.Response:
     return web.Response(body=data, content_type="application/octet-stream", headers=headers)
 
 
-async def events_shown(runtime: Runtime, query: Mapping[str, str]) -> EventsShown:
+async def events_shown(runtime: Runtime, query: Mapping[str, str], *, rows: int = ROWS) -> EventsShown:
     """Returns events of one state, the newest first.
 
     Args:
         runtime: The runtime.
         query: `state` (default `quarantined`), `source`, `q` (in title, id, source, reason or element), `skip`
             (how many newer ones to leave out).
+        rows: Maximum number of events.
 
     Returns:
-        `events`, 50 at most; `counts` of the unsettled states; `next`: value of `skip` for older events, or None.
+        `events`; `counts` of the unsettled states; `next`: value of `skip` for older events, or None.
     """
     wanted = query.get("state") or "quarantined"
     if wanted not in STATES:
         raise InputError(f"state: must be one of {', '.join(STATES)}")
-    text = query.get("skip", "")
-    skip = min(int(text), MAX_SKIP) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
+    skip = skip_of(query)
     words = query.get("q", "").strip()[:MAX_QUERY]
     search = Search(words, titles=_shows_titles(runtime)) if words else None
     source = query.get("source") or None
-    found = await newest_events(runtime, source=source, state=wanted, search=search, limit=skip + ROWS + 1)
+    found = await newest_events(runtime, source=source, state=wanted, search=search, limit=skip + rows + 1)
     counts: dict[State, int] = {"quarantined": 0, "retry": 0}
     for some in await runtime.ledger.unsettled():
         if some.state in counts and source in {None, some.source}:
             counts[some.state] += some.count
-    more = len(found) > skip + ROWS and skip + ROWS <= MAX_SKIP
+    more = len(found) > skip + rows and skip + rows <= MAX_SKIP
     return {
-        "events": found[skip : skip + ROWS],
+        "events": found[skip : skip + rows],
         "counts": counts,
-        "next": skip + ROWS if more else None,
+        "next": skip + rows if more else None,
     }
+
+
+def skip_of(query: Mapping[str, str]) -> int:
+    """Returns how many newer events a query leaves out."""
+    text = query.get("skip", "")
+    return min(int(text), MAX_SKIP) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
 
 
 async def event_detail(runtime: Runtime, source: str, event: str) -> EventDetail | None:

@@ -15,8 +15,9 @@ from aiohttp import web
 from pydantic import Field
 
 from zeebe_connectors import feel
-from zeebe_connectors.admin.access import Refused, Role
+from zeebe_connectors.admin.access import Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.busy import AtOnce
 from zeebe_connectors.feel.values import type_name
 from zeebe_connectors.feel.versions import CLUSTERS, unknown_to
 from zeebe_connectors.runtime.expressions import (
@@ -126,7 +127,7 @@ class Playground:
     """Evaluates for the page and the API, one expression at a time, so that jobs always have threads."""
 
     def __init__(self) -> None:
-        self._running = False
+        self.bound = AtOnce(1, "Another expression is being evaluated")
 
     async def evaluate(self, wanted: Evaluation) -> dict[str, Any]:
         """Evaluates an expression.
@@ -142,19 +143,15 @@ class Playground:
         """
         if wanted.cluster and wanted.cluster not in CLUSTERS:
             raise InputError(f"cluster: must be one of {', '.join(CLUSTERS)}")
-        if self._running:
-            raise Refused(429, "BUSY", "Another expression is being evaluated; try again in a few seconds")
         text = feel.strip_marker(wanted.expression)
         text = wanted.expression if text is None else text
         seen = _seen(wanted)
-        self._running = True
         began = time.perf_counter()
-        try:
-            found = await feel.offload(text, lambda limits: _evaluated(text, wanted, seen, limits))
-        except feel.FeelError as error:
-            found = _NOTHING | {"error": _shown(error)}
-        finally:
-            self._running = False
+        with self.bound.one():
+            try:
+                found = await feel.offload(text, lambda limits: _evaluated(text, wanted, seen, limits))
+            except feel.FeelError as error:
+                found = _NOTHING | {"error": _shown(error)}
         return found | {"seconds": time.perf_counter() - began}
 
 

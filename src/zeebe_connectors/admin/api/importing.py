@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.busy import AtOnce
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.connector import Outbound
@@ -24,8 +25,7 @@ from zeebe_connectors.sdk.importer import Importer, Imports
 MAX_TEMPLATES = 200
 MAX_AT_ONCE = 2
 SECONDS = 50.0
-Result = TypeVar("Result")
-_running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
+_running: WeakKeyDictionary[Runtime, AtOnce] = WeakKeyDictionary()
 
 
 @described
@@ -108,7 +108,8 @@ async def inspect(runtime: Runtime, name: str, given: Mapping[str, Any], mask: M
     """
     connector, importer = _importer(runtime, name)
     request = read_input(importer.input, dict(given), seen=mask.add)
-    return await _bounded(runtime, lambda: importer.inspect(request, _context(runtime, connector)))
+    with _bounded(runtime).one():
+        return await importer.inspect(request, _context(runtime, connector))
 
 
 async def make(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask) -> Imports:
@@ -130,7 +131,8 @@ async def make(runtime: Runtime, name: str, given: Mapping[str, Any], mask: Mask
     request = read_input(importer.input, dict(given), seen=mask.add)
     base = (await asyncio.to_thread(templates_of, connector))[connector.name]
     context = _context(runtime, connector)
-    return await _bounded(runtime, lambda: importer.templates(request, context, base, max_templates=MAX_TEMPLATES))
+    with _bounded(runtime).one():
+        return await importer.templates(request, context, base, max_templates=MAX_TEMPLATES)
 
 
 def _importers(runtime: Runtime) -> dict[str, tuple[Outbound, Importer]]:
@@ -156,11 +158,5 @@ def _context(runtime: Runtime, connector: Outbound) -> Context:
     return Context(Job(0, connector.type), services.clients, services.documents, services.files, log, deadline)
 
 
-async def _bounded(runtime: Runtime, work: Callable[[], Awaitable[Result]]) -> Result:
-    if _running.get(runtime, 0) >= MAX_AT_ONCE:
-        raise Refused(429, "BUSY", f"{MAX_AT_ONCE} imports are running already; try again in a few seconds")
-    _running[runtime] = _running.get(runtime, 0) + 1
-    try:
-        return await work()
-    finally:
-        _running[runtime] -= 1
+def _bounded(runtime: Runtime) -> AtOnce:
+    return _running.setdefault(runtime, AtOnce(MAX_AT_ONCE, f"{MAX_AT_ONCE} imports are running already"))

@@ -11,7 +11,7 @@ from aiohttp import web
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, Service
 from zeebe_connectors.admin.api.jobs import ROWS, job_shown
-from zeebe_connectors.admin.api.overview import Overview
+from zeebe_connectors.admin.api.overview import Overview, OverviewShown
 from zeebe_connectors.admin.api.sources import sources_shown
 from zeebe_connectors.admin.live import STREAM_SECONDS, Live
 from zeebe_connectors.runtime.supervisor import Runtime
@@ -46,8 +46,9 @@ def calls(overview: Overview, live: Live, service: Service) -> list[Call]:
         )
 
     query = {
-        "of": "`overview`: events `overview`, as `GET /overview`; `jobs`: events `counts`, exact, and `jobs`, those "
-        "kept since the last event, the newest 50; `sources`: events `counts` and `sources`, those that are down first",
+        "of": "`overview`: events `overview`, as `GET /overview`, when more than `silentSeconds` has changed; "
+        "`jobs`: events `counts`, exact, and `jobs`, those kept since the last event, the newest 50; "
+        "`sources`: events `counts` and `sources`, those that are down first",
         "seconds": f"How long the stream lasts, up to {MAX_SECONDS:g}; {STREAM_SECONDS:g} when left out",
     }
     summary = "Streams what changes, as server-sent events with JSON as their data, one a second at most"
@@ -70,10 +71,25 @@ def _seconds(text: str) -> float:
 
 
 def _overview(overview: Overview) -> _Make:
+    sent: OverviewShown | None = None
+    text = ""
+
     async def make() -> dict[str, str]:
-        return {"overview": json.dumps(await overview.show())}
+        nonlocal sent, text
+        shown = await overview.show()
+        if sent is None or not _same(shown, sent):
+            sent, text = shown, json.dumps(shown)
+        return {"overview": text}
 
     return make
+
+
+def _same(one: OverviewShown, other: OverviewShown) -> bool:
+    """Whether two overviews say the same, except for how long the engine has said nothing: that is always another."""
+    return {**one, "engine": {**one["engine"], "silentSeconds": None}} == {
+        **other,
+        "engine": {**other["engine"], "silentSeconds": None},
+    }
 
 
 def _jobs(runtime: Runtime) -> _Make:

@@ -173,7 +173,7 @@ class ProvidersApi:
     def calls(self) -> list[Call]:
         """Returns the calls below `/providers`."""
         query = {"tag": "One of its tags", "q": "Text in name, description or tags"}
-        missing = {404: ("NOT_FOUND", "PROVIDER_UNKNOWN")}
+        missing = {404: ("NOT_FOUND", "PROVIDER_UNKNOWN", "PROVIDER_UNUSABLE")}
         refused = {**missing, 403: ("PROVIDER_FORBIDDEN",), 502: ("LEDGER_UNUSABLE",)}
         locked = {**refused, 409: ("PROVIDER_LOCKED",), 412: ("PROVIDER_CHANGED",)}
         exists = {**refused, 409: ("PROVIDER_LOCKED", "PROVIDER_CHANGED")}
@@ -298,7 +298,7 @@ class ProvidersApi:
         await self._providers.directory.refresh()
         shown = await provider_shown(self._runtime, request.match_info["name"])
         if shown is None:
-            raise web.HTTPNotFound
+            return self._unknown(request.match_info["name"])
         return _answer(shown)
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -369,16 +369,22 @@ class ProvidersApi:
 
     async def _now(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        self._known(name)
+        if name not in self._providers.directory.all():
+            return self._unknown(name)
         return web.json_response(shown_now(self._providers, name))
 
     async def _check(self, request: web.Request) -> web.Response:
         given = await self._given(request)
         await self._providers.directory.refresh()
-        known = self._known(request.match_info["name"])
+        known = self._providers.directory.all().get(request.match_info["name"])
+        if known is None:
+            return self._unknown(request.match_info["name"])
         wanted = given.get("environment") or self._providers.environment or next(iter(known.provider.environments))
         if not isinstance(wanted, str) or wanted not in known.provider.environments:
-            raise InputError(f"environment: there is {', '.join(known.provider.environments)}")
+            raise InputError(
+                f"environment: {known.name} has no environment {str(wanted)[:64]!r}; it has "
+                f"{', '.join(known.provider.environments)}"
+            )
 
         async def work() -> Any:
             found = await check(
@@ -388,11 +394,13 @@ class ProvidersApi:
 
         return await self._limited(work)
 
-    def _known(self, name: str) -> Known:
-        known = self._providers.directory.all().get(name)
-        if known is None:
-            raise web.HTTPNotFound
-        return known
+    def _unknown(self, name: str) -> web.Response:
+        """The answer for a name that no provider has, or only one that cannot be used."""
+        try:
+            self._providers.directory.get(name)
+        except PermanentError as error:
+            return web.json_response({"code": error.code, "message": error.message}, status=404)
+        raise web.HTTPNotFound  # it was made or deleted at this moment
 
 
 async def provider_shown(runtime: Runtime, name: str) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from zeebe_connectors.admin.api.description import Call, Service, TypedDict, des
 from zeebe_connectors.admin.api.events import EventShown
 from zeebe_connectors.admin.api.last_events import LastEvents
 from zeebe_connectors.admin.api.source_settings import SettingOfSource, settings_of
+from zeebe_connectors.admin.busy import AtOnce
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.preview import Preview, connector_of, preview
 from zeebe_connectors.runtime.inbound.sources import Watch
@@ -272,8 +273,7 @@ class SourceTests:
 
     def __init__(self, runtime: Runtime, *, max_running: int = 2) -> None:
         self._runtime = runtime
-        self._max_running = max_running
-        self._running = 0
+        self._bound = AtOnce(max_running, f"{max_running} tests are running already")
 
     async def run(self, name: str, hours: float, mask: Mask) -> dict[str, Any]:
         """Returns what a source would hand over of the last hours; starts, marks and moves nothing.
@@ -293,22 +293,16 @@ class SourceTests:
         if name not in watches:
             known = ", ".join(list(watches)[:ROWS]) or "none"
             raise Refused(404, "NOT_FOUND", f"There is no such source; there is {known}")
-        if self._running >= self._max_running:
-            raise Refused(429, "BUSY", f"{self._running} tests are running already; try again in a few seconds")
-        watch = watches[name]
-        connector = connector_of(watch.source, self._runtime.registry)
-        self._running += 1
-        try:
+        with self._bound.one():
+            watch = watches[name]
             found = await preview(
                 watch.source,
-                connector,
+                connector_of(watch.source, self._runtime.registry),
                 self._runtime.services,
                 hours=hours,
                 settled=watch.context().settled,
                 mask=mask,
             )
-        finally:
-            self._running -= 1
         shown: dict[str, Any] = await asyncio.to_thread(lambda: mask.value(asdict(found)))
         return shown
 

@@ -102,6 +102,15 @@ def moment(at: float | None, form: str = "time") -> Markup:
     )
 
 
+def utc(at: float) -> str:
+    """Returns a time as text for a chat, to the minute.
+
+    Args:
+        at: Seconds since 1970.
+    """
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def took(seconds: float | None) -> str:
     """Formats a duration in a suitable unit."""
     if seconds is None:

@@ -99,7 +99,7 @@ def day_chart(states: str, events: Sequence[int], now: float) -> Markup:
     Args:
         states: A letter each, the oldest first: `u`p, `d`own, `s`tanding by, s`t`arting, `-` for before the start.
         events: How many came in each.
-        now: Seconds since 1970.
+        now: The end of the last quarter, in seconds since 1970.
     """
     top = max(max(events, default=0), 4)
     parts = [f'<line class="grid" x1="0" x2="{_WIDTH}" y1="56.5" y2="56.5"/>']

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,11 +13,11 @@ from urllib.parse import unquote
 from yarl import URL
 
 from zeebe_connectors.admin.access import Refused
-from zeebe_connectors.admin.page.rendering import regions
+from zeebe_connectors.admin.page.rendering import notice, regions
 from zeebe_connectors.admin.page.views.events import one_event, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import overview
-from zeebe_connectors.admin.page.views.providers import one_provider
+from zeebe_connectors.admin.page.views.providers import all_providers, one_provider
 from zeebe_connectors.admin.page.views.runtime import runtime
 from zeebe_connectors.admin.page.views.sources import one_source, some_sources
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
@@ -23,11 +25,14 @@ from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit
 MAX_ADDRESS = 2000
 LEDGER_EVERY = 5.0
 """Seconds between two looks at what the ledger says."""
+GONE = "gone"
+"""The region of every page that says when there is nothing at its address any more."""
 _PLACES: Mapping[str, View] = {
     "/": overview,
     "/jobs": some_jobs,
     "/sources": some_sources,
     "/events": some_events,
+    "/providers": all_providers,
     "/runtime": runtime,
 }
 _ONE: Mapping[tuple[str, int], tuple[View, tuple[str, ...]]] = {
@@ -66,18 +71,40 @@ def seconds_between(visit: Visit, view: View) -> float:
     return LEDGER_EVERY if from_ledger else 0.0
 
 
-async def drawn_regions(visit: Visit, view: View, shell: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the HTML of a page's live regions by name.
+class LiveRegions:
+    """The live regions of one page, drawn again only where what they show has changed.
 
     Args:
         visit: The visit.
         view: Draws the page.
-        shell: Values for every template.
     """
-    try:
-        found = await view(visit)
-    except NotFound:
-        return {}
-    if not isinstance(found, Drawn):
-        return {}
-    return await asyncio.to_thread(regions, found.template, {**shell, **found.values}, found.rows)
+
+    def __init__(self, visit: Visit, view: View) -> None:
+        self._visit, self._view = visit, view
+        self._pause = seconds_between(visit, view)
+        self._looked_at = -math.inf
+        self._shown: tuple[Any, ...] = ()
+        self._drawn: dict[str, str] = {}
+
+    async def drawn(self, shell: Mapping[str, Any]) -> Mapping[str, str]:
+        """Returns the HTML of the regions by name; `gone` says why there is nothing at the address any more.
+
+        Args:
+            shell: Values for every template.
+        """
+        if time.monotonic() - self._looked_at < self._pause:
+            return self._drawn
+        self._looked_at = time.monotonic()
+        try:
+            found = await self._view(self._visit)
+        except NotFound as reason:
+            self._shown, self._drawn = (), {GONE: await asyncio.to_thread(notice, str(reason))}
+            return self._drawn
+        if isinstance(found, Drawn):
+            shown = (found.values, found.rows, found.lists)
+            if shown != self._shown:
+                values = {**shell, **found.values}
+                self._drawn = await asyncio.to_thread(regions, found.template, values, found.rows)
+                self._drawn |= {name: " ".join(names) for name, names in found.lists.items()} | {GONE: ""}
+                self._shown = shown
+        return self._drawn

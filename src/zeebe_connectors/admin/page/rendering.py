@@ -64,16 +64,20 @@ def _environment() -> Environment:
         codes_legend=hour_charts.codes_legend,
         day_chart=hour_charts.day_chart,
         counted=lambda name, count: Markup(counted(name, count)),  # noqa: S704 - a number and our own words
+        worst=lambda count: Markup(worst(count)),  # noqa: S704 - as above
         assets=f"/assets/{assets_hash()}",
     )
     environment.filters.update(
         moment=charts.moment,
         took=charts.took,
+        utc=charts.utc,
         visible=charts.visible,
         written_out=charts.written_out,
         clipped=charts.clipped,
         short=charts.short,
         sized=charts.sized,
+        number="{:,}".format,
+        is_address=lambda text: text.startswith(("http://", "https://")),  # a form may hold what was refused
     )
     return environment
 
@@ -92,8 +96,30 @@ def counted(name: str, count: int) -> str:
     """Returns the count beside a place in the navigation: `12`, with a word for screen readers, or `1 down`."""
     if not count:
         return ""
-    word = {"incidents": "incidents in the last hour", "quarantine": "events"}.get(name)
+    several = "" if count == 1 else "s"
+    word = {"incidents": f"incident{several} in the last hour", "quarantine": f"event{several}"}.get(name)
     return f"{count:,} {name}" if word is None else f'{count:,}<span class="hidden"> {word}</span>'
+
+
+def worst(count: int) -> str:
+    """Returns what the bar of a small screen says when sources are down; empty when none is."""
+    from zeebe_connectors.admin.page.charts import glyph  # noqa: PLC0415 - with the first page
+
+    words = f"{count:,} source{'' if count == 1 else 's'} down"
+    return f'{glyph("down")}<span class="hidden">{words}</span>' if count else ""
+
+
+def notice(reason: str) -> str:
+    """Returns what stands above a page whose subject is gone.
+
+    Args:
+        reason: Why, as a page of its own would say.
+    """
+    from markupsafe import Markup  # noqa: PLC0415 - with the first page
+
+    from zeebe_connectors.admin.page.charts import visible  # noqa: PLC0415 - as above
+
+    return str(Markup('<div class="note warn"><p>{} This is how it was.</p></div>').format(visible(reason)))
 
 
 def regions(template: str, values: dict[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

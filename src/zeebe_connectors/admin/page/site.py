@@ -7,8 +7,6 @@ import contextlib
 import ipaddress
 import json
 import logging
-import math
-import time
 import traceback
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -24,8 +22,8 @@ from zeebe_connectors.admin.access import Refused, Role, log_refusal
 from zeebe_connectors.admin.api.calls import Api
 from zeebe_connectors.admin.cross_site import check_host, check_origin
 from zeebe_connectors.admin.live import STREAM_SECONDS
-from zeebe_connectors.admin.page.live import drawn_regions, seconds_between, visit_of
-from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw
+from zeebe_connectors.admin.page.live import LiveRegions, visit_of
+from zeebe_connectors.admin.page.rendering import assets, assets_hash, counted, draw, worst
 from zeebe_connectors.admin.page.session import Sessions, end_cookie, is_secure, set_cookie, set_theme, theme_of
 from zeebe_connectors.admin.page.views import ADDRESSES
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, View, Visit, see_other
@@ -52,6 +50,10 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_ONLY_SENT = {address.rpartition("/")[2] for method, address, _, _ in ADDRESSES if method == "POST"} - {
+    address.rpartition("/")[2] for method, address, _, _ in ADDRESSES if method == "GET"
+}
+"""Last words of addresses that only take forms."""
 _log = logging.getLogger("zeebe_connectors.admin")
 
 
@@ -130,7 +132,7 @@ class Page:
         async def handle(request: web.Request) -> web.StreamResponse:
             session = self.sessions.read(request)
             if session is None:
-                to = request.rel_url.raw_path_qs if request.method in _LOOKS else "/"
+                to = request.rel_url.raw_path_qs if request.method in _LOOKS else _came_from(request)
                 return see_other(f"/signin?to={quote(to, safe='')}")
             form: Mapping[str, list[str]] = {}
             if request.method == "POST":
@@ -165,7 +167,7 @@ class Page:
         runtime = visit.runtime
         return {
             "here": here,
-            "to": visit.request.rel_url.raw_path_qs if visit.request.method in _LOOKS else f"/{here}",
+            "to": _place_of(visit.request),
             "session": visit.session,
             "cluster": runtime.settings.cluster.address,
             "operate": runtime.settings.operate,
@@ -185,14 +187,13 @@ class Page:
             address = request.query.get("of", "")
             looked, view = visit_of(visit, address)
 
-            pause, last, drawn = seconds_between(looked, view), -math.inf, dict[str, str]()
+            followed = LiveRegions(looked, view)
 
             async def make() -> dict[str, str]:
-                nonlocal last, drawn
                 shell = self._shell(looked, "")
-                if time.monotonic() - last >= pause:
-                    last, drawn = time.monotonic(), await drawn_regions(looked, view, shell)
+                drawn = await followed.drawn(shell)
                 counts = {f"count-{name}": counted(name, count) for name, count in shell["counts_now"].items()}
+                counts["count-worst"] = worst(shell["counts_now"]["down"])
                 return {name: json.dumps(text) for name, text in {**drawn, **counts}.items()}
 
             first = {"hello": json.dumps(f"{__version__} {assets_hash()}")}
@@ -210,7 +211,9 @@ class Page:
             return _refused(refused)
 
     async def _trouble(self, request: web.Request, status: int, text: str) -> web.Response:
-        return await _html(request, "trouble.html", {"title": "This was refused", "text": text}, status)
+        back = "/" if request.method in _LOOKS else _came_from(request)
+        title = "This was refused" if status < 500 else "This did not work"
+        return await _html(request, "trouble.html", {"title": title, "text": text, "back": back}, status)
 
     # Signing in
 
@@ -336,6 +339,29 @@ async def _form(request: web.Request) -> dict[str, list[str]]:
         return parse_qs(data.decode(), keep_blank_values=True, max_num_fields=2000, encoding="utf-8")
     except ValueError:
         raise Refused(400, "NOT_A_FORM", "This is not what the page's forms send.") from None
+
+
+def _place_of(request: web.Request) -> str:
+    """The address that shows a page again."""
+    return request.rel_url.raw_path_qs if request.method in _LOOKS else _looked_at(request.rel_url.raw_path)
+
+
+def _looked_at(path: str) -> str:
+    """The address of the page that a form's address belongs to: the same, unless nothing is shown there."""
+    page, _, last = path.rpartition("/")
+    return page if last in _ONLY_SENT else path
+
+
+def _came_from(request: web.Request) -> str:
+    """The address of the page whose form was sent; `/` if the browser does not say."""
+    try:
+        page = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return "/"
+    if page.netloc != request.host:
+        return "/"
+    path = _looked_at(page.path)
+    return _inside(f"{path}?{page.query}" if page.query else path)
 
 
 def _inside(to: str) -> str:

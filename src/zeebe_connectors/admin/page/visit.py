@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ class Drawn:
         status: Of the HTTP answer.
         rows: Of a list whose rows stay where they are: those that changed since they were drawn, each with what it
             shows now, by the names of their regions. The macro `row` in the file beside the template draws them.
+        lists: The names of the regions of all rows that are in a list still, by the list's name.
     """
 
     template: str
@@ -52,6 +53,7 @@ class Drawn:
     here: str = ""
     status: int = 200
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 View = Callable[[Visit], Awaitable[Drawn | web.StreamResponse]]

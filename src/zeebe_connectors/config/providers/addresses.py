@@ -122,8 +122,10 @@ def _check_url(url: str, protocol: str | None) -> None:
         raise AddressError("url: names no host; write it like https://host/path/")
     if parts.username is not None or "@" in parts.netloc:
         raise AddressError("url: holds a user; put the credentials under authentication")
-    if protocol is not None and parts.scheme.casefold() != protocol:
-        raise AddressError(f"url: must begin with {protocol}://, as the provider's protocol says")
+    fine = ("http", "https") if protocol == "http" else (protocol,)  # TLS is always welcome
+    if protocol is not None and parts.scheme.casefold() not in fine:
+        begin = " or ".join(f"{scheme}://" for scheme in fine)
+        raise AddressError(f"url: must begin with {begin}, as the provider's protocol says")
     if parts.query or parts.fragment:
         raise AddressError("url: must end with its path; a query belongs to the tasks")
 
@@ -322,8 +324,9 @@ def joined(base: str, path: str, *, hosts: Sequence[str] = (), name: str = "url"
     """
     path = path.strip()
     if _WHOLE.match(path):
-        if path.startswith(base if base.endswith("/") else f"{base}/"):
-            path = path[len(base) :]
+        root = base.rstrip("/")
+        if path.startswith(root) and path[len(root) :][:1] in {"", "/", "?"}:
+            path = path[len(root) :]
         else:
             check_dynamic(path, hosts, name=name)
             if urlsplit(base).scheme == "https":

@@ -53,7 +53,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _POP3 = re.compile(r"^pop3(s?)://", re.IGNORECASE)
 _WITH_PATH = frozenset({"database", "ftp", "ftps", "ftpes", "sftp", "imap", "imaps"})
 """Protocols besides HTTP whose URL may have a path: the database, the base folder or the mailbox's folder."""
-_OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops", "soap": "https"}
+_OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops"}
 
 
 class ProviderError(InputError):
@@ -272,6 +272,19 @@ class Provider(_Strict):
         """The egress rules as the network takes them."""
         hosts = tuple(plain_host(host) for host in self.egress.hosts)
         return Reach(hosts, tuple(self.egress.ports), tuple(map(ip_network, self.egress.networks)))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _soap(cls, data: Any) -> Any:
+        """Reads the protocol `soap` as what its addresses say."""
+        if isinstance(data, dict) and isinstance(name := data.get("protocol"), str) and name.casefold() == "soap":
+            there = data.get("environments")
+            urls = (
+                [one.get("url") for one in there.values() if isinstance(one, dict)] if isinstance(there, dict) else []
+            )
+            plain = any(str(url).strip().casefold().startswith("http:") for url in urls)
+            return {**data, "protocol": "http" if plain else "https"}
+        return data
 
     @field_validator("protocol", mode="before")
     @classmethod

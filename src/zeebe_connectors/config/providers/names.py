@@ -73,11 +73,21 @@ def check_names(section: str, given: Mapping[str, Any]) -> None:
         ValueError: The name, and the one that is probably meant.
     """
     known = KNOWN[section]
+    if section == "options":
+        _check_options(given)
     for name in _names(given):
         if name in known or not (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75)):
             continue
         if name not in installed_names().get(section, ()):
             raise ValueError(f"{name[:64]}: is unknown; did you mean {near[0]}?")
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Refuses a credential where nothing is secured: it would be shown to everybody."""
+    for name in _names(given):
+        section = next((section for section in ("authentication", "tls") if name in _SECURED[section]), None)
+        if section is not None and name not in installed_names()["options"]:
+            raise ValueError(f"{name}: options are not secured; move it to {section}")
 
 
 def installed_names(protocol: str | None = None) -> dict[str, set[str]]:

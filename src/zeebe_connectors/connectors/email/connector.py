@@ -52,7 +52,7 @@ async def run(
 ) -> SentMail | ReadMail | DeletedMail | MovedMail | list[ListedMail] | list[FoundMail]:
     """Send a mail over SMTP; list, search, read, move and delete mails over IMAP or POP3.
 
-    The official email templates, of every version, run on this connector. What each action gives:
+    The official email templates, of every version, run on this connector. What each action returns:
 
     | Action | Result |
     | --- | --- |
@@ -70,35 +70,35 @@ async def run(
     three. IMAP needs the extra `imap`; SMTP and POP3 do not.
 
     When the answer to a move or delete is lost, the next try of the same job finds the mail gone and succeeds, since
-    the runtime remembers that this job began to do so; and a mail that is not in `fromFolder` and is in `toFolder`
-    counts as moved. Of several mails with one Message-ID, IMAP takes the oldest and POP3 the newest. POP3 has no
-    search: to find a mail, headers are read starting with the newest, a hundred at a time where the server allows it.
-    Reading removes nothing here; some POP3 servers remove read mails by a rule of their own.
+    the runtime remembers that this job began to do so; and a mail that is in `toFolder` and no longer in
+    `fromFolder` counts as moved. Of several mails with one Message-ID, IMAP takes the oldest and POP3 the newest.
+    POP3 has no search: to find a mail, headers are read starting with the newest, a hundred at a time where the
+    server allows it. Reading removes nothing here; some POP3 servers remove read mails by a rule of their own.
 
-    It differs from the official connector where that helps and no template can tell, or where it is safer:
+    It differs from the official connector where that helps and no template depends on it, or where it is safer:
 
-    - TLS over SMTP with a login is required, so that no password is sent unencrypted; there the mail goes out
-      unencrypted when the server offers no STARTTLS. Without a login it is used where it is offered, as there. For a
-      server without TLS on a trusted network choose *None*.
+    - TLS over SMTP with a login is required, so that no password is sent unencrypted; the official connector
+      sends the mail unencrypted if the server offers no STARTTLS. Without a login both use TLS where it is offered.
+      For a server without TLS on a trusted network choose *None*.
     - *STARTTLS* may be chosen for IMAP and POP3 too, and the certificate may come from your own authority. OAuth 2.0
       signs in with XOAUTH2.
-    - `TLS` means what the port speaks: STARTTLS on 143 and 110, TLS from the start on 465.
-    - Every wait ends: after 30 s without an answer, and with the job's time.
-    - Text and HTML are `multipart/alternative`; there they are siblings, so that readers show both.
+    - `TLS` follows the port: STARTTLS on 143 and 110, TLS from the start on 465.
+    - Every wait is bounded: by 30 s without an answer, and by the job's time.
+    - Text and HTML are `multipart/alternative`; the official connector makes them siblings, and readers show both.
     - Headers that other inputs write (From, To, Subject, Date, ...) are refused in `headers`; `Reply-To` is accepted.
     - The Message-ID of a sent mail stays the same in all tries of a job, and a mail that the server accepted is not
       sent again.
     - Folder names may hold `.` and `/`: a name is first looked up as written, and only then are they read as the
       separator. A new folder lies below another at each `/`, and at `.` where the part before it is a folder.
-    - A mail without From, Date or Message-ID, or with a single part that is not text, is listed and read; there it
-      fails. A mail without a date is sorted by its receipt, over POP3 as the oldest.
-    - The angle brackets of a Message-ID may be left out.
+    - A mail without From, Date or Message-ID, or with a single part that is not text, is listed and read; the
+      official connector fails on it. A mail without a date is sorted by its receipt, over POP3 as the oldest.
+    - The angle brackets of a Message-ID may be omitted.
     - A mail that is marked as deleted counts as gone. A server without UIDPLUS keeps it, marked, since expunging would
       also remove what others have marked.
     - A mail that is not found is an incident at once (`EMAIL_NOT_FOUND`), and every failure has a code.
     - Parts without a disposition, nested mails and the contents of a winmail.dat count as attachments too; parts that
-      the HTML shows are `inlineParts`. `errors` is always empty, as there; whatever was broken in the mail, or cut at
-      524,288 characters, is in `warnings`.
+      the HTML shows are `inlineParts`. `errors` is always empty, as in the official connector; whatever was
+      broken in the mail, or cut at 524,288 characters, is in `warnings`.
     - A result lists 5,000 mails at most; more are an error (`EMAIL_TOO_MANY`) rather than a truncated list.
     - `noAuth` is refused for IMAP and POP3, where no server admits anybody without a login.
     - Over POP3, FROM matches a part of the sender, as over IMAP; the text of a mail larger than 50 MiB is not searched.

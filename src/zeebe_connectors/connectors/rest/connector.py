@@ -140,14 +140,15 @@ async def request(request: Request, context: Context) -> Response:
     The official REST templates, of every version, run on this connector. It differs from the official connector where
     that helps and no template depends on it:
 
-    - The connection timeout limits connecting (name, TCP and TLS); there it limits the wait for a free connection.
-    - The client itself does not retry a 429 or 503; there it does, whatever the method, and then the engine retries
-      again.
-    - With the response format JSON, an empty body, as in a 204, becomes null; there it fails.
-    - An error's body that is a JSON list arrives as a list; there it is null.
+    - The connection timeout limits connecting (name, TCP and TLS); the official one limits the wait for a free
+      connection.
+    - The client itself does not retry a 429 or 503; the official one does, whatever the method, and then the engine
+      retries again.
+    - With the response format JSON, an empty body, as in a 204, becomes null; the official connector fails.
+    - An error's body that is a JSON list arrives as a list; the official connector makes it null.
     - Documents become base64 anywhere in a JSON body or in query parameters, and one may be the whole body.
-    - No response may be larger than the operator's limit; there the limit applies to tokens and documents only.
-    - A scheme's credentials replace a header of the same name; there both are sent.
+    - No response may be larger than the operator's limit; the official one applies to tokens and documents only.
+    - A scheme's credentials replace a header of the same name; the official connector sends both.
     - With redirects, a scheme's credentials and the headers Authorization and Cookie go to the first host only.
     - An incident's message names method, host and status after the reason phrase; an error expression sees the bare
       phrase as `error.message`, and that fuller text as `error.variables.message`.

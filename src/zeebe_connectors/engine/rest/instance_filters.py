@@ -8,7 +8,7 @@ from typing import Any
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rest import items
 from zeebe_connectors.engine.rest.problems import bad, list_of, object_of
-from zeebe_connectors.engine.rest.searching import Item, Special, check_filter, meets
+from zeebe_connectors.engine.rest.search import Item, Special, check_filter, meets
 
 _OF_ELEMENTS = {"elementId": "elementId", "elementInstanceState": "state", "hasElementInstanceIncident": "hasIncident"}
 

@@ -13,9 +13,8 @@ from aiohttp import BodyPartReader, web
 from zeebe_connectors.engine.gateway import GATEWAY_VERSION
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.payloads import read_json
-from zeebe_connectors.engine.rest.changing import Changing
+from zeebe_connectors.engine.rest.commands import Commands
 from zeebe_connectors.engine.rest.documents import DocumentStore, link_end
-from zeebe_connectors.engine.rest.looking import Looking
 from zeebe_connectors.engine.rest.problems import (
     Problem,
     bad,
@@ -26,6 +25,7 @@ from zeebe_connectors.engine.rest.problems import (
     parts_of,
     problems,
 )
+from zeebe_connectors.engine.rest.reads import Reads
 
 MAX_BODY = 64 * 1024 * 1024
 """Maximum bytes of one request; documents are the largest."""
@@ -51,8 +51,8 @@ class RestServer:
         self._identity = host.engine.identity
         self._documents = DocumentStore(documents)
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
-        app.add_routes(Looking(host).routes())
-        app.add_routes(Changing(host).routes())
+        app.add_routes(Reads(host).routes())
+        app.add_routes(Commands(host).routes())
         app.add_routes([
             web.get("/v2/topology", self._topology),
             web.get("/v2/status", self._status),

@@ -228,7 +228,7 @@ class JobHandler:
                     again = self._provider.use_again(job, task, data, custody)
                     use = again or await self._provider.use(job, task, data, custody)
                 progress.data = data
-                given = read_input(self._connector.input, data, seen=custody.mask.typed)
+                given = self._read(data, custody, use)
                 if self._trial is not None:
                     self._trial.calls(data, custody.mask)
                 progress.read = time.perf_counter()
@@ -246,6 +246,13 @@ class JobHandler:
             ) from None
         finally:
             progress.answered = time.perf_counter()
+
+    def _read(self, data: dict[str, Any], custody: JobSecrets, use: Use | None) -> Any:
+        """Validates the inputs; an error that is the provider's says so."""
+        try:
+            return read_input(self._connector.input, data, seen=custody.mask.typed)
+        except InputError as error:
+            raise (error if use is None else use.named(error, self._connector)) from None
 
     async def _call_provider(self, use: Use, job: Job, given: Any, context: Context, progress: _Progress) -> Any:
         """Calls the connector once the provider's usage rules allow it."""

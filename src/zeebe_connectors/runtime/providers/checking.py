@@ -98,6 +98,8 @@ def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
     """Whether this environment sends credentials to another machine without encryption."""
     there = provider.environments[environment]
     security = there.security or SECURITY.get(provider.protocol, "tls")
+    if (there.url or "").casefold().startswith("https:"):
+        security = "tls"
     host = there.host or urlsplit(there.url or "").hostname or ""
     in_envelope = there.ws_security.get("password") and str(there.ws_security.get("encoded", "No")) != "Yes"
     return security == "none" and bool(signs_in(there.authentication) or in_envelope) and not is_loopback(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Hint, RequiredSecret, Secret
@@ -19,8 +19,17 @@ _REFRESH_CODES = {
     "interaction_required": "OAUTH_INTERACTION_REQUIRED",
 }
 
+_OF_THE_STANDARD = {"client_secret_basic": "basicAuthHeader", "client_secret_post": "credentialsBody"}
+
+
+def _in_own_words(value: object) -> object:
+    """Reads the names that OpenID Connect gives both ways, as servers' descriptions have them."""
+    return _OF_THE_STANDARD.get(value, value) if isinstance(value, str) else value
+
+
 ClientAuthentication = Annotated[
     Literal["basicAuthHeader", "credentialsBody"],
+    BeforeValidator(_in_own_words),
     Hint(
         label="Client authentication",
         choices={

@@ -18,15 +18,22 @@ function localTimes(root) {
 
 function signInFromLink() {
   const form = document.getElementById("signin");
-  const token = decodeURIComponent(location.hash.slice(1));
-  if (!form || !token || form.querySelector(".msg")) return;
+  if (!form || form.querySelector(".msg")) return;
+  let token = location.hash.slice(1);
+  try {
+    token = decodeURIComponent(token);
+  } catch {
+    // somebody typed it as it is
+  }
+  if (!token) return;
   history.replaceState(null, "", location.pathname + location.search); // so that it stays in no history
   form.elements.token.value = token;
   form.requestSubmit();
 }
 
 async function copy(button) {
-  const text = `${button.dataset.copy}\n${location.href}`;
+  const lines = document.getElementById(button.dataset.copy).textContent.trim().split(/\s*\n\s*/);
+  const text = [...lines, location.href].join("\n");
   const word = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
@@ -37,11 +44,19 @@ async function copy(button) {
   setTimeout(() => { button.textContent = word; }, 2000);
 }
 
+function closeMenu() {
+  const menu = document.querySelector(".topbar details[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+}
+
 const places = { o: "/", j: "/jobs", s: "/sources", q: "/events", f: "/feel", r: "/runtime", c: "/connectors", p: "/providers" };
 let going = 0;
 
 function byKey(event) {
   const field = event.target.closest("input, select, textarea, [contenteditable]");
+  if (event.key === "Escape") closeMenu();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field && field.form) field.form.requestSubmit();
   if (field || event.ctrlKey || event.metaKey || event.altKey || localStorage.getItem("keys") === "off") return;
   const to = places[event.key];
@@ -71,6 +86,34 @@ for (const dock of document.querySelectorAll("[data-dock]")) {
   dock.closest("form").addEventListener("change", () => count(dock));
   addEventListener("pageshow", () => count(dock)); // browsers keep what was chosen when they go back
 }
+
+// All boxes of a group at once, or none of them.
+for (const button of document.querySelectorAll("[data-choose]")) {
+  const boxes = () => [...document.getElementById(button.dataset.choose).querySelectorAll("input[type=checkbox]")];
+  button.addEventListener("click", () => {
+    const all = boxes().every((box) => box.checked);
+    for (const box of boxes()) box.checked = !all;
+    button.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  button.hidden = false;
+}
+
+// What a form holds that is not saved yet, by the names of its fields.
+for (const line of document.querySelectorAll("[data-unsaved]")) {
+  const form = line.closest("form");
+  const differs = (field) => (field.type === "checkbox" ? field.checked !== field.defaultChecked
+    : field.options ? [...field.options].some((one) => one.selected !== one.defaultSelected)
+      : field.value !== field.defaultValue);
+  const say = () => {
+    const names = [...form.elements].filter((field) => field.name && field.name !== "sure" && differs(field))
+      .map((field) => field.getAttribute("aria-label") ?? field.labels?.[0]?.querySelector("span, .label")?.firstChild.textContent.trim() ?? field.labels?.[0]?.textContent.trim());
+    line.textContent = names.length ? `Not saved: ${names.slice(0, 3).join("; ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}` : "";
+  };
+  form.addEventListener("input", say);
+  addEventListener("pageshow", say); // browsers keep what was typed when they go back
+}
+
+for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
 
 const keys = document.getElementById("keys-switch");
 if (keys) {
@@ -118,8 +161,7 @@ if (trouble && !document.getElementById("signin")) {
 }
 
 localTimes(document);
-const named = document.getElementById("zone");
-if (named) named.textContent = `Times are in ${zone}`;
+for (const named of document.querySelectorAll("[data-zone]")) named.textContent = `Times are in ${zone}`;
 signInFromLink();
 document.addEventListener("keydown", byKey);
 document.addEventListener("click", (event) => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeebe_connectors.admin.access import Role
-from zeebe_connectors.admin.page.views import connectors, feel, providers, runtime, trying, wsdl
+from zeebe_connectors.admin.page.views import connectors, feel, providers, runtime, trials, wsdl
 from zeebe_connectors.admin.page.views.events import forget_chosen, one_event, original, retry_chosen, some_events
 from zeebe_connectors.admin.page.views.jobs import one_job, some_jobs
 from zeebe_connectors.admin.page.views.overview import incidents_seen, overview
@@ -22,8 +22,8 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/connectors/{name}/errors", Role.VIEWER, connectors.errors),
     ("GET", "/connectors/{name}/template.json", Role.VIEWER, connectors.template_file),
     ("GET", "/connectors/{name}/icon.svg", Role.VIEWER, connectors.icon),
-    ("GET", "/connectors/{name}/try", Role.VIEWER, trying.ask),
-    ("POST", "/connectors/{name}/try", Role.MODELER, trying.run),
+    ("GET", "/connectors/{name}/try", Role.VIEWER, trials.ask),
+    ("POST", "/connectors/{name}/try", Role.MODELER, trials.run),
     ("GET", "/import/soap", Role.VIEWER, wsdl.ask),
     ("POST", "/import/soap", Role.MODELER, wsdl.step),
     ("GET", "/feel", Role.VIEWER, feel.ask),
@@ -31,7 +31,9 @@ ADDRESSES: tuple[tuple[str, str, Role, View], ...] = (
     ("GET", "/providers", Role.VIEWER, providers.all_providers),
     ("POST", "/providers", Role.EDITOR, providers.create),
     ("GET", "/providers/+new", Role.EDITOR, providers.new_provider),
+    ("GET", "/providers/+all.yaml", Role.VIEWER, providers.all_as_yaml),
     ("GET", "/providers/{name}", Role.VIEWER, providers.one_provider),
+    ("GET", "/providers/{name}/provider.yaml", Role.VIEWER, providers.one_as_yaml),
     ("POST", "/providers/{name}", Role.EDITOR, providers.change),
     ("GET", "/providers/{name}/copy", Role.EDITOR, providers.ask_copy),
     ("POST", "/providers/{name}/copy", Role.EDITOR, providers.copy),

@@ -28,6 +28,7 @@ from zeebe_connectors.admin.api.events import (
     newest_events,
     original_of,
     retry,
+    skip_of,
 )
 from zeebe_connectors.admin.api.jobs import seconds_of
 from zeebe_connectors.admin.api.sources import watches_of
@@ -184,14 +185,19 @@ async def _moved(visit: Visit, given: Mapping[str, str], top: float) -> dict[str
 
 async def _list(visit: Visit) -> Drawn:
     given = _filter_of(visit)
-    shown = await events_shown(visit.runtime, given | {"skip": visit.query.get("skip", "")})
+    top = seconds_of(visit.query.get("top", "")) or 0.0
+    skip = skip_of(visit.query)
+    if top:  # a stream: all that may be in the rows of the page, also when as many have come since as it has rows
+        shown = await events_shown(visit.runtime, given, rows=skip + 2 * ROWS)
+    else:
+        shown = await events_shown(visit.runtime, given | {"skip": str(skip)})
     rows = [_row(visit, event, given, stays=True) for event in shown["events"]]
     counts = {str(name): count for name, count in shown["counts"].items()}
     groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         together = (str(row["source"]), str(row["reason"])) if given["state"] == "quarantined" else ("", "")
         groups.setdefault(together, []).append(row)
-    top = seconds_of(visit.query.get("top", ""))
+    newer = sum(row["updated"] > top for row in rows) - skip if top else 0
     values = {
         **shown,
         "events": rows,
@@ -212,7 +218,11 @@ async def _list(visit: Visit) -> Drawn:
         "query": urlencode(given, quote_via=quote),
         "here_again": _address(given),
         "top": max((row["updated"] for row in rows), default=0.0),
-        "newer": 0 if top is None else sum(row["updated"] > top for row in rows),
+        "newer": max(0, newer),
     }
-    moved = await _moved(visit, given, top) if top else {}
-    return Drawn("events.html", values, "events", rows=moved)
+    if not top:
+        return Drawn("events.html", values, "events")
+    moved = await _moved(visit, given, top)
+    moved |= {row["region"]: row for row in rows if row["updated"] > top}  # those that came back, too
+    lists = {} if newer > ROWS else {"listed": sorted({row["region"] for row in rows} | moved.keys())}
+    return Drawn("events.html", values, "events", rows=moved, lists=lists)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.jobs import hour_shown
-from zeebe_connectors.admin.api.overview import close_incidents
+from zeebe_connectors.admin.api.overview import OverviewShown, close_incidents
 from zeebe_connectors.admin.page.visit import Drawn, Visit, see_other
 from zeebe_connectors.sdk.errors import InputError
 
@@ -36,16 +36,31 @@ async def overview(visit: Visit) -> Drawn:
             item["href"] = f"/jobs?{urlencode(item['filter'], quote_via=quote)}"
         if "seen" in item:
             item["seen_value"] = json.dumps(item["seen"])  # type: ignore[typeddict-unknown-key]
-    count = shown["open"]
+    count, engine = shown["open"], shown["engine"]
     verdict = {0: "Nothing needs attention", 1: "1 thing needs attention"}.get(count, f"{count} things need attention")
     return Drawn(
         "overview.html",
         {
             **shown,
+            "engine": {**engine, "silentSeconds": None, "heard": engine["silentSeconds"] is not None},
             "verdict": verdict,
             "since_any": any(visit.runtime.record.totals.values()),
+            "works": _working(shown),
+            "kinds": sum(len(one["types"]) for one in shown["connectors"]),
             "busy": any(shown["jobs"]["totals"].values()),
             "hour": hour_shown(visit.runtime.record),
         },
         "overview",
     )
+
+
+def _working(shown: OverviewShown) -> list[str]:
+    """What works while something else needs attention, in words."""
+    sources, ledger = shown["sources"], shown["ledger"]
+    watched = sources["up"] + sources["standby"]
+    every = watched + sources["down"] + sources["starting"]
+    words = ["the engine answers"] if shown["engine"]["up"] else []
+    if watched:
+        verb = "is" if watched == 1 else "are"
+        words.append(f"{watched:,} of {every:,} {'source' if every == 1 else 'sources'} {verb} watched")
+    return [*words, "the ledger takes entries"] if ledger["up"] else words

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
@@ -23,6 +27,7 @@ from zeebe_connectors.runtime.providers import (
     ProviderStore,
 )
 from zeebe_connectors.runtime.providers.checking import check
+from zeebe_connectors.runtime.providers.exporting import exported
 from zeebe_connectors.runtime.providers.showing import fitting, shown_now
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.web.auth import SCHEMES
@@ -34,7 +39,9 @@ _HERE = "providers"
 async def all_providers(visit: Visit) -> Drawn:
     """Draws `/providers`."""
     providers = _providers(visit)
-    await providers.directory.refresh()
+    top = visit.query.get("top", "")
+    if not top:  # a stream shows what the runtime knows, which reads files and store again every few seconds
+        await providers.directory.refresh()
     given = {name: visit.query[name][:200] for name in ("tag", "q", "protocol") if visit.query.get(name)}
     after = visit.query.get("after", "")
     everything = providers.directory.all()
@@ -58,8 +65,13 @@ async def all_providers(visit: Visit) -> Drawn:
     problems = dict(store.problems) if store is not None else {}
     if providers.directory.problem is not None:
         problems[str(providers.directory.file)] = providers.directory.problem
+    rows = [_in_short(providers, known.name) for known in rest[:ROWS]]
+    seen = _digest(rows)
     values = {
-        "providers": [_in_short(providers, known.name) for known in rest[:ROWS]],
+        "providers": rows,
+        "top": seen,
+        "changed": bool(top) and top != seen,
+        "here_again": link(after=after),
         "count": len(found),
         "total": len(everything),
         "environment": providers.environment,
@@ -70,7 +82,13 @@ async def all_providers(visit: Visit) -> Drawn:
         "more": link(after=rest[ROWS - 1].name) if len(rest) > ROWS else "",
         "may": visit.session.role >= Role.EDITOR and store is not None,
     }
-    return Drawn("providers.html", values, _HERE)
+    return Drawn("providers.html", values, _HERE, rows={row["region"]: row for row in rows} if top else {})
+
+
+def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A digest of all that rows show, except what is live."""
+    lasting = [{name: value for name, value in row.items() if name != "state"} for row in rows]
+    return hashlib.blake2b(json.dumps(lasting).encode(), digest_size=8).hexdigest()
 
 
 async def one_provider(visit: Visit) -> Drawn:
@@ -78,9 +96,42 @@ async def one_provider(visit: Visit) -> Drawn:
     return await _drawn(visit, await _shown(visit))
 
 
+async def all_as_yaml(visit: Visit) -> web.Response:
+    """Returns `/providers/+all.yaml`: all providers as `providers.yaml` describes them, without secured values."""
+    directory = _providers(visit).directory
+    await directory.refresh()
+    return await _yaml(await exported(directory), "providers.yaml")
+
+
+async def one_as_yaml(visit: Visit) -> web.Response:
+    """Returns `/providers/NAME/provider.yaml`, the same for one provider."""
+    name, directory = visit.params["name"], _providers(visit).directory
+    await directory.refresh()
+    found = await exported(directory)
+    if name not in found:
+        raise NotFound(f"No provider is named {name[:64]}.")
+    return await _yaml({name: found[name]}, f"{name}.yaml")
+
+
+async def _yaml(providers: Mapping[str, Any], file: str) -> web.Response:
+    try:
+        import yaml  # noqa: PLC0415 - an extra, and seldom needed
+    except ImportError:
+        raise NotFound("YAML needs the package pyyaml: pip install 'zeebe-connectors[providers]'") from None
+    text: str = await asyncio.to_thread(
+        lambda: yaml.safe_dump({"providers": providers}, sort_keys=False, allow_unicode=True)
+    )
+    answer = web.Response(text=text, content_type="application/yaml", charset="utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file}"'
+    return answer
+
+
 async def new_provider(visit: Visit) -> Drawn:
     """Draws the form for a new provider."""
     return _new(visit, {}, "")
+
+
+_OF_DATABASE = re.compile(r"(?:jdbc|rdcp|sqlite):", re.IGNORECASE).match
 
 
 async def create(visit: Visit) -> Drawn | web.Response:
@@ -91,11 +142,13 @@ async def create(visit: Visit) -> Drawn | web.Response:
             raise InputError("name: is required; fill it in")
         if given["name"] in _providers(visit).directory.all():
             raise InputError(f"name: there is a provider named {given['name'][:64]}; choose another")
-        place = "url" if given["protocol"] in {"http", "https"} else "host"
+        is_url = given["protocol"] in {"http", "https"} or "://" in given["address"] or _OF_DATABASE(given["address"])
+        place = "url" if is_url else "host"
         kind = visit.form.get("authentication", [""])[0]
         environment: dict[str, Any] = {place: given["address"]}
+        await asyncio.to_thread(provider_form.logins_of, given["protocol"])
         if kind:
-            environment["authentication"] = {"type": kind}
+            environment["authentication"] = {"type": provider_form.checked_login(given["protocol"], kind)}
         document = {"protocol": given["protocol"], "environments": {given["environment"] or "live": environment}}
         await _store(visit).create(given["name"], document, _editor(visit))
     except ConnectorError as error:
@@ -224,6 +277,7 @@ async def _shown(visit: Visit) -> dict[str, Any]:
     shown = await provider_shown(visit.runtime, name)
     if shown is None:
         raise NotFound(f"No provider is named {name[:64]}.")
+    await asyncio.to_thread(provider_form.logins_of, str(shown["protocol"]))
     return shown
 
 
@@ -373,5 +427,6 @@ def _in_short(providers: Providers, name: str) -> dict[str, Any]:
         "login": SCHEMES.get(str(there.authentication.get("type", "")), there.authentication.get("type")) or "none",
         "rule": ", ".join(words) or "none",
         "state": state,
+        "region": f"now-{name}",
         "from": "this page" if known.kind == "store" else f"{providers.directory.file}, line {known.line}",
     }

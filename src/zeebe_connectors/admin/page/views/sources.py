@@ -17,6 +17,7 @@ from zeebe_connectors.admin.api.events import EventShown
 from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.runtime.inbound.day import CELL_SECONDS
 from zeebe_connectors.runtime.inbound.elements import DiscoveryError
 from zeebe_connectors.sdk.errors import ConnectorError
 
@@ -112,7 +113,7 @@ async def _one(visit: Visit, values: dict[str, object], status: int = 200) -> Dr
         "last": None if last is None else [event_row(event) for event in last],
         "words": WORDS,
         "address": address_of(name),
-        "now": time.time(),
+        "now": (time.time() // CELL_SECONDS + 1) * CELL_SECONDS,  # the end of the last quarter in the plot
         "asked": False,
         "refused": "",
     }

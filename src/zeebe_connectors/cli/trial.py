@@ -22,7 +22,7 @@ from zeebe_connectors.sdk.context import Job
 _EXPRESSIONS = (RESULT_VARIABLE, RESULT_EXPRESSION, ERROR_EXPRESSION)
 
 
-async def attempt(
+async def run_trial(
     connector: Outbound, given: dict[str, Any], environment: Environment, settings: Settings, *, test: bool = False
 ) -> int:
     """Carries out one job with the configured secrets and prints what would be sent to the engine, secrets masked.

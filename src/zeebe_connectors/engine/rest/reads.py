@@ -21,13 +21,13 @@ from zeebe_connectors.engine.queries import (
 from zeebe_connectors.engine.rest import items
 from zeebe_connectors.engine.rest.instance_filters import instance_filters
 from zeebe_connectors.engine.rest.problems import body_of, flag, key_in, missing, object_of
-from zeebe_connectors.engine.rest.searching import Item, Special, search
+from zeebe_connectors.engine.rest.search import Item, Special, search
 
 V = TypeVar("V")
 _COUNTED = {ACTIVE: "active", COMPLETED: "completed", TERMINATED: "canceled"}
 
 
-class Looking:
+class Reads:
     """The read-only routes.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 from tests.admin.api.conftest import CANARY
 
 from zeebe_connectors import Context, Model, Secret, TransientError, outbound
-from zeebe_connectors.admin.api.trying import changes_outside
+from zeebe_connectors.admin.api.trials import changes_outside
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.sdk.registry import Registry

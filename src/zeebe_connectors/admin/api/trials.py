@@ -16,6 +16,7 @@ from pydantic import Field
 from zeebe_connectors import feel
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.description import Call, NotRequired, Service, TypedDict, described
+from zeebe_connectors.admin.busy import AtOnce
 from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.config.secrets import MARK
 from zeebe_connectors.runtime.expressions import ERROR_EXPRESSION, FUNCTIONS, RESULT_EXPRESSION, RESULT_VARIABLE, source
@@ -44,7 +45,7 @@ _MODES = frozenset({"method", "operation", "imapActionDiscriminator", "pop3Actio
 """Last parts of the names of inputs that choose the operation."""
 _READING = frozenset({"get", "head", "options", "exists"})
 _READING_BEGINS = ("list", "search", "read")
-_running: WeakKeyDictionary[Runtime, int] = WeakKeyDictionary()
+_running: WeakKeyDictionary[Runtime, AtOnce] = WeakKeyDictionary()
 
 
 class Try(Model):
@@ -106,7 +107,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     async def run(request: web.Request) -> web.Response:
         wanted = read_input(Try, await service.given(request))
         role = service.access.role_of(request) or Role.VIEWER
-        return web.json_response(await attempt(runtime, request.match_info["name"], wanted, role))
+        return web.json_response(await run_trial(runtime, request.match_info["name"], wanted, role))
 
     forbidden = ("SECRETS_FORBIDDEN", "TRY_CLOSED", "PROVIDER_FORBIDDEN")
     errors = {403: forbidden, 404: ("NOT_FOUND",), 409: ("CONFIRM",), 429: ("BUSY",)}
@@ -114,7 +115,7 @@ def calls(runtime: Runtime, service: Service) -> list[Call]:
     return [Call("POST", "/connectors/{name}/try", Role.MODELER, what, run, Tried, body=Try, errors=errors)]
 
 
-async def attempt(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:
+async def run_trial(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:
     """Runs a connector once.
 
     Args:
@@ -147,13 +148,9 @@ async def attempt(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[
             "CONFIRM",
             f"This changes something outside, at {receiver(connector, wanted, data)}. Confirm that it may",
         )
-    if _running.get(runtime, 0) >= MAX_AT_ONCE:
-        raise Refused(429, "BUSY", f"{MAX_AT_ONCE} trials run already; try again in a few seconds")
-    _running[runtime] = _running.get(runtime, 0) + 1
-    try:
+    bound = _running.setdefault(runtime, AtOnce(MAX_AT_ONCE, f"{MAX_AT_ONCE} trials are running already"))
+    with bound.one():
         return await _run(runtime, connector, text, headers, warnings)
-    finally:
-        _running[runtime] -= 1
 
 
 async def _run(

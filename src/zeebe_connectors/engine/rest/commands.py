@@ -34,7 +34,7 @@ _LONG_POLL = 10.0
 _RESULT = 15.0
 
 
-class Changing:
+class Commands:
     """The routes of commands.
 
     Args:
