@@ -34,7 +34,8 @@ def test_the_stack_publishes_on_loopback_only_and_names_what_it_builds() -> None
     stack = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     for service in stack["services"].values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
-    (volume,) = [mount.partition(":")[2] for mount in stack["services"]["connectors"]["volumes"]]
+    mounts = [mount.split(":") for mount in stack["services"]["connectors"]["volumes"]]
+    (volume,) = [mount[1] for mount in mounts if mount[-1] != "ro"]
     made = f"-o 1001 -g 1001 {volume}\n"
     assert made in (ROOT / "Dockerfile").read_text(), "the volume would belong to root, and the runtime does not"
     copied = [line.split()[1:-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]

@@ -19,8 +19,8 @@ LATER = frozenset(
 )
 """Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
 
-BUDGET = 553 if sys.version_info < (3, 12) else 555
-"""Modules at the start; Python's own library imports two more from 3.12 on."""
+BUDGET = {11: 557, 12: 559}.get(sys.version_info.minor, 560)
+"""Modules at the start; Python's own library imports two more from 3.12 on, and another from 3.13 on."""
 
 
 def _imported(only: list[str] | None) -> list[str]:
@@ -40,7 +40,7 @@ def _printed(code: str) -> list[str]:
 @pytest.mark.parametrize(("only", "modules"), [(["rest"], BUDGET), (None, BUDGET)])
 def test_a_start_keeps_to_its_budget_of_modules(only: list[str] | None, modules: int) -> None:
     """Modules are counted, not seconds: each takes about a millisecond, on any machine."""
-    found = _imported(only)
+    found = set(_imported(only)) - {"_distutils_hack"}  # which an environment with setuptools adds to every start
     assert not LATER & {name.partition(".")[0] for name in found}
     assert len(found) <= modules, f"{len(found)} modules; import what only some tasks need where they need it"
 

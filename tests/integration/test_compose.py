@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import smtplib
 import subprocess
 import sys
 import time
@@ -90,6 +91,28 @@ class Stack:
                 return json.loads(text) if text else None
 
 
+def by_mail(port: int) -> str:
+    """A diagram that a user may put beside the stack's own: it starts with a mail."""
+    given = {
+        "inbound.type": "io.camunda:connector-email-inbound:1",
+        "authentication.type": "simple",
+        "authentication.username": "orders@example.test",
+        "authentication.password": "any",
+        "data.imapConfig.imapHost": "127.0.0.1",
+        "data.imapConfig.imapPort": str(port),
+        "data.imapConfig.imapCryptographicProtocol": "NONE",
+        "resultExpression": "={about: subject}",
+    }
+    listed = "".join(f'<zeebe:property name="{name}" value="{value}"/>' for name, value in given.items())
+    return f"""<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+        xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+      <bpmn:process id="by-mail" isExecutable="true">
+        <bpmn:startEvent id="start"><bpmn:extensionElements><zeebe:properties>{listed}</zeebe:properties>
+          </bpmn:extensionElements></bpmn:startEvent>
+        <bpmn:sequenceFlow id="f" sourceRef="start" targetRef="end"/><bpmn:endEvent id="end"/>
+      </bpmn:process></bpmn:definitions>"""
+
+
 def _ports(service: dict[str, Any]) -> list[int]:
     return [int(str(port).rpartition(":")[2]) for port in service["ports"]]
 
@@ -97,20 +120,32 @@ def _ports(service: dict[str, Any]) -> list[int]:
 @pytest.mark.engine
 @pytest.mark.slow
 def test_the_stack_does_what_the_page_says(tmp_path: Path) -> None:
-    """Started by the page's own call; the mail server is reached by its name, and its API with the secret."""
+    """Started by the page's own call; the mail server is reached by its name, and its API with the secret.
+
+    A diagram of the user's own starts with a mail.
+    """
     stack = Stack(tmp_path)
     (diagram,) = (ROOT / "examples" / "compose").glob("*.bpmn")
     (tmp_path / diagram.name).write_text(stack.here(diagram.read_text("utf-8")), encoding="utf-8")
+    (tmp_path / "by-mail.bpmn").write_text(by_mail(stack.ports[3143]), encoding="utf-8")
     with stack.running("engine"), stack.running("mail"):
         stack.ask(8088, "/v2/topology")
         stack.ask(8025, "/mailboxes")
-        deployed = subprocess.run(
-            stack.command("deploy"), env=stack.environment("deploy"), capture_output=True, text=True, check=False
-        )
-        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        for command in (stack.command("deploy"), [*stack.command("deploy")[:-1], str(tmp_path / "by-mail.bpmn")]):
+            deployed = subprocess.run(
+                command, env=stack.environment("deploy"), capture_output=True, text=True, check=False
+            )
+            assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        with smtplib.SMTP("127.0.0.1", stack.ports[3025], timeout=10) as client:
+            client.sendmail("ann@example.test", "orders@example.test", "Subject: an order\r\n\r\nplease")
         with stack.running("connectors"):
             body = json.loads(PAGE.partition("-d '")[2].partition("'\n")[0])
             answer = stack.ask(8088, "/v2/process-instances", {**body, "awaitCompletion": True})
+            until = time.monotonic() + 20
+            while not (found := stack.ask(8088, "/v2/variables/search", {"filter": {"name": "about"}})["items"]):
+                assert time.monotonic() < until, (tmp_path / "connectors.log").read_text()
+                time.sleep(0.1)
+        assert found[0]["value"] == '"an order"'
         assert answer["variables"]["arrived"] == 1, answer
         (mail,) = stack.ask(8025, "/mailboxes/" + body["variables"]["customer"])
     assert "Subject: Your order 4711" in mail

@@ -105,6 +105,27 @@ async def test_a_lost_connection_ends_idle_at_once(server):
         await waiting
 
 
+async def test_an_idle_that_is_given_up_leaves_nothing_running(server):
+    """A source that stops or restarts waits no further in the background."""
+    session = await connect(server)
+    await session.search("ALL")
+
+    async def watch():
+        try:
+            await session.idle(600)
+        finally:
+            await session.logout()
+
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    watching = asyncio.create_task(watch())
+    await server.idle.wait()
+    await asyncio.sleep(0.02)  # the client has read the server's answer, too
+    watching.cancel()
+    await asyncio.wait([watching])
+    await asyncio.sleep(0.02)
+    assert {task.get_name() for task in asyncio.all_tasks()} <= before
+
+
 async def test_a_goodbye_during_idle_ends_it(server):
     session = await connect(server)
     waiting = asyncio.create_task(session.idle(600))

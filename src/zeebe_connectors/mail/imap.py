@@ -560,16 +560,14 @@ class ImapSession:
         protocol = self._protocol
         command = aioimaplib.Command("IDLE", protocol.new_tag(), loop=protocol.loop)
         running = asyncio.ensure_future(protocol.execute(command))
+        waits = [acknowledged := asyncio.ensure_future(protocol.wait_for_idle_response())]
         try:
-            acknowledged = asyncio.ensure_future(protocol.wait_for_idle_response())
             await asyncio.wait({running, acknowledged}, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-            acknowledged.cancel()
             if not running.done():
                 if not protocol._idle_event.is_set():  # noqa: SLF001 - the library has no public way to see it
                     raise self._silent("IDLE")
-                pushed = asyncio.ensure_future(protocol.pushed.wait())
+                waits.append(pushed := asyncio.ensure_future(protocol.pushed.wait()))
                 await asyncio.wait({running, pushed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                pushed.cancel()
                 self._check()
             if not running.done():  # some servers end IDLE by themselves
                 protocol.idle_done()
@@ -580,6 +578,8 @@ class ImapSession:
             return protocol.pushed.is_set()
         finally:
             protocol.untagged = []
+            for wait in waits:
+                wait.cancel()
             running.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await running

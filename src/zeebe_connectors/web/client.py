@@ -27,6 +27,7 @@ from zeebe_connectors.sdk.budget import json_is_quick
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.errors import ConnectorError
+from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse
@@ -58,6 +59,14 @@ class _Target:
     has_user: bool
 
 
+def import_library() -> None:
+    """Imports what opens connections: a fifth of a second that only those pay who speak HTTP; do it in a thread."""
+    import aiohttp  # noqa: F401, PLC0415
+
+    import zeebe_connectors.net.resolver  # noqa: PLC0415
+    import zeebe_connectors.web.surplus  # noqa: F401, PLC0415
+
+
 class HttpClient:
     """A pool of connections with one set of TLS settings, shared by all jobs that have the same.
 
@@ -84,11 +93,12 @@ class HttpClient:
         known: HttpClient | None = clients.opened(key)
         if known is not None:
             return known
+        await load(import_library)
         rules = await clients.get(RULES, NetworkRules.from_environment)
         return await clients.get(key, lambda: cls(rules, tls))
 
     def _open(self) -> aiohttp.ClientSession:
-        import aiohttp  # noqa: PLC0415 - a fifth of a second, only for those who speak HTTP
+        import aiohttp  # noqa: PLC0415 - see `import_library`
 
         from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415
         from zeebe_connectors.web.surplus import ToleratingConnector  # noqa: PLC0415

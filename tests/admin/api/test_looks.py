@@ -197,3 +197,4 @@ async def test_one_is_not_several(start):
     shown = re.sub(r"<[^>]+>", "", re.sub(r"<svg.*?</svg>", "", text))
     assert not re.search(r"\b1 (?:incidents|events|sources|types|BPMN errors)\b", shown), shown
     assert "1 incident" in shown
+    assert "Everything else works: the engine answers, the ledger takes entries." in shown

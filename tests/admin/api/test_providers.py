@@ -272,3 +272,36 @@ async def test_providers_are_downloaded_as_yaml_without_secured_values(page):
         assert yaml.safe_load(text) == {"providers": {name: whole[name]}}
         assert f'href="/providers/{name}/provider.yaml"' in await page.viewer.get(f"/providers/{name}")
     await page.viewer.get("/providers/none/provider.yaml", status=404)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "address", "kind", "plain", "secured"),
+    [
+        ("coaps", "gateway.example.com", "psk", "identity", "key"),
+        ("sftp", "files.example.com", "key", "username", "passphrase"),
+        ("imaps", "imap.example.com", "refreshToken", "oauthTokenEndpoint", "refreshToken"),
+        ("smtp", "smtp.example.com", "token", "username", "token"),
+        ("database", "jdbc:mariadb://db.example.com/orders", "basic", "username", "password"),
+    ],
+)
+async def test_each_protocol_has_the_logins_of_its_connectors(page, protocol, address, kind, plain, secured):
+    """With all their fields; a secured one can be set nowhere else on the page."""
+    await page.operator.get("/providers/+new")
+    given = {"name": "it", "protocol": protocol, "environment": "test", "address": address}
+    assert await page.operator.post("/providers", given) == "/providers/it"
+    assert f'<option value="{kind}"' in await page.operator.get("/providers/it")
+    await page.operator.post("/providers/it", {"version": "1", "f:test:authentication.type": kind})
+    text = await page.operator.get("/providers/it")
+    assert f'name="f:test:authentication.{plain}"' in text
+    assert f'name="s:test:authentication.{secured}"' in text
+    form = {"version": "2", f"f:test:authentication.{plain}": "https://x", f"s:test:authentication.{secured}": CANARY}
+    assert await page.operator.post("/providers/it", form) == "/providers/it"
+    login = (await page.operator.call("GET", "/providers/it"))["environments"]["test"]["authentication"]
+    assert (login["type"], login[plain], login[secured]["set"]) == (kind, "https://x", True)
+
+
+async def test_a_login_that_no_connector_offers_is_refused(page):
+    await page.operator.get("/providers/+new")
+    given = {"name": "it", "protocol": "coaps", "environment": "test", "address": "h.example.com"}
+    wrong = await page.operator.post("/providers", {**given, "authentication": "aws"}, status=400)
+    assert "is not offered for coaps; choose one of: Identity and key (coaps)" in wrong

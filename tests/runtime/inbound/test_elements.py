@@ -228,6 +228,17 @@ def test_a_folder_gives_what_can_be_read_and_tells_the_rest(tmp_path):
     assert found.problems[0].startswith("b.bpmn: ")
 
 
+def test_a_folder_is_read_as_it_is_deployed(tmp_path):
+    """Whatever the case of an ending, and without what is hidden: mounted files have their versions there."""
+    (tmp_path / "..2026_11_27").mkdir()
+    (tmp_path / "..2026_11_27" / "a.bpmn").write_bytes(diagram(node("intermediateCatchEvent", "c", TYPE, KEY)))
+    (tmp_path / "a.bpmn").symlink_to(tmp_path / "..2026_11_27" / "a.bpmn")
+    (tmp_path / "B.BPMN").write_bytes(diagram(node("startEvent", "s", TYPE), "q"))
+    (tmp_path / "folder.bpmn").mkdir()
+    found = read_folder(tmp_path)
+    assert ([element.id for element in found.elements], found.problems) == (["s", "c"], [])
+
+
 def test_sources_need_no_diagram(tmp_path):
     file = tmp_path / "sources.toml"
     file.write_text(

@@ -9,11 +9,13 @@ from typing import Annotated
 import pytest
 from tests.servers.cluster import ClusterServer
 
-from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, Model, Secret, inbound
+from zeebe_connectors import ConnectorError, Event, Hint, InboundContext, InputError, Model, Secret, inbound
 from zeebe_connectors.config.secrets import EnvironmentSecrets, Mask, SecretResolver
+from zeebe_connectors.connectors.pop3.connector import watch as mailbox
 from zeebe_connectors.runtime.diagrams import ClusterApi
 from zeebe_connectors.runtime.inbound.elements import Element, Source
 from zeebe_connectors.runtime.inbound.properties import Properties
+from zeebe_connectors.runtime.providers import Directory, Providers
 from zeebe_connectors.runtime.secret_scope import SecretScope
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.testing.servers import Reply
@@ -162,3 +164,16 @@ async def test_a_cluster_that_refuses_is_asked_again(cluster, status):
     with pytest.raises(ConnectorError, match="busy") as raised:
         await read({"login.password": "=camunda.secrets.TOKEN"}, cluster=api)
     assert raised.value.code == "SECRET_PROVIDER_FAILED"
+
+
+async def test_what_is_wrong_in_a_provider_is_said_to_be_there():
+    """As for tasks: no property of the element shows it."""
+    login = {"type": "basic", "username": "u"}
+    box = {"protocol": "pop", "environments": {"test": {"host": "h.example.com", "authentication": login}}}
+    secrets = SecretResolver([EnvironmentSecrets(OURS)])
+    providers = Providers(Directory(described={"box": box}), secrets, ClientCache())
+    source = Source("s", [Element("p", "e", "start", mailbox.type, {"provider": "box"})])
+    reader = Properties(secrets, SecretScope("diagram"), None, providers)
+    with pytest.raises(InputError, match=r"authentication.password: is required") as caught:
+        await reader.read(source, mailbox, secrets.custody(Mask(), process="p", element="s"))
+    assert "The provider box/test fills this in" in caught.value.message

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 
 from zeebe_connectors.config.providers import Rules
@@ -60,5 +61,39 @@ async def test_providers_are_kept_and_seen_by_another_replica(postgresql):
     assert [change.who for change in await one.history("erp")] == ["bob", "ann"]
     await one.delete("erp", Editor("ann"), version=copied.version)
     assert await other.providers() == {}
+    for store in stores:
+        await store.aclose()
+
+
+async def test_a_value_that_is_set_while_keys_are_rotated_is_not_lost(postgresql):
+    """Rotation writes what it read, so nobody else may write in between."""
+    url = postgresql.database()
+    old, new = os.urandom(32), os.urandom(32)
+    opened, go_on = threading.Event(), threading.Event()
+
+    class Slow(Sealer):
+        def open(self, sealed, *where):
+            value = super().open(sealed, *where)
+            opened.set()
+            go_on.wait(0.5)
+            return value
+
+    stores = [PostgresqlStore(url) for _ in range(2)]
+    login = {"type": "basic", "username": "u", "password": {"value": "before"}}
+    document = {
+        "protocol": "http",
+        "environments": {"test": {"url": "http://erp.example.com/", "authentication": login}},
+    }
+    entry = await ProviderStore(stores[0], Sealer([old])).create("erp", document, Editor("ann"))
+    rotating = asyncio.create_task(ProviderStore(stores[0], Slow([new, old])).rotate(Editor("ann")))
+    await asyncio.to_thread(opened.wait, 5)
+    login["password"]["value"] = "after"
+    other = ProviderStore(stores[1], Sealer([new, old]))
+    changing = asyncio.create_task(other.change("erp", document, Editor("bob"), version=entry.version))
+    assert await rotating == 1
+    await changing
+    go_on.set()
+    found = (await other.providers())["erp"].environments["test"].authentication["password"]
+    assert found.reveal() == "after"
     for store in stores:
         await store.aclose()

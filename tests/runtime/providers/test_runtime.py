@@ -248,7 +248,8 @@ async def test_a_delay_is_kept_by_rest_smtp_and_pop3_alike(tmp_path):
         sent = sorted(mail.answered for mail in mails.mails)
         for times in (calls, sent):
             assert len(times) == 4
-            assert all(later - one > 0.23 for one, later in zip(sorted(times), sorted(times)[1:], strict=False)), times
+            # As the servers see it, whatever a busy machine adds to one and not to the next; exactly, see below.
+            assert all(later - one > 0.1 for one, later in itertools.pairwise(sorted(times))), times
         await running.drain()
         limits = running.services.providers.limits()
         for name in ("http", "smtp", "pop"):

@@ -9,22 +9,19 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors.config.providers import ProviderError
-from zeebe_connectors.config.providers.model import OVER_HTTP
+from zeebe_connectors.config.providers.logins import Login, logins, own_word
+from zeebe_connectors.config.providers.model import OVER_HTTP, PROTOCOLS
 from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
-from zeebe_connectors.sdk.annotations import leaf_types
 from zeebe_connectors.templates.kinds import label_of
-from zeebe_connectors.web.auth import SCHEMES, Authentication
 
 Form = Mapping[str, list[str]]
 
 _GENERAL = ("description", "documentation")
 _RULES = ("minDelayMs", "maxPerSecond", "maxConcurrent")
-_SIMPLE = {"basic": ("username", "password"), "none": (), "": ()}
-_OTHER_TYPES = (("", "none"), ("basic", "User name and password"), ("clientCredentials", "OAuth 2.0"))
-_OTHER_FIELDS = {**_SIMPLE, "clientCredentials": ("oauthTokenEndpoint", "clientId", "clientSecret", "scopes")}
 _SECURITY = (("", "what the protocol says"), ("tls", "TLS"), ("starttls", "STARTTLS"), ("none", "none"))
 _LABELS = {
     "url": "URL",
@@ -313,25 +310,37 @@ def _address(protocol: str) -> tuple[str, ...]:
 
 def _login(protocol: str, environment: Mapping[str, Any]) -> list[str]:
     authentication = environment.get("authentication") or {}
-    kind = str(authentication.get("type") or "")
-    if protocol in OVER_HTTP:
-        models = {
-            str(next(iter(model.model_fields["type"].annotation.__args__))): model
-            for model in leaf_types(Authentication)
-        }
-        model = models.get(kind)
-        names = [info.alias or name for name, info in model.model_fields.items()] if model is not None else []
-        fields = [name for name in names if name != "type"]
-    else:
-        fields = list(_OTHER_FIELDS.get(kind, ("username", "password")))
+    kind = str(authentication.get("type") or ("basic" if authentication.get("username") else ""))
+    login = logins_of(protocol).get(own_word(logins_of(protocol), kind))
+    fields = () if login is None else login.fields
     return ["authentication.type", *(f"authentication.{name}" for name in fields)]
+
+
+def checked_login(protocol: str, kind: str) -> str:
+    """Returns the kind of login that a form chose, in the words of the protocol's connectors.
+
+    Raises:
+        ProviderError: None of them offers it.
+    """
+    word = own_word(logins_of(protocol), kind)
+    if word not in logins_of(protocol):
+        known = ", ".join(login.label for name, login in logins_of(protocol).items() if name != "none") or "none"
+        raise ProviderError(f"authentication: is not offered for {protocol}; choose one of: {known}")
+    return word
+
+
+@lru_cache(maxsize=len(PROTOCOLS))
+def logins_of(protocol: str) -> Mapping[str, Login]:
+    """Returns the ways to sign in of a protocol's connectors; call it in a thread first, since it loads them all."""
+    return logins(protocol)
 
 
 def _choices(path: str, protocol: str) -> tuple[tuple[str, str], ...]:
     if path == "security":
         return _SECURITY
     if path == "authentication.type":
-        return (("", "none"), *SCHEMES.items()) if protocol in OVER_HTTP else _OTHER_TYPES
+        known = [(name, login.label) for name, login in logins_of(protocol).items() if name != "none"]
+        return (("", "none"), *known)
     return ()
 
 

@@ -23,6 +23,7 @@ from zeebe_connectors.connectors.coap.content import MEDIA_TYPES, NUMBERS, decod
 from zeebe_connectors.connectors.coap.model import GROUPS, Answer, KeyLogin, Request
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
+from zeebe_connectors.sdk.loading import load
 
 if TYPE_CHECKING:
     import aiocoap
@@ -117,6 +118,7 @@ async def ask(request: Request, context: Context) -> Answer:
         raise InputError("protocol: identity and key need coaps; choose it, or no authentication")
     if request.protocol == "coaps" and not isinstance(request.authentication, KeyLogin):
         raise InputError("authentication: coaps needs identity and key; fill them in")
+    await load(_library)
     message = await _message(request, context)
     port = request.port or PORTS[request.protocol]
     where = f"{request.host.strip()}:{port}"
@@ -203,9 +205,16 @@ async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncI
         turn.release()
 
 
+def _library() -> object:
+    import aiocoap.numbers.constants  # noqa: PLC0415 - 0.2 s that only those pay who use it
+    import aiocoap.protocol  # noqa: PLC0415
+
+    return aiocoap
+
+
 async def _message(request: Request, context: Context) -> Any:
     """Returns the request, without its destination."""
-    import aiocoap  # noqa: PLC0415 - 0.2 s that only those pay who use it
+    import aiocoap  # noqa: PLC0415 - see `_library`
     from aiocoap.numbers.constants import TransportTuning  # noqa: PLC0415
 
     class Tuning(TransportTuning):  # type: ignore[misc]  # the library has no types

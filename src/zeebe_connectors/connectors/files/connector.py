@@ -17,6 +17,7 @@ from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Ses
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.document import base64_text
+from zeebe_connectors.sdk.loading import load
 
 PORTS = {"ftp": 21, "ftpes": 21, "ftps": 990, "sftp": 22}
 SHARES = {"sftp": 8}
@@ -279,11 +280,18 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
         yield Task(session, another, context, f"{server.login.username}@{server.where}", pool.naming)
 
 
+def _asyncssh() -> object:
+    import asyncssh  # noqa: PLC0415 - 0.2 s that only those pay who use SFTP
+
+    return asyncssh
+
+
 async def _sftp(server: Server, resolver: Any, context: Context) -> Session:
     if find_spec("asyncssh") is None:
         raise PermanentError(
             "FILES_UNAVAILABLE", "protocol: SFTP needs the extra files (pip install 'zeebe-connectors[files]')"
         )
+    await load(_asyncssh)
     from zeebe_connectors.connectors.files.sftp_connect import open_sftp  # noqa: PLC0415 - only who uses SFTP
 
     first = ""

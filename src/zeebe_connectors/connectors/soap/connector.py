@@ -7,8 +7,8 @@ from typing import Any
 
 from zeebe_connectors import Context, Group, outbound
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request, WsdlImport
-from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.sdk.importer import Importer, Imports
+from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.web import encoded_url
 from zeebe_connectors.web.codes import ERRORS as ERRORS_OF_HTTP
 

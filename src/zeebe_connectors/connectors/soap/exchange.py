@@ -22,11 +22,11 @@ from zeebe_connectors.connectors.soap.inputs import (
     SingleCertificate,
     UsernameToken,
 )
-from zeebe_connectors.connectors.soap.loading import load
 from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.reply import Reply
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.net import custody
+from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, header_fields, status_error
 from zeebe_connectors.web.keystore import Keystore, identity_of, tls_of
 

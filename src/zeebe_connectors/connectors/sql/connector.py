@@ -26,6 +26,7 @@ from zeebe_connectors.connectors.sql.running import (
 from zeebe_connectors.connectors.sql.values import converter
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
+from zeebe_connectors.sdk.loading import load
 
 _LEVELS = {
     "readUncommitted": "READ UNCOMMITTED",
@@ -112,6 +113,7 @@ async def work(request: Work, context: Context) -> Done:
     URLs, how statements are written for them, the meaning of their drivers' errors, and how Oracle's driver reports
     a port where nothing listens.
     """
+    await load(_library)
     database = await _database(request, context)
     task = _Task(request, context, database)
     level = _LEVELS.get(request.isolation)
@@ -249,6 +251,12 @@ def _done(
         document=found.document,
         out=out,
     )
+
+
+def _library() -> object:
+    import sqlalchemy.ext.asyncio  # noqa: PLC0415 - 0.2 s that only those pay who use it
+
+    return sqlalchemy
 
 
 async def _database(request: Work, context: Context) -> Database:

@@ -403,9 +403,16 @@ def _without_copies(elements: Iterable[Element]) -> list[Element]:
 
 
 def read_folder(folder: Path) -> Found:
-    """Finds the waiting elements of all diagrams below a folder; a file that cannot be read becomes a problem."""
+    """Finds the waiting elements of all diagrams below a folder; a file that cannot be read becomes a problem.
+
+    Hidden files and folders are passed over: Kubernetes, for example, keeps the versions of mounted files in them.
+    """
     found = Found()
-    for path in sorted(folder.rglob("*.bpmn")):
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() != ".bpmn" or not path.is_file():
+            continue
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         try:
             one = read_diagram(path.read_bytes())
         except (OSError, DiscoveryError) as error:

@@ -85,7 +85,10 @@ class Properties:
                 )
             data = dict(data)
             use = await self.providers.use(wanted, connector, data, custody)
-        return read_input(connector.input, data, seen=custody.mask.typed), use
+        try:
+            return read_input(connector.input, data, seen=custody.mask.typed), use
+        except InputError as error:
+            raise (error if use is None else use.named(error, connector)) from None
 
     def _places(self, connector: Inbound) -> Places:
         match self.scope.mode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
@@ -32,14 +33,30 @@ class DeferredHandler:
         self._services = services
         self._slots = slots
         self._handler: JobHandler | None = None
+        self._loading = asyncio.Lock()
         if any((services.settings.get(setting) or "").strip() for setting in outline.settings):
             self._handler = self._made()
 
     def __call__(self, job: Job, extend: Extend | None = None) -> Awaitable[Outcome]:
         """Handles one job, as `JobHandler` does."""
-        if self._handler is None:
-            self._handler = self._made()
-        return self._handler(job, extend)
+        return self._handler(job, extend) if self._handler is not None else self._first(job, extend)
+
+    async def _first(self, job: Job, extend: Extend | None) -> Outcome:
+        async with self._loading:
+            if self._handler is None:
+                await asyncio.to_thread(self._load)
+                self._handler = self._made()
+        return await self._handler(job, extend)
+
+    def _load(self) -> None:
+        """Imports the connector, and what it sends HTTP requests with.
+
+        Both come before the job enters a provider's rules: a delay between requests counts from when a job enters.
+        """
+        if "http" in self._registry.outbound[self._name].protocols:
+            from zeebe_connectors.web.client import import_library  # noqa: PLC0415
+
+            import_library()
 
     def _made(self) -> JobHandler:
         return JobHandler(self._registry.outbound[self._name], self._services, slots=self._slots)

@@ -13,7 +13,7 @@ from zeebe_connectors.runtime.providers import Use, asking
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.connector import Outbound
 from zeebe_connectors.sdk.context import Job
-from zeebe_connectors.sdk.errors import InputError, PermanentError
+from zeebe_connectors.sdk.errors import PermanentError
 
 _WAITING_SHARE = 4  # a slow provider may hold one of four slots, and leaves the rest to others
 
@@ -43,16 +43,6 @@ class JobProvider:
                 f"The usage rules of the provider {use.key} let this task start later; its retries are untouched",
                 busy.delay,
             ) from None
-
-    def named(self, use: Use, error: InputError) -> InputError:
-        """Returns the error of wrong inputs, with the provider if one of them comes from it: no form shows those."""
-        names = {".".join(place.path) for place in self._connector.provider_places if place.is_locked}
-        if error.code != InputError.CODE or not any(f"{name}{end}" in error.message for name in names for end in ":."):
-            return error
-        return InputError(
-            f"{error.message}. The provider {use.key} fills this in, so the operator must correct it there",
-            variables=error.variables,
-        )
 
     def use_again(self, job: Job, task: TaskHeaders, data: dict[str, Any], custody: JobSecrets) -> Use | None:
         """Does the same as `use` where the task's provider is known and has not changed; returns None otherwise."""

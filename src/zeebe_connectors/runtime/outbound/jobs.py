@@ -252,7 +252,7 @@ class JobHandler:
         try:
             return read_input(self._connector.input, data, seen=custody.mask.typed)
         except InputError as error:
-            raise (error if use is None else self._provider.named(use, error)) from None
+            raise (error if use is None else use.named(error, self._connector)) from None
 
     async def _call_provider(self, use: Use, job: Job, given: Any, context: Context, progress: _Progress) -> Any:
         """Calls the connector once the provider's usage rules allow it."""

@@ -92,7 +92,8 @@ class Sealer:
         key = self._keys.get(name)
         if key is None:
             raise SealError(
-                f"the key that it was sealed with is not among those in {KEY_SETTING}; add it after the first"
+                f"the key that it was sealed with is not among those in {KEY_SETTING}; add it after the first, or set "
+                "the value again"
             )
         cipher = _cipher(key)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only for those who seal

@@ -280,7 +280,8 @@ class ProviderStore:
 
         def work(do: Transaction) -> int:
             count = 0
-            for row in do.rows("SELECT name, document, version, changed, who FROM providers", {}):
+            # Locked, so that a value that is set meanwhile is not written over with the old one.
+            for row in do.rows_locked("SELECT name, document, version, changed, who FROM providers", {}):
                 entry = _entry(do, row)
                 touched = 0
                 for place, value in _values(do, entry.name).items():
@@ -292,7 +293,7 @@ class ProviderStore:
                          value.changed)  # fmt: skip
                     touched += 1
                 if touched:
-                    _remember(do, entry.name, entry.version, editor, f"sealed {touched} values with another key")
+                    _remember(do, entry.name, entry.version, editor, f"sealed {touched} value(s) with another key")
                 count += touched
             return count
 

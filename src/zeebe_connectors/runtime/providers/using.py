@@ -25,7 +25,7 @@ from zeebe_connectors.runtime.providers.filling import Plan, plan_of
 from zeebe_connectors.runtime.secret_scope import EVERYWHERE
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Description
-from zeebe_connectors.sdk.errors import ConnectorError, PermanentError, TransientError
+from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.provided import PROVIDER
 
@@ -109,6 +109,19 @@ class Use:
                 self._limit.hold(_PAUSE if delay is None else delay)
         self._limit.ended("" if error is None else _failure_of(error))
         self._limit.leave()
+
+    def named(self, error: InputError, connector: Description) -> InputError:
+        """Returns the error of wrong inputs, with the provider if one of them comes from it: no form shows those.
+
+        Args:
+            error: What validation found.
+            connector: Whose inputs these are.
+        """
+        names = {".".join(place.path) for place in connector.provider_places if place.is_locked}
+        if error.code != InputError.CODE or not any(f"{name}{end}" in error.message for name in names for end in ":."):
+            return error
+        text = f"{error.message}. The provider {self.key} fills this in, so the operator must correct it there"
+        return InputError(text, variables=error.variables)
 
     @asynccontextmanager
     async def source_turn(self) -> AsyncIterator[None]:

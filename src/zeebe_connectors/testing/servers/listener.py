@@ -12,6 +12,17 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 LOOPBACK = "127.0.0.1"
 
 
+async def close_port(server: asyncio.Server) -> None:
+    """Close a server's port, once what it has accepted is served: nothing else could hang up on such a connection."""
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # other loops than the library's own
+            loop.remove_reader(listening.fileno())  # accepts no more
+    for _ in range(3):  # a transport is made, is connected, and is served, each in a turn of the event loop
+        await asyncio.sleep(0)
+    server.close()
+
+
 class Listener:
     """A server on a free port of loopback; subclasses serve the connections.
 
@@ -39,7 +50,7 @@ class Listener:
     async def stop(self) -> None:
         """Close the port and end every connection."""
         if self._server is not None:
-            self._server.close()
+            await close_port(self._server)
         await self.hang_up()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

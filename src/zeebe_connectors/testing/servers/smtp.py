@@ -25,7 +25,7 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Any, Self
 
-from zeebe_connectors.testing.servers.listener import LOOPBACK
+from zeebe_connectors.testing.servers.listener import LOOPBACK, close_port
 
 HANG_UP = "hang up"
 """For `SmtpServer.say`: cuts the connection without an answer."""
@@ -192,7 +192,7 @@ class SmtpServer:
     async def stop(self) -> None:
         """Close the port and all sessions."""
         if self._server is not None:
-            self._server.close()
+            await close_port(self._server)
         await self.hang_up()
 
     async def __aenter__(self) -> Self:

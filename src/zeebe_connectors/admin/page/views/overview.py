@@ -10,7 +10,7 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused
 from zeebe_connectors.admin.api.jobs import hour_shown
-from zeebe_connectors.admin.api.overview import close_incidents
+from zeebe_connectors.admin.api.overview import OverviewShown, close_incidents
 from zeebe_connectors.admin.page.visit import Drawn, Visit, see_other
 from zeebe_connectors.sdk.errors import InputError
 
@@ -45,9 +45,22 @@ async def overview(visit: Visit) -> Drawn:
             "engine": {**engine, "silentSeconds": None, "heard": engine["silentSeconds"] is not None},
             "verdict": verdict,
             "since_any": any(visit.runtime.record.totals.values()),
+            "works": _working(shown),
             "kinds": sum(len(one["types"]) for one in shown["connectors"]),
             "busy": any(shown["jobs"]["totals"].values()),
             "hour": hour_shown(visit.runtime.record),
         },
         "overview",
     )
+
+
+def _working(shown: OverviewShown) -> list[str]:
+    """What works while something else needs attention, in words."""
+    sources, ledger = shown["sources"], shown["ledger"]
+    watched = sources["up"] + sources["standby"]
+    every = watched + sources["down"] + sources["starting"]
+    words = ["the engine answers"] if shown["engine"]["up"] else []
+    if watched:
+        verb = "is" if watched == 1 else "are"
+        words.append(f"{watched:,} of {every:,} {'source' if every == 1 else 'sources'} {verb} watched")
+    return [*words, "the ledger takes entries"] if ledger["up"] else words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
@@ -130,6 +131,9 @@ async def new_provider(visit: Visit) -> Drawn:
     return _new(visit, {}, "")
 
 
+_OF_DATABASE = re.compile(r"(?:jdbc|rdcp|sqlite):", re.IGNORECASE).match
+
+
 async def create(visit: Visit) -> Drawn | web.Response:
     """Creates a provider from its first form, and redirects to it."""
     given = {name: visit.form.get(name, [""])[0].strip() for name in ("name", "protocol", "environment", "address")}
@@ -138,11 +142,13 @@ async def create(visit: Visit) -> Drawn | web.Response:
             raise InputError("name: is required; fill it in")
         if given["name"] in _providers(visit).directory.all():
             raise InputError(f"name: there is a provider named {given['name'][:64]}; choose another")
-        place = "url" if given["protocol"] in {"http", "https"} else "host"
+        is_url = given["protocol"] in {"http", "https"} or "://" in given["address"] or _OF_DATABASE(given["address"])
+        place = "url" if is_url else "host"
         kind = visit.form.get("authentication", [""])[0]
         environment: dict[str, Any] = {place: given["address"]}
+        await asyncio.to_thread(provider_form.logins_of, given["protocol"])
         if kind:
-            environment["authentication"] = {"type": kind}
+            environment["authentication"] = {"type": provider_form.checked_login(given["protocol"], kind)}
         document = {"protocol": given["protocol"], "environments": {given["environment"] or "live": environment}}
         await _store(visit).create(given["name"], document, _editor(visit))
     except ConnectorError as error:
@@ -271,6 +277,7 @@ async def _shown(visit: Visit) -> dict[str, Any]:
     shown = await provider_shown(visit.runtime, name)
     if shown is None:
         raise NotFound(f"No provider is named {name[:64]}.")
+    await asyncio.to_thread(provider_form.logins_of, str(shown["protocol"]))
     return shown
 
 

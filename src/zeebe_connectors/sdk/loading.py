@@ -1,4 +1,4 @@
-"""Load slow modules without holding up the event loop: zeep and lxml need half a second."""
+"""Load slow modules without holding up the event loop: aiohttp takes a fifth of a second, zeep and lxml half of one."""
 
 from __future__ import annotations
 
