@@ -21,7 +21,7 @@ from tests.servers.sftpd import SftpServer
 from zeebe_connectors.config.environment import Environment
 from zeebe_connectors.config.providers import provider_of
 from zeebe_connectors.config.settings import Settings
-from zeebe_connectors.runtime.providers.checking import Finding, check, signs_in_unencrypted
+from zeebe_connectors.runtime.providers.checking import Finding, _written, check, signs_in_unencrypted
 from zeebe_connectors.runtime.services import services_of
 from zeebe_connectors.testing.servers import HttpServer, Reply, SmtpServer
 
@@ -195,3 +195,46 @@ async def test_a_password_in_a_soap_header_counts_as_a_login(tmp_path):
     where["url"] = "http://192.0.2.1/"
     token["encoded"] = "Yes"
     assert not signs_in_unencrypted(provider_of(document), "live")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "login", "verdict", "says"),
+    [
+        (
+            "http",
+            {"type": "bassic", "username": "u"},
+            "failed",
+            "authentication.type: no connector for http signs in by",
+        ),
+        (
+            "http",
+            {"type": "basic", "username": "u", "token": "canary"},
+            "warning",
+            "authentication.token: is not used by",
+        ),
+        ("http", {"username": "u", "privateKey": "canary"}, "warning", "authentication.privateKey: is not used by"),
+        ("coaps", {"type": "basic", "username": "u", "password": "canary"}, "failed", "write one of none, psk"),
+        ("sftp", {"type": "password", "username": "u", "key": "canary"}, "warning", "not used by the type password"),
+    ],
+)
+def test_a_login_that_sends_less_than_was_written_is_reported(protocol, login, verdict, says):
+    """Without a connection, too."""
+    where = {"url": "http://h.example.com/"} if protocol == "http" else {"host": "h.example.com"}
+    provider = provider_of({"protocol": protocol, "environments": {"live": {**where, "authentication": login}}})
+    found = [one for one in _written(provider, "live", None) if one.what == "login"]
+    assert [(one.verdict, says in one.text) for one in found] == [(verdict, True)], found
+    assert "canary" not in repr(found)
+
+
+def test_logins_that_are_complete_are_not_reported():
+    for protocol, login in (
+        ("http", {"type": "token", "token": "x"}), ("http", {"username": "u", "password": "p"}),
+        ("http", {"type": "none"}),
+        ("http", {"type": "clientCredentials", "oauthTokenEndpoint": "https://x", "clientId": "c"}),
+        ("smtp", {"type": "login", "username": "u", "password": "p"}), ("imap", {"type": "basic", "username": "u"}),
+        ("pop", {"type": "oauth-refresh-token", "username": "u", "refreshToken": "r", "clientId": "c"}),
+        ("coaps", {"type": "psk", "identity": "i", "key": "k"}), ("database", {"username": "u", "password": "p"}),
+    ):  # fmt: skip
+        where = {"url": "http://127.0.0.1/"} if protocol == "http" else {"host": "127.0.0.1"}
+        provider = provider_of({"protocol": protocol, "environments": {"live": {**where, "authentication": login}}})
+        assert [one for one in _written(provider, "live", None) if one.what == "login"] == [], login

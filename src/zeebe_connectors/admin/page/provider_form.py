@@ -13,10 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors.config.providers import ProviderError
-from zeebe_connectors.config.providers.logins import Login, logins
+from zeebe_connectors.config.providers.logins import Login, logins, own_word
 from zeebe_connectors.config.providers.model import OVER_HTTP, PROTOCOLS
 from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
-from zeebe_connectors.sdk.provided import same
 from zeebe_connectors.templates.kinds import label_of
 
 Form = Mapping[str, list[str]]
@@ -312,7 +311,7 @@ def _address(protocol: str) -> tuple[str, ...]:
 def _login(protocol: str, environment: Mapping[str, Any]) -> list[str]:
     authentication = environment.get("authentication") or {}
     kind = str(authentication.get("type") or ("basic" if authentication.get("username") else ""))
-    login = logins_of(protocol).get(_own_word(protocol, kind))
+    login = logins_of(protocol).get(own_word(logins_of(protocol), kind))
     fields = () if login is None else login.fields
     return ["authentication.type", *(f"authentication.{name}" for name in fields)]
 
@@ -323,16 +322,11 @@ def checked_login(protocol: str, kind: str) -> str:
     Raises:
         ProviderError: None of them offers it.
     """
-    word = _own_word(protocol, kind)
+    word = own_word(logins_of(protocol), kind)
     if word not in logins_of(protocol):
         known = ", ".join(login.label for name, login in logins_of(protocol).items() if name != "none") or "none"
         raise ProviderError(f"authentication: is not offered for {protocol}; choose one of: {known}")
     return word
-
-
-def _own_word(protocol: str, kind: str) -> str:
-    known = logins_of(protocol)
-    return kind if kind in known else next((name for name in known if same(name, kind)), kind)
 
 
 @lru_cache(maxsize=len(PROTOCOLS))

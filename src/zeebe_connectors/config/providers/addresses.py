@@ -365,7 +365,10 @@ def check_dynamic(url: str, hosts: Sequence[str], *, name: str) -> None:
     if not usable or _CONTROL.search(url) or "\\" in url:
         raise AddressError(f"{name}: is not an http(s) address; write it like https://host/path")
     if not any(fnmatchcase(host, pattern.casefold()) for pattern in hosts):
-        raise AddressError(f"{name}: this host is not among the provider's dynamicHosts; use one that is")
+        raise AddressError(
+            f"{name}: this host is not among the provider's dynamicHosts ({', '.join(hosts)}); use one of them, or let "
+            "the operator add it"
+        )
 
 
 def _check_encrypted(url: str, name: str, like: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,19 @@ def logins(protocol: str) -> dict[str, Login]:
         if protocol in connector.protocols:
             for info in _authentications(connector.input):
                 for kind, login in _logins(info):
-                    found.setdefault(kind, login)
+                    first = found.get(kind, login)
+                    found[kind] = Login(first.label, tuple(dict.fromkeys((*first.fields, *login.fields))))
     return found
+
+
+def own_word(known: Mapping[str, Login], kind: str) -> str:
+    """Returns what `logins` calls a type that may be called otherwise; the type itself where it knows none such.
+
+    Args:
+        known: What `logins` returned.
+        kind: As a provider says it.
+    """
+    return kind if kind in known else next((name for name in known if same(name, kind)), kind)
 
 
 def _logins(info: FieldInfo) -> Iterator[tuple[str, Login]]:

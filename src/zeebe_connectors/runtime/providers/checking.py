@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.providers import AddressError, Provider
 from zeebe_connectors.config.providers.addresses import filled_host, filled_url, placeholders
+from zeebe_connectors.config.providers.logins import logins, own_word
 from zeebe_connectors.config.providers.model import OVER_HTTP, SECURITY
 from zeebe_connectors.config.providers.names import KNOWN, installed_names
 from zeebe_connectors.config.providers.operations import problems_of
@@ -25,7 +26,7 @@ from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver, connect_error, connected, is_loopback
 from zeebe_connectors.runtime.ledger import SqliteStore, Store
 from zeebe_connectors.runtime.providers.directory import Known
-from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, plan_of, signs_in
+from zeebe_connectors.runtime.providers.filling import address_of, authentication_of, kind_of, plan_of, signs_in
 from zeebe_connectors.runtime.providers.using import Providers, environment_document
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.connector import Outbound
@@ -136,10 +137,30 @@ def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
     """Names that no connector of the protocol reads: whoever wrote them expects something that does not happen."""
     read = installed_names(provider.protocol)
     document = environment_document(provider, environment)
+    yield from _login(provider, document["authentication"], read["authentication"])
     for section in KNOWN:
         for name in document[section].keys() - read[section] - _OF_ADDRESS - {"type"}:
             text = f"{section}.{name}: no connector for {provider.protocol} reads it; correct its name, or remove it"
             yield Finding("address", "warning", text)
+
+
+def _login(provider: Provider, given: Mapping[str, Any], read: set[str]) -> Iterator[Finding]:
+    """What is wrong with a login's type, and values that it does not use: who wrote them expects that they are sent."""
+    if not given:
+        return
+    known = logins(provider.protocol)
+    kind = kind_of(given)
+    login = known.get(own_word(known, kind))
+    if login is None:
+        words = ", ".join(known) or "none that are installed"
+        text = (
+            f"authentication.type: no connector for {provider.protocol} signs in by {kind[:64]!r}; write one of {words}"
+        )
+        yield Finding("login", "failed" if known else "warning", text)
+        return
+    for name in sorted((given.keys() & read) - {*login.fields, "type"}):
+        text = f"authentication.{name}: is not used by the type {kind}; correct the type, or remove it"
+        yield Finding("login", "warning", text)
 
 
 @dataclass(frozen=True, slots=True)
