@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from zeebe_connectors.config.cluster import NAMES
 from zeebe_connectors.config.declared import SETTINGS
@@ -72,8 +73,7 @@ def effective_settings(environment: Environment) -> list[Effective]:
 
 def unknown_settings(environment: Environment) -> list[tuple[str, str]]:
     """Names that look like settings and are not read, each with the one that was probably meant, or empty."""
-    known = _known()
-    by_squeezed = {squeezed(name): name for name in known}
+    by_squeezed = _by_squeezed()
     prefix = environment.text(PREFIX_SETTING) or DEFAULT_PREFIX
     found = []
     for name in sorted(environment):
@@ -83,14 +83,25 @@ def unknown_settings(environment: Environment) -> list[tuple[str, str]]:
             ours = not name.startswith(f"{TABLE}.")
         if not ours or squeezed(name) in by_squeezed or _PER_CONNECTOR.fullmatch(plain) or _PROXY.fullmatch(plain):
             continue
-        near = difflib.get_close_matches(squeezed(name), by_squeezed, n=1, cutoff=0.85)
-        found.append((name[:200], by_squeezed[near[0]] if near else ""))
-    return found[:MAX_UNKNOWN]
+        found.append((name[:200], _meant(squeezed(name))))
+        if len(found) == MAX_UNKNOWN:
+            break
+    return found
 
 
-def _known() -> list[str]:
+@cache
+def _by_squeezed() -> Mapping[str, str]:
+    """All names of settings, by how they are compared."""
     declared = [name for item in SETTINGS for name in item.names]
-    return [*declared, *(name for names in NAMES.values() for name in names), *_OTHERS]
+    known = [*declared, *(name for names in NAMES.values() for name in names), *_OTHERS]
+    return {squeezed(name): name for name in known}
+
+
+@lru_cache(maxsize=MAX_UNKNOWN)
+def _meant(name: str) -> str:
+    """The name of a setting that was probably meant, or empty; comparing takes milliseconds, and a page asks often."""
+    near = difflib.get_close_matches(name, _by_squeezed(), n=1, cutoff=0.85)
+    return _by_squeezed()[near[0]] if near else ""
 
 
 def _names(environment: Environment, declared: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -95,25 +96,33 @@ Security = Literal["tls", "starttls", "none"]
 """TLS from the start, TLS required after STARTTLS, or none."""
 
 
-def port_of(encryption: Encryption, *, tls_port: int, clear_port: int) -> int:
-    """Returns the port that fits a form's choice of encryption, for when no port is given.
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A protocol's ports, and what a form's choice of encryption means on them.
 
     Args:
-        encryption: The choice.
-        tls_port: The protocol's port for sessions with TLS from the start, 993 or 995.
-        clear_port: Its port for sessions that begin unencrypted, 143 or 110.
+        tls: The port of sessions with TLS from the start.
+        clear: The port of sessions that begin unencrypted.
     """
-    return clear_port if encryption in {"NONE", "STARTTLS"} else tls_port
+
+    tls: int
+    clear: int
+
+    def port_of(self, encryption: Encryption) -> int:
+        """Returns the port that fits a choice of encryption, for when no port is given."""
+        return self.clear if encryption in {"NONE", "STARTTLS"} else self.tls
+
+    def security_of(self, encryption: Encryption, *, port: int) -> Security:
+        """Returns the security that a choice of encryption means.
+
+        Args:
+            encryption: The choice. `TLS` means STARTTLS on the port where sessions begin unencrypted; `SSL` never does.
+            port: The server's port.
+        """
+        if encryption == "NONE":
+            return "none"
+        return "starttls" if encryption == "STARTTLS" or (encryption == "TLS" and port == self.clear) else "tls"
 
 
-def security_of(encryption: Encryption, *, port: int, clear_port: int) -> Security:
-    """Returns the security that a form's choice means, for IMAP and POP3 alike.
-
-    Args:
-        encryption: The choice. `TLS` means STARTTLS on the port where sessions begin unencrypted; `SSL` never does.
-        port: The server's port.
-        clear_port: The protocol's port for sessions that begin unencrypted, 143 or 110.
-    """
-    if encryption == "NONE":
-        return "none"
-    return "starttls" if encryption == "STARTTLS" or (encryption == "TLS" and port == clear_port) else "tls"
+IMAP_PORTS = Ports(tls=993, clear=143)
+POP3_PORTS = Ports(tls=995, clear=110)

@@ -441,7 +441,7 @@ def _activation() -> list[dict[str, Any]]:
 
 
 def _correlation(*, start: bool) -> list[dict[str, Any]]:
-    """Returns the properties of the correlation key, which only message start events may leave out."""
+    """Returns the properties that correlate an event; only message start events may do without a key."""
     needed = {"property": "correlationRequired", "equals": "required", "type": "simple"} if start else None
     required = {"notEmpty": True}
     selector = _ordered(

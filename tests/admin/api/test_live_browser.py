@@ -238,8 +238,15 @@ async def test_a_form_names_what_is_not_saved(start):
         await page.get_by_text("Not saved: Tags; URL, test").wait_for()
         await page.get_by_label("Tags").fill("")
         await page.get_by_text("Not saved: URL, test").wait_for()
+        await page.context.clear_cookies()
+        running.server._api.live.close()
+        await page.get_by_text("signed out. Copy what you typed").wait_for()
+        assert page.url.endswith("/providers/erp")  # where an untouched page leads to the form to sign in
         await page.emulate_media(media="print", color_scheme="dark")
         await page.evaluate("document.documentElement.dataset.theme = 'dark'")
         colour = "getComputedStyle(document.body).color.match(/\\d+/g).map(Number)"
         assert max(await page.evaluate(colour)) < 100, "dark letters on paper"
         assert not await page.locator(".dock").is_visible()
+        await page.get_by_label("URL, test").fill("https://erp.example.com/")
+        await page.clock.run_for(45_000)
+        await page.wait_for_url("**/signin?to=%2Fproviders%2Ferp")

@@ -325,7 +325,8 @@ def hour_shown(record: JobRecord) -> HourShown:
     minutes = record.hour()
     totals = Counter[str]()
     for minute in minutes:
-        totals.update(minute.codes)
+        if minute.codes:
+            totals.update(minute.codes)
     return {
         "minutes": [
             {

@@ -209,16 +209,13 @@ def close_incidents(runtime: Runtime, given: object) -> int:
 
 def _shown(runtime: Runtime, quarantined: Quarantined | LedgerError) -> OverviewShown:
     items, still = attention(runtime, quarantined)
-    totals = Counter[str]()
-    minutes = []
-    for begin, counts in runtime.record.minutes():
-        totals.update(counts)
-        minutes.append([begin, counts["completed"], counts["bpmn"], counts["retried"], counts["incident"]])
+    hour = runtime.record.minutes()
+    minutes = [[begin, each["completed"], each["bpmn"], each["retried"], each["incident"]] for begin, each in hour]
     return {
         "attention": items[:MAX_ITEMS],
         "open": still,
         "more": max(0, len(items) - MAX_ITEMS),
-        "jobs": {"minutes": minutes, "totals": {name: totals[name] for name in OUTCOMES}},
+        "jobs": {"minutes": minutes, "totals": {name: sum([each[name] for _, each in hour]) for name in OUTCOMES}},
         "connectors": _connectors(runtime),
         "sources": _sources(runtime),
         "engine": engine_state(runtime),

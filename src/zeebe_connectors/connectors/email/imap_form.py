@@ -20,10 +20,9 @@ from zeebe_connectors.connectors.email.form_parts import (
     trimmed,
 )
 from zeebe_connectors.mail.settings import (
+    IMAP_PORTS,
     Encryption,
     Security,
-    port_of,
-    security_of,
 )
 
 
@@ -51,12 +50,12 @@ class ImapConfig(Model):
     @property
     def port(self) -> int:
         """The server's port."""
-        return self.imap_port or port_of(self.imap_cryptographic_protocol, tls_port=993, clear_port=143)
+        return self.imap_port or IMAP_PORTS.port_of(self.imap_cryptographic_protocol)
 
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.imap_cryptographic_protocol, port=self.port, clear_port=143)
+        return IMAP_PORTS.security_of(self.imap_cryptographic_protocol, port=self.port)
 
 
 class ListImap(Model):

@@ -19,10 +19,9 @@ from zeebe_connectors.connectors.email.form_parts import (
     trimmed,
 )
 from zeebe_connectors.mail.settings import (
+    POP3_PORTS,
     Encryption,
     Security,
-    port_of,
-    security_of,
 )
 
 
@@ -50,12 +49,12 @@ class Pop3Config(Model):
     @property
     def port(self) -> int:
         """The server's port."""
-        return self.pop3_port or port_of(self.pop3_cryptographic_protocol, tls_port=995, clear_port=110)
+        return self.pop3_port or POP3_PORTS.port_of(self.pop3_cryptographic_protocol)
 
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.pop3_cryptographic_protocol, port=self.port, clear_port=110)
+        return POP3_PORTS.security_of(self.pop3_cryptographic_protocol, port=self.port)
 
 
 class ListPop3(Model):

@@ -11,13 +11,12 @@ from pydantic import Field, field_validator
 from zeebe_connectors import Hint, Model, When
 from zeebe_connectors.mail.reading.smime.settings import Protection
 from zeebe_connectors.mail.settings import (
+    IMAP_PORTS,
     LOGINS_OR_NONE,
     Encryption,
     Frequency,
     LoginOrNone,
     Security,
-    port_of,
-    security_of,
 )
 from zeebe_connectors.sdk.durations import parse_frequency
 
@@ -55,12 +54,12 @@ class ImapServer(Model):
     @property
     def port(self) -> int:
         """The server's port."""
-        return self.imap_port or port_of(self.imap_cryptographic_protocol, tls_port=993, clear_port=143)
+        return self.imap_port or IMAP_PORTS.port_of(self.imap_cryptographic_protocol)
 
     @property
     def security(self) -> Security:
         """The security that the session is opened with."""
-        return security_of(self.imap_cryptographic_protocol, port=self.port, clear_port=143)
+        return IMAP_PORTS.security_of(self.imap_cryptographic_protocol, port=self.port)
 
 
 class Handling(Model):

@@ -16,7 +16,7 @@ from zeebe_connectors.mail import Mail
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.reading.smime.settings import ERRORS as SMIME_ERRORS
 from zeebe_connectors.mail.reading.smime.settings import Protection
-from zeebe_connectors.mail.settings import LOGINS_OR_NONE, LoginOrNone
+from zeebe_connectors.mail.settings import LOGINS_OR_NONE, POP3_PORTS, LoginOrNone
 from zeebe_connectors.net.connect import connect_errors
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -98,7 +98,7 @@ class Mailbox(Protection):
     @property
     def server_port(self) -> int:
         """The given port, or the encryption's usual one."""
-        return self.port or (995 if self.security == "tls" else 110)
+        return self.port or (POP3_PORTS.tls if self.security == "tls" else POP3_PORTS.clear)
 
     @property
     def saves(self) -> bool:
