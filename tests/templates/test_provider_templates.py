@@ -94,3 +94,36 @@ def test_the_forms_of_sources_list_the_providers_too():
         assert broken_rules(template) == []
         assert [choice["value"] for choice in bound(template)["provider"]["choices"]] == ["box"]
     assert "choices" not in bound(json.loads(files["pop3-start"]))["provider"], "of another protocol"
+
+
+def test_no_two_operations_share_a_form():
+    """However alike their names are as names of files."""
+    there = {"t": {"url": "https://h.example.com/"}}
+    alike = {"createOrder": {"path": "/1"}, "create-order": {"path": "/2"}}
+    x, y = (provider_of({"protocol": "https", "environments": there, "operations": alike}) for _ in range(2))
+    made = {name: json.loads(text) for name, text in provider_files({"erp.x": x, "erp-x": y}, CONNECTORS).items()}
+    found = {name: template for name, template in made.items() if name.startswith("erp-x-create-order")}
+    assert len(found) == 4
+    assert len({template["id"] for template in found.values()}) == 4
+    assert all(broken_rules(template) == [] for template in found.values())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "address", "connector", "named"),
+    [
+        ("smtps", {"host": "h"}, "smtp", {}),
+        ("imaps", {"host": "h"}, "email", {"protocol": "imap"}),
+        ("pop", {"host": "h"}, "pop3-fetch", {}),
+        ("ftpes", {"host": "h"}, "files", {"protocol": "ftpes"}),
+        ("coaps", {"host": "h"}, "coap", {"protocol": "coaps"}),
+        ("database", {"url": "mariadb://h/orders"}, "sql", {"database": "postgresql"}),
+    ],
+)
+def test_an_operation_s_form_asks_nothing_that_the_provider_knows(protocol, address, connector, named):
+    document = {"protocol": protocol, "environments": {"t": address}, "operations": {"do": {}}}
+    template = operation_templates("it", provider_of(document), CONNECTORS)["it-do"]
+    assert broken_rules(template) == []
+    assert template["id"] == f"{templates_of(CONNECTORS[connector])[connector]['id']}.it.do"
+    found = bound(template)
+    for name, value in named.items():
+        assert (found[name]["type"], found[name]["value"]) == ("Hidden", value)

@@ -6,16 +6,17 @@ No template holds an address, a credential or anything else of an environment: o
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from zeebe_connectors.config.providers import Operation, Provider, Variable
 from zeebe_connectors.config.providers.addresses import placeholders
 from zeebe_connectors.config.providers.operations import connector_of
 from zeebe_connectors.sdk.connector import Inbound, Outbound
-from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES
+from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, word_for
 from zeebe_connectors.templates.element_template import Template, template_text, templates_of
 from zeebe_connectors.templates.kinds import humanised
 
@@ -41,19 +42,26 @@ def with_providers(template: Template, protocols: Iterable[str], providers: Mapp
     return made
 
 
-def operation_templates(name: str, provider: Provider, connectors: Mapping[str, Outbound]) -> dict[str, Template]:
+def operation_templates(
+    name: str, provider: Provider, connectors: Mapping[str, Outbound], *, taken: Container[str] = ()
+) -> dict[str, Template]:
     """Returns a template for each operation of a provider, by file name without suffix.
 
     Args:
         name: The provider's.
         provider: The provider.
         connectors: Those that are installed, by name; an operation whose connector is missing is left out.
+        taken: File names that others have: `erp.x` and `erp-x` would have the same.
     """
     made: dict[str, Template] = {}
     for key, operation in provider.operations.items():
         connector = connector_of(provider, operation, connectors)
         if connector is not None and (base := templates_of(connector).get(connector.name)) is not None:
-            made[f"{_slug(name)}-{_slug(key)}"] = _Made(base, name, provider, key, operation).template
+            slug = _slug(key)
+            file = f"{_slug(name)}-{slug}"
+            if file in made or file in taken:
+                slug += f"-{hashlib.sha256(f'{name}/{key}'.encode()).hexdigest()[:6]}"
+            made[f"{_slug(name)}-{slug}"] = _Made(base, name, provider, (key, slug), operation).template
     return made
 
 
@@ -66,7 +74,7 @@ def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, O
             files[file] = template_text(with_providers(template, connector.protocols, providers))
     for name, provider in providers.items():
         if provider.active:
-            for file, template in operation_templates(name, provider, outbound).items():
+            for file, template in operation_templates(name, provider, outbound, taken=files).items():
                 files[file] = template_text(template)
     return files
 
@@ -74,12 +82,15 @@ def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, O
 class _Made:
     """Returns one operation's template, made from its connector's."""
 
-    def __init__(self, base: Template, name: str, provider: Provider, key: str, operation: Operation) -> None:
+    def __init__(
+        self, base: Template, name: str, provider: Provider, named: tuple[str, str], operation: Operation
+    ) -> None:
+        key, slug = named
         self._name = name
         self._provider = provider
         self._operation = operation
         template = copy.deepcopy(base)
-        template["id"] = f"{base['id']}.{_slug(name)}.{_slug(key)}"
+        template["id"] = f"{base['id']}.{_slug(name)}.{slug}"
         template["name"] = f"{operation.name or humanised(key)} ({name})"
         template["description"] = operation.description or provider.description or template["description"]
         template["keywords"] = list(dict.fromkeys([*provider.tags, name, key, *template.get("keywords", ())]))
@@ -97,23 +108,40 @@ class _Made:
     def _property(self, item: dict[str, Any], template_id: str) -> Iterable[dict[str, Any]]:
         item = _without_connection(item)
         name = _bound_name(item)
-        if name == CONNECTION:
-            return [_fixed(item, PROVIDER)]
-        if name == PROVIDER:
-            return [_fixed(item, self._name)]
+        if (value := self._settled(item, name)) is not None:
+            return [_fixed(item, value)]
         if name == ENVIRONMENT:
             return self._environment(item)
         if name == VALUES:
             return self._values(item)
         if item.get("id", "").endswith(":path"):
             return [_fixed(item, self._operation.path)] if self._operation.path else []
-        if self._operation.method is not None and name in {"method", "operation", "graphql.method"}:
-            return [_fixed(item, self._operation.method)]
         if name == "elementTemplateId":
             return [{**item, "value": template_id}]
         if name in self._operation.defaults:
             return [_with_start(item, self._operation.defaults[name])]
         return [item]
+
+    def _settled(self, item: dict[str, Any], name: str) -> str | None:
+        """The value that provider or operation settle; None where the modeler fills it in."""
+        match name:
+            case "connection":
+                return PROVIDER
+            case "provider":
+                return self._name
+            case "protocol":
+                return self._protocol(item)
+            case "database" if any(there.url for there in self._provider.environments.values()):
+                return str(item["value"])  # the address of each environment names it
+            case "method" | "operation" | "graphql.method":
+                return self._operation.method
+        return None
+
+    def _protocol(self, item: dict[str, Any]) -> str | None:
+        """What the form calls the provider's protocol; None when it does not ask for one."""
+        protocol = self._provider.protocol
+        base = protocol.removesuffix("s") if protocol in {"smtps", "imaps", "pops"} else protocol
+        return word_for(base, tuple(str(choice["value"]) for choice in item.get("choices", ())))
 
     def _environment(self, item: dict[str, Any]) -> list[dict[str, Any]]:
         if "task" not in self._provider.environment_by:

@@ -514,6 +514,11 @@ async def test_what_is_wrong_in_the_provider_is_said_to_be_there(server):
     assert isinstance(outcome, Fail)
     assert "authentication.oauthTokenEndpoint: is required" in outcome.message
     assert "The provider erp/test fills this in, so the operator must correct it there" in outcome.message
+    there["environments"]["test"] = {"url": "https://127.0.0.1:9/", "tls": {"trustedCertificate": "x"}}
+    outcome = await call(rest, {"url": "/x"}, {"erp": {**there, "protocol": "https"}})
+    assert isinstance(outcome, Fail)
+    assert outcome.code == "TLS_MATERIAL_INVALID"
+    assert outcome.message.endswith("The provider erp/test fills this in, so the operator must correct it there")
     outcome = await call(rest, {"url": "/x", "method": "PSOT"}, {"erp": erp(server.url("/"))})
     assert isinstance(outcome, Fail)
     assert "operator" not in outcome.message, "that is the task's"

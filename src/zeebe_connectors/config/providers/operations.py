@@ -25,7 +25,9 @@ def connector_of(provider: Provider, operation: Operation, connectors: Mapping[s
         named = connectors.get(operation.connector)
         return named if named is not None and provider.protocol in named.protocols else None
     fitting = [one for one in connectors.values() if one.template and provider.protocol in one.protocols]
-    return next((one for one in fitting if one.name == _BY_HTTP), fitting[0] if fitting else None)
+    # One that is made for the protocol knows it better than one for many.
+    fitting.sort(key=lambda one: (one.name != _BY_HTTP, len(one.protocols), one.name))
+    return fitting[0] if fitting else None
 
 
 def problems_of(provider: Provider, connectors: Mapping[str, Outbound]) -> Iterator[str]:

@@ -264,6 +264,8 @@ class JobHandler:
             response = await self._connector.call(given, context)
         except BaseException as error:
             use.leave(error)
+            if isinstance(error, InputError):
+                raise use.named(error, self._connector) from error.__cause__
             raise
         use.leave()
         return response

@@ -34,6 +34,7 @@ _SECRETS_AGE = 5.0  # seconds after which secrets are looked up again, so that a
 _MAX_PLANS = 2048
 _MAX_USERS = 100
 _TOO_MUCH = "429"
+_SHARED = frozenset({"url", "headers"})  # to which tasks add something of their own
 _SLOWING = frozenset({_TOO_MUCH, "503"})
 _SOURCE_PATIENCE = 3600.0
 _PAUSE = 1.0  # seconds of pause when a provider reports too many requests without saying for how long
@@ -114,14 +115,15 @@ class Use:
         """Returns the error of wrong inputs, with the provider if one of them comes from it: no form shows those.
 
         Args:
-            error: What validation found.
+            error: What validation found, or the connector.
             connector: Whose inputs these are.
         """
-        names = {".".join(place.path) for place in connector.provider_places if place.is_locked}
-        if error.code != InputError.CODE or not any(f"{name}{end}" in error.message for name in names for end in ":."):
+        places = (place for place in connector.provider_places if place.is_locked and place.source not in _SHARED)
+        names = {".".join(place.path) for place in places}
+        if not any(f"{name}{end}" in error.message for name in names for end in ":."):
             return error
         text = f"{error.message}. The provider {self.key} fills this in, so the operator must correct it there"
-        return InputError(text, variables=error.variables)
+        return InputError(text, code=error.code or InputError.CODE, variables=error.variables)
 
     @asynccontextmanager
     async def source_turn(self) -> AsyncIterator[None]:
