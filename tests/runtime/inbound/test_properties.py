@@ -95,6 +95,25 @@ async def test_feel_comes_before_secrets(properties, seen):
     assert {name: shown[name] for name in seen} == seen
 
 
+@pytest.mark.parametrize("expression", ["=mailFolder", "=camunda.vars.env.FOLDER", "=1 + null"])
+async def test_an_expression_that_gives_nothing_is_no_empty_field(expression):
+    """Another folder than the one meant would be watched."""
+    with pytest.raises(ConnectorError, match=r"^folder: its expression gave null"):
+        await read({"folder": expression})
+    with pytest.raises(ConnectorError, match=r"^login\.user: its expression gave null"):
+        await read({"login.user": expression})
+
+
+async def test_an_empty_field_and_helpers_of_a_template_are_left_alone():
+    expected, _ = await read({})
+    assert (await read({"folder": "=null", "helper": "=orderId", "more.helpers": "=If"}))[0] == expected
+
+
+async def test_a_wrong_expression_is_named_by_its_property():
+    with pytest.raises(ConnectorError, match=r"^login\.user is not FEEL"):
+        await read({"login.user": "=1 +"})
+
+
 @pytest.mark.parametrize(
     ("mode", "folder", "host"),
     [("fields", "{{secrets.DB}}", "Val-1/ue"), ("secrets-only", "{{secrets.DB}}", "{{secrets.DB}}")],

@@ -24,6 +24,7 @@ from zeebe_connectors.runtime.diagrams.reading import (
     Element,
     Place,
     ProcessText,
+    diagram_files,
     read,
 )
 from zeebe_connectors.runtime.diagrams.records import DeployedHere
@@ -222,7 +223,7 @@ class Diagrams:
         found = self.here.find(key, process, version)
         if found is not None or self._folder is None or version < 1:
             return found
-        for path in sorted(self._folder.rglob("*.bpmn")):
+        for path in diagram_files(self._folder):
             named = _VERSIONED.search(path.stem)
             if named is None or int(named[1]) != version or path.stat().st_size > MAX_DIAGRAM:
                 continue

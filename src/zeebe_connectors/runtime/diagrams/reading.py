@@ -9,6 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zeebe_connectors.config.secrets.placeholders import names_in
 from zeebe_connectors.sdk.document import TYPE_KEY
@@ -99,6 +100,20 @@ class Diagram:
     """One BPMN file, its processes by id."""
 
     processes: Mapping[str, ProcessText]
+
+
+def diagram_files(folder: Path) -> list[Path]:
+    """Returns the BPMN files below a folder, by name.
+
+    Hidden files and folders are passed over: Kubernetes, for example, keeps the versions of mounted files in them.
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() == ".bpmn"
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def parsed(xml: bytes) -> ET.Element:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from zeebe_connectors import feel
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.runtime.diagrams.reading import DiagramError, parsed, version_tag_of
+from zeebe_connectors.runtime.diagrams.reading import DiagramError, diagram_files, parsed, version_tag_of
 from zeebe_connectors.sdk.durations import parse_duration
 from zeebe_connectors.sdk.provided import PROVIDER
 
@@ -403,16 +403,9 @@ def _without_copies(elements: Iterable[Element]) -> list[Element]:
 
 
 def read_folder(folder: Path) -> Found:
-    """Finds the waiting elements of all diagrams below a folder; a file that cannot be read becomes a problem.
-
-    Hidden files and folders are passed over: Kubernetes, for example, keeps the versions of mounted files in them.
-    """
+    """Finds the waiting elements of all diagrams below a folder; a file that cannot be read becomes a problem."""
     found = Found()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() != ".bpmn" or not path.is_file():
-            continue
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
+    for path in diagram_files(folder):
         try:
             one = read_diagram(path.read_bytes())
         except (OSError, DiscoveryError) as error:

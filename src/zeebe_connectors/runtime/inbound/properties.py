@@ -7,7 +7,7 @@ Camunda 8.10's reference, `=camunda.secrets.NAME`, resolves through the cluster 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from zeebe_connectors.runtime.secret_scope import EVERYWHERE, SecretScope
 from zeebe_connectors.sdk.connector import Inbound
 from zeebe_connectors.sdk.errors import InputError, PermanentError, TransientError
 from zeebe_connectors.sdk.fields import read_input
+from zeebe_connectors.sdk.leniency import readers_of
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 RIGHT = "REVEAL on the resource SECRET"
@@ -60,7 +61,7 @@ class Properties:
             DiscoveryError: The property names contradict each other.
         """
         element = source.elements[0]
-        data = _evaluated(source.input(), connector.secret_inputs)
+        data = _evaluated(source.input(), connector.secret_inputs, known=readers_of(connector.input))
         places = self._places(connector)
         if names := _references(data):
             found = await self._of_cluster(names, element.tenant, element.process)
@@ -146,11 +147,26 @@ def _unresolved(name: str, code: str) -> PermanentError:
     return PermanentError("SECRET_NOT_FOUND", f"{CLUSTER_MARK}{name} is not available: {why}")
 
 
-def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
-    """Evaluates `=…` texts. In an input for a secret, only joined texts are FEEL: a password may begin with `=`."""
+def _evaluated(value: Any, secret: SecretPlaces | None, path: str = "", *, known: Container[str] | None = None) -> Any:
+    """Evaluates `=…` texts. In an input for a secret, only joined texts are FEEL: a password may begin with `=`.
+
+    Args:
+        value: What the modeler wrote.
+        secret: Which parts are for secrets.
+        path: Where it stands.
+        known: Names of the connector's inputs; others, such as a template's helpers, stay as they are. None: all are.
+
+    Raises:
+        InputError: Names the property at this path.
+    """
     is_secret = secret is not None and secret.everywhere
     if isinstance(value, dict):
-        return {name: _evaluated(item, secret.at(name) if secret else None) for name, item in value.items()}
+        return {
+            name: _evaluated(item, secret.at(name) if secret else None, f"{path}.{name}" if path else name)
+            if known is None or name in known
+            else item
+            for name, item in value.items()
+        }
     if not isinstance(value, str):
         return value
     if name := cluster_secret_name(value):
@@ -164,8 +180,16 @@ def _evaluated(value: Any, secret: SecretPlaces | None) -> Any:
     except feel.FeelError as error:
         if is_secret:
             return value
-        raise InputError(f"a property is not FEEL: {error}") from None
-    return value if is_secret and not isinstance(result, str) else result
+        raise InputError(f"{path} is not FEEL: {error}") from None
+    if is_secret and not isinstance(result, str):
+        return value
+    if result is None and value[1:].strip() not in {"", "null"}:
+        # As if it were empty, another folder or server than the one meant would be watched.
+        raise InputError(
+            f"{path}: its expression gave null. What waits for events knows no variables, neither the process's nor "
+            "the cluster's (camunda.vars); write the value itself, or a secret"
+        )
+    return result
 
 
 def _references(value: Any) -> list[str]:
