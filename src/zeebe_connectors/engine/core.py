@@ -422,7 +422,7 @@ class Engine:
         self._after()
 
     def update_job_timeout(self, key: int, timeout_ms: int) -> None:
-        """Set a job's timeout to so many milliseconds from now.
+        """Set a job's timeout to this many milliseconds from now.
 
         Raises:
             Rejection: There is no such job, or no worker has it.

@@ -239,7 +239,7 @@ class Jobs:
     def activate(
         self, kind: str, worker: str, timeout_ms: int, max_jobs: int, fetch: Sequence[str] = ()
     ) -> list[ActivatedJob]:
-        """Activate up to so many jobs for a worker; fewer if the answer would become too large.
+        """Activate up to this many jobs for a worker; fewer if the answer would become too large.
 
         Raises:
             Rejection: An argument is blank or less than 1.

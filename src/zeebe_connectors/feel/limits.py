@@ -83,7 +83,7 @@ class Run:
         self._deadline = 0.0
 
     def tick(self, steps: int = 1) -> None:
-        """Takes so many steps of the budget, before they are done.
+        """Takes this many steps of the budget, before they are done.
 
         Raises:
             FeelLimitError: the steps, the time or the memory are used up.
@@ -93,12 +93,12 @@ class Run:
             self._look()
 
     def read(self, characters: int) -> None:
-        """Accounts for an operation that reads so many characters of a text."""
+        """Accounts for an operation that reads this many characters of a text."""
         if characters >= _CHARACTERS_PER_STEP:
             self.tick(characters // _CHARACTERS_PER_STEP)
 
     def hold(self, size: int) -> None:
-        """Accounts for a value of so many bytes.
+        """Accounts for a value of this many bytes.
 
         Raises:
             FeelLimitError: all values together exceed the memory limit.
@@ -137,7 +137,7 @@ class Run:
         return text
 
     def room(self, characters: int, *, plain: bool = False) -> None:
-        """Accounts for a text of so many characters before it is made; `plain` if each takes one byte.
+        """Accounts for a text of this many characters before it is made; `plain` if each takes one byte.
 
         Raises:
             FeelLimitError: it would be too long, or all values together would exceed the memory limit.
@@ -153,7 +153,7 @@ class Run:
             self.tick(characters // _CHARACTERS_PER_STEP)
 
     def space(self, items: int) -> None:
-        """Accounts for a list of so many items before it is made.
+        """Accounts for a list of this many items before it is made.
 
         Raises:
             FeelLimitError: it would be too long, or all values together would exceed the memory limit.
@@ -164,7 +164,7 @@ class Run:
         self.tick(items)
 
     def entries(self, entries: int) -> None:
-        """Accounts for a context of so many entries before it is made."""
+        """Accounts for a context of this many entries before it is made."""
         self.hold(_BYTES_PER_ENTRY * (1 + entries))
         self.tick(1 + entries // 8)
 

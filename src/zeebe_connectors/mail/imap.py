@@ -541,7 +541,7 @@ class ImapSession:
         await self._command("NOOP")
 
     async def idle(self, seconds: float) -> bool:
-        """Waits at most so many seconds for the server to report a change; returns whether it did.
+        """Waits at most this many seconds for the server to report a change; returns whether it did.
 
         A message that arrived after the last `search` began counts too, whichever command reported it. Always search
         again afterwards.

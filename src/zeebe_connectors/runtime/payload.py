@@ -75,7 +75,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     Raises:
         InputError: They cannot be JSON (`NaN`), are too large, or hold the reserved key of functions.
     """
-    if not variables:
+    if variables == {}:
         return "{}"
     try:
         text = _write(variables)

@@ -193,14 +193,6 @@ class Runtime:
         if self.services.providers is not None:
             await self.services.providers.aclose()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Starts, works until `stop` is set, then drains."""
-        self.start()
-        try:
-            await stop.wait()
-        finally:
-            await self.drain()
-
     def liveness(self) -> Mapping[str, Liveness]:
         """Returns the state of each worker, by job type."""
         return {worker.activation.type: worker.liveness() for worker in self.workers}

@@ -166,7 +166,7 @@ def one_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
 
 
 def json_nodes(data: bytes | str) -> int:
-    """At most so many values a JSON text has: its brackets, braces and commas, those inside of texts too."""
+    """Returns an upper bound of a JSON text's values: its brackets, braces and commas, those inside of texts too."""
     if isinstance(data, str):
         return 1 + data.count(",") + data.count("[") + data.count("{")
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")

@@ -160,7 +160,7 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Accepts text or a number; gives a `Secret`. A validation context, if given, is called with each value."""
+        """Accepts text or a number; returns a `Secret`. A validation context, if given, is called with each value."""
         text = core_schema.str_schema(coerce_numbers_to_str=True)
         from_text = core_schema.with_info_after_validator_function(cls._from_text, text)
         return core_schema.json_or_python_schema(

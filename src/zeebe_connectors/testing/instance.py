@@ -275,7 +275,7 @@ class Incident:
         return f"{self.type} at {self.element_id}: {self.message}"
 
     def resolve(self, *, retries: int = 1) -> None:
-        """Retry the step; a job gets so many retries."""
+        """Retry the step; a job gets this many retries."""
         if self._view.job_key:
             self._engine.core.update_job_retries(self._view.job_key, retries)
         self._engine.core.resolve_incident(self._view.key)

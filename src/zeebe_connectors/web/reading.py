@@ -26,7 +26,7 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Returns the whole body as it came.
 
     Raises:
-        PermanentError: `RESPONSE_TOO_LARGE` beyond so many bytes.
+        PermanentError: `RESPONSE_TOO_LARGE` beyond this many bytes.
     """
     content = response.content
     if content.is_eof() and content.total_bytes <= _SHORT:  # the body came with the headers

@@ -641,6 +641,7 @@ async def test_a_plain_context_is_as_good_as_the_function() -> None:
     [
         ('errorType: "bpmnError", errorCode: 404, errorMessage: {a: [true]}', ("404", '{"a":[true]}', None)),
         ('errorType: "bpmnError", errorCode: true', ("true", "", None)),
+        ('errorType: "bpmnError", errorCode: 0, errorMessage: false', ("0", "false", None)),
         ('errorType: "jobError", errorMessage: ["a", null]', (None, '["a",null]', 0)),
         ('errorType: "jobError", errorMessage: "m", retries: "2"', (None, "m", 2)),
         ('errorType: "jobError", errorMessage: "m", retries: null', (None, "m", 0)),

@@ -266,7 +266,8 @@ def test_a_key_that_is_none_is_reported():
             Sealer.of(Environment(("environment", {"ZEEBE_CONNECTORS_PROVIDERS_KEY": text})))
         assert text not in str(caught.value)
     good = ",".join(base64.b64encode(os.urandom(32)).decode() for _ in range(2))
-    assert Sealer.of(Environment(("environment", {"ZEEBE_CONNECTORS_PROVIDERS_KEY": good}))).has_key
+    sealer = Sealer.of(Environment(("environment", {"ZEEBE_CONNECTORS_PROVIDERS_KEY": good})))
+    assert sealer.open(sealer.seal(CANARY, "erp"), "erp") == CANARY
 
 
 async def test_two_editors_do_not_overwrite_each_other(store):

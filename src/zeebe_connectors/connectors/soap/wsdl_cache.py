@@ -36,7 +36,7 @@ class WsdlCache:
         self._known: OrderedDict[object, tuple[float, asyncio.Future[Wsdl]]] = OrderedDict()
 
     def get(self, key: object, age: float) -> asyncio.Future[Wsdl] | None:
-        """The WSDL of a key, read or being read, unless it is older than so many seconds."""
+        """Returns the WSDL of a key, read or being read, unless it is older than this many seconds."""
         known = self._known.get(key)
         if known is None or time.monotonic() - known[0] > age:
             return None
@@ -62,7 +62,7 @@ class WsdlCache:
 
     @staticmethod
     def estimate(size: int) -> int:
-        """Memory that a WSDL takes whose documents have so many bytes."""
+        """Returns the memory that a WSDL takes whose documents have this many bytes."""
         return size * _BYTES_PER_BYTE
 
     def drop(self, key: object, reading: asyncio.Future[Wsdl]) -> None:

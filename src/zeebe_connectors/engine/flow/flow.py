@@ -53,7 +53,7 @@ class Flow:
         self.queue.append((step, instance, argument))
 
     def run(self, seconds: float | None = None) -> bool:
-        """Do steps until none is left, or for so much processor time; return whether none is left.
+        """Do steps until none is left, or until the processor time is used up; return whether none is left.
 
         Slices are measured in processor time, because on a busy machine the clock continues while others work, and each
         slice costs a transaction.

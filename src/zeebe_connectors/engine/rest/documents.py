@@ -131,7 +131,7 @@ def reference(identity: str, stored: Stored) -> dict[str, Any]:
 
 
 def link_end(life_ms: int) -> str:
-    """Write when a link ends that lives so many milliseconds, at most a hundred years."""
+    """Write when a link with this many milliseconds to live ends, in a hundred years at most."""
     return (datetime.now(UTC) + timedelta(milliseconds=max(0, min(life_ms, _MAX_LINK_LIFE)))).isoformat(
         timespec="milliseconds"
     )

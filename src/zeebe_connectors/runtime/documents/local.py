@@ -310,7 +310,7 @@ class LocalDocuments:
         return True
 
     def sweep(self, keep: float | None = None) -> int:
-        """Deletes documents not written or read for so many seconds (default: `keep`); returns how many."""
+        """Deletes documents not written or read for this many seconds (default: `keep`); returns how many."""
         keep = self._keep if keep is None else keep
         if keep is None:
             return 0

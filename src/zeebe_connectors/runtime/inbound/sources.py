@@ -413,14 +413,6 @@ class Sources:
             del self._origins[origin]
         self._changed.set()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Watches until `stop` is set, then drains."""
-        self.start()
-        try:
-            await stop.wait()
-        finally:
-            await self.drain()
-
     async def drain(self, grace: float = 20.0) -> None:
         """Takes no new events, finishes the current ones and releases the leases."""
         if self._task is not None:

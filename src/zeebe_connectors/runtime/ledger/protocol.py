@@ -155,7 +155,7 @@ class Ledger(Protocol):
         ...
 
     async def sweep(self, older_than: float = RETENTION) -> int:
-        """Forgets settled events that were last seen so many seconds ago; returns how many.
+        """Forgets settled events not seen for this many seconds; returns how many.
 
         Originals of decided events are deleted after `ORIGINAL_RETENTION`; those of quarantined events stay.
         """

@@ -57,11 +57,6 @@ class Sealer:
             keys.append(key)
         return cls(keys)
 
-    @property
-    def has_key(self) -> bool:
-        """Whether values can be sealed."""
-        return bool(self._keys)
-
     def seal(self, value: str, *where: str) -> str:
         """Seals a value for one place.
 

@@ -178,7 +178,7 @@ class MailServer:
         return [parse(raw) for raw in self.raw_messages(address, folder=folder)]
 
     async def expect(self, address: str, count: int = 1, *, seconds: float = 30.0) -> list[EmailMessage]:
-        """Wait until a mailbox holds at least so many mails, and return them.
+        """Wait until a mailbox holds at least this many mails, and return them.
 
         Raises:
             TimeoutError: They did not arrive.
