@@ -65,7 +65,7 @@ class Content:
                 return cls(data=base64.b64decode(text.strip(), validate=True))
             return cls(data=text.encode(charset))
         except (binascii.Error, ValueError):
-            reason = "is no base64" if kind == "base64" else f"has characters that {charset} does not have"
+            reason = "is not base64" if kind == "base64" else f"has characters that {charset} does not have"
             raise InputError(f"content: {reason}; correct it", code="FILES_CONTENT_INVALID") from None
 
 
