@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -192,6 +193,11 @@ async def test_what_is_in_force_is_changed_only_by_who_says_so(page):
     await page.operator.post("/providers/erp", {**form, "f:live:url": "http://other.example.com/", "sure": "yes"})
     shown = await page.operator.call("GET", "/providers/erp")
     assert shown["environments"]["live"]["url"] == "http://other.example.com/"
+    whole = {**await form_of(page), "has_active": "1", "active": "on", "description": "Its words"}
+    await page.operator.post("/providers/erp", whole)  # which changes no environment
+    assert "changed description<" in re.sub(r"</?bdi>", "", await page.operator.get("/providers/erp")).replace(
+        " <", "<"
+    )
 
 
 async def test_copying_shows_what_changes_and_takes_secured_values_only_when_asked(page):

@@ -187,7 +187,7 @@ def _general(form: Form, document: dict[str, Any]) -> None:
             _set(document, name, _text(form, name))
     if "tags" in form:
         _set(document, "tags", [tag.strip() for tag in _text(form, "tags").split(",") if tag.strip()])
-    if "has_active" in form:
+    if "has_active" in form and ("active" in form) != document.get("active", True):
         document["active"] = "active" in form
     if "rest" in form:
         try:

@@ -171,8 +171,8 @@ async def change(visit: Visit) -> Drawn | web.Response:
         given = provider_form.sent(visit.form, entry.document)
         if active in given.environments and "sure" not in visit.form:
             raise InputError(
-                f"sure: this changes {active}, which is in force here: {', '.join(given.names)[:500]}. Tick the box "
-                "beside Save; secured values have to be typed again"
+                f"Tick the box beside Save: this changes {active}, which is in force here: "
+                f"{', '.join(given.names)[:500]}. Secured values have to be typed again"
             )
         await _store(visit).change(name, given.document, _editor(visit), version=_version(visit))
     except ProviderConflictError as error:
@@ -215,7 +215,7 @@ async def copy(visit: Visit) -> Drawn | web.Response:
         if not to or to == one:
             raise InputError("to: name another environment")
         if to == active and "sure" not in visit.form:
-            raise InputError(f"sure: this changes {active}, which is in force here; tick the box")
+            raise InputError(f"Tick the box above the button: this changes {active}, which is in force here")
         version = _version(visit)
         secured = "secured" in visit.form
         await _store(visit).copy(shown["name"], _editor(visit), from_=one, to=to, version=version, secured=secured)
