@@ -297,3 +297,22 @@ def test_one_environment_may_be_better_protected_than_the_protocol_demands():
 def test_soap_is_over_what_its_address_says(scheme):
     there = {"live": {"url": f"{scheme}://erp.example.com/ws"}}
     assert provider_of({"protocol": "SOAP", "environments": there}).protocol == scheme
+
+
+@pytest.mark.parametrize(
+    ("operation", "says"),
+    [
+        ({"path": "https://elsewhere.example.com/x"}, "operations.send.path: is a whole address; write only the path"),
+        ({"path": "//elsewhere/x"}, "operations.send.path: is a whole address"),
+        ({"path": "/x/${a}", "inputs": {"b": {}}}, "operations.send.inputs.b: its path has no placeholder ${b}"),
+    ],
+)
+def test_an_operation_that_no_task_could_carry_out(operation, says):
+    document = {
+        "protocol": "http",
+        "environments": {"t": {"url": "http://h.example.com/"}},
+        "operations": {"send": operation},
+    }
+    with pytest.raises(ProviderError) as caught:
+        provider_of(document, name="erp")
+    assert says in str(caught.value)

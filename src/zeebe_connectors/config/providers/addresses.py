@@ -52,6 +52,11 @@ def placeholders(template: str) -> list[str]:
     return list(dict.fromkeys(PLACEHOLDER.findall(template)))
 
 
+def is_address(path: str) -> bool:
+    """Whether a path is no path, but begins like a whole address."""
+    return _WHOLE.match(path.strip()) is not None
+
+
 def is_whole(template: str) -> bool:
     """Whether the template is one placeholder for the whole address."""
     return PLACEHOLDER.fullmatch(template.strip().rstrip("/")) is not None
@@ -111,15 +116,16 @@ def _check_url(url: str, protocol: str | None) -> None:
     if _CONTROL.search(url) or "\\" in url:
         raise AddressError("url: holds control characters or backslashes; remove them")
     sample = PLACEHOLDER.sub("x", url)
+    begin = f"{protocol or 'postgresql'}://"
     try:
         parts = urlsplit(sample)
         if parts.port == 0:
             raise ValueError("no port")  # noqa: TRY301 - as what the library raises
     except ValueError:
-        raise AddressError("url: is not a URL; write it like https://host:8443/path/") from None
+        raise AddressError(f"url: is not a URL; write it like {begin}host:8443/path/") from None
     _check_letters(parts.hostname or "", "url")
     if not parts.scheme or not parts.hostname or not _HOST.fullmatch(_bracketed(parts.hostname)):
-        raise AddressError("url: names no host; write it like https://host/path/")
+        raise AddressError(f"url: names no host; write it like {begin}host/path/")
     if parts.username is not None or "@" in parts.netloc:
         raise AddressError("url: holds a user; put the credentials under authentication")
     fine = ("http", "https") if protocol == "http" else (protocol,)  # TLS is always welcome

@@ -20,6 +20,7 @@ from zeebe_connectors.config.providers.addresses import (
     check_host,
     check_host_pattern,
     check_path,
+    is_address,
     placeholders,
 )
 from zeebe_connectors.config.providers.database_urls import is_file, plain_database_url
@@ -307,7 +308,7 @@ class Provider(_Strict):
                 raise ValueError(f"environments.{name}.{error}") from None
         for key, operation in self.operations.items():
             try:
-                check_path(operation.path)
+                self._check_operation(operation)
             except AddressError as error:
                 raise ValueError(f"operations.{key}.{error}") from None
         used = {
@@ -322,14 +323,27 @@ class Provider(_Strict):
                 )
         return self
 
+    def _check_operation(self, operation: Operation) -> None:
+        check_path(operation.path)
+        if is_address(operation.path) and not self.dynamic_hosts:
+            raise AddressError("path: is a whole address; write only the path below the provider's own")
+        known = placeholders(operation.path)
+        for name in operation.inputs:
+            if name not in known:
+                raise AddressError(
+                    f"inputs.{name[:64]}: its path has no placeholder ${{{name[:64]}}}; remove it, or correct it"
+                )
+
     def _check_address(self, environment: Environment) -> None:
         if environment.url and environment.host:
             raise AddressError("url: give either url or host, not both")
         if self.protocol in OVER_HTTP:
             if not environment.url:
                 raise AddressError("url: is required; the base address, such as https://host/path/")
-            if environment.port or environment.security:
+            if environment.port:
                 raise AddressError("port: belongs in the url; write it there")
+            if environment.security:
+                raise AddressError("security: is said by the url, which begins with http:// or https://; remove it")
             check_base(environment.url, self.protocol, self.variables, dynamic=bool(self.dynamic_hosts))
         else:
             if not (environment.host or environment.url):

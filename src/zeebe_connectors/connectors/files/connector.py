@@ -9,8 +9,9 @@ from typing import Any
 
 from zeebe_connectors import Context, InputError, PermanentError, outbound
 from zeebe_connectors.connectors.files.ftp_connect import open_ftp
+from zeebe_connectors.connectors.files.given_content import Content
 from zeebe_connectors.connectors.files.model import GROUPS, Done, KeyLogin, Listed, PasswordLogin, Request
-from zeebe_connectors.connectors.files.operations import Content, Task, described, iso
+from zeebe_connectors.connectors.files.operations import Task, described, iso
 from zeebe_connectors.connectors.files.paths import joined, split
 from zeebe_connectors.connectors.files.pool import Sessions
 from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Session

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -15,7 +13,8 @@ from typing import Any
 
 from zeebe_connectors import ConnectorError, Context, Document, InputError, PermanentError
 from zeebe_connectors.connectors.files import paths
-from zeebe_connectors.connectors.files.session import PIECE, Entry, Session, not_found
+from zeebe_connectors.connectors.files.given_content import Content
+from zeebe_connectors.connectors.files.session import Entry, Session, not_found
 
 MAX_NUMBER = 1000
 _UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
@@ -401,65 +400,6 @@ class Task:
             below = paths.below(path, entry.name)
             await (self._remove_all(below) if entry.kind in {"folder", "other"} else self.session.delete(below))
         await self.session.remove_folder(path)
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What becomes a file: a document, or bytes."""
-
-    document: Document | None = None
-    data: bytes = b""
-
-    @property
-    def size(self) -> int:
-        """Its size in bytes; 0 if the document's reference does not say."""
-        if self.document is None:
-            return len(self.data)
-        return int((self.document.reference.get("metadata") or {}).get("size") or 0)
-
-    def opened(self, context: Context) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Opens it for reading in pieces, from the start."""
-        return self._opened(context)
-
-    @contextlib.asynccontextmanager
-    async def _opened(self, context: Context) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self.document is not None:
-            async with context.documents.open(self.document, seconds=context.seconds_left()) as opened:
-                yield opened.chunks
-            return
-        pieces = _cut(self.data)
-        async with contextlib.aclosing(pieces):
-            yield pieces
-
-    @classmethod
-    def of(cls, given: Any, *, kind: str, charset: str) -> Content:
-        """Reads the input.
-
-        Args:
-            given: A document, or text.
-            kind: `text` or `base64`, for text.
-            charset: Character set of text.
-
-        Raises:
-            InputError: `FILES_CONTENT_INVALID`.
-        """
-        if isinstance(given, Document):
-            return cls(document=given)
-        if given is None:  # forms send empty text as nothing
-            return cls()
-        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-        try:
-            if kind == "base64":
-                return cls(data=base64.b64decode(text.strip(), validate=True))
-            return cls(data=text.encode(charset))
-        except (binascii.Error, ValueError):
-            reason = "is no base64" if kind == "base64" else f"has characters that {charset} does not have"
-            raise InputError(f"content: {reason}; correct it", code="FILES_CONTENT_INVALID") from None
-
-
-async def _cut(data: bytes) -> AsyncGenerator[bytes, None]:
-    for start in range(0, len(data), PIECE):
-        yield data[start : start + PIECE]
 
 
 async def _without(pieces: AsyncIterator[bytes], skipped: int) -> AsyncGenerator[bytes, None]:
