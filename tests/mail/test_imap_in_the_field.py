@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
@@ -262,3 +263,71 @@ async def test_a_server_that_hangs_up_at_id_is_signed_in_to_without():
     await clients.aclose()
     assert [line.split()[0] for line in server.lines].count("ID") == 1
     listening.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "*  3  EXISTS\n* OK  [UIDVALIDITY  9]  x\n* OK [UIDNEXT  12] x\nTAG OK x",
+        "* 3 exists\n* ok [uidvalidity 9] x\n* ok [uidnext 12] x\nTAG ok x",
+        "* 3 EXISTS\n* OK [UIDNEXT 12] x\nTAG OK [UIDVALIDITY 9] x",
+    ],
+)
+async def test_a_folder_is_numbered_as_the_server_says_however_it_is_written(answer):
+    """Without the number, the ids of all mails would be others."""
+    async with Scripted({"SELECT": [answer]}) as session:
+        await session.login("ann", "pw")
+        selected = await session.select("INBOX")
+    assert (selected.uid_validity, selected.messages, selected.newest) == (9, 3, 11)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("* SEARCH 3 1\n* SEARCH 2", [1, 2, 3]),
+        ("* SEARCH 2,5", [2, 5]),
+        ('* ESEARCH (TAG "A1") UID ALL 2,4:6', [2, 4, 5, 6]),
+        ('* ESEARCH (TAG "A1") UID', []),
+        ("* SEARCH", []),
+    ],
+)
+async def test_what_is_found_is_read_however_it_is_listed(answer, found):
+    async with Scripted({"UID SEARCH": [f"{answer}\nTAG OK SEARCH 7 done"]}) as session:
+        await session.login("ann", "pw")
+        await session.select("INBOX")
+        assert await session.search("ALL") == found
+
+
+async def test_more_than_any_folder_holds_is_refused():
+    async with Scripted({"UID SEARCH": ["* ESEARCH UID ALL 1:4294967295\nTAG OK x"]}) as session:
+        await session.login("ann", "pw")
+        await session.select("INBOX")
+        with pytest.raises(ConnectorError, match="more than 1,000,000 mails"):
+            await session.search("ALL")
+
+
+@pytest.mark.parametrize(
+    "answer", ["TAG OK [CAPABILITY IMAP4rev1 IDLE] x", "* OK [CAPABILITY IMAP4rev1 IDLE] x\nTAG OK x"]
+)
+async def test_an_offer_may_stand_in_the_text_of_an_answer(answer):
+    async with Scripted({"CAPABILITY": [answer]}) as session:
+        assert session.offers("IDLE")
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "01-Jan-2026 02:02:03 +0100",
+        " 1-Jan-2026 1:02:03 +0000",
+        "01-Jan-2026 01:02:03 GMT",
+        "01-Jan-2026 02:02:03 +01:00",
+    ],
+)
+async def test_a_receipt_date_is_read_however_it_is_written(date):
+    """It tells a mail that came back from another one that is alike."""
+    answer = f'* 1 FETCH (UID 5 INTERNALDATE "{date}" BODY[] {{3}}\nabc)\nTAG OK x'
+    async with Scripted({"UID FETCH": [answer]}) as session:
+        await session.login("ann", "pw")
+        await session.select("INBOX")
+        (mail,) = await session.fetch([5])
+    assert mail.received == datetime(2026, 1, 1, 1, 2, 3, tzinfo=UTC)

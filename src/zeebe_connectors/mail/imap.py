@@ -42,6 +42,8 @@ TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
 MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, even if bytes still trickle in."""
+_OFFERED = re.compile(rb"(?:OK\s+\[)?CAPABILITY\s+([^\]]*)", re.IGNORECASE)
+"""What a server offers: in an answer of its own, or in the text of another one."""
 _NOT_THIS_WAY = re.compile(
     r"mechanism|authentication type|not supported|unsupported|not (allowed|permitted)|use authenticate|"
     r"(login|command) (is )?(disabled|unknown)|(unknown|unrecognized|invalid|disabled) command|PRIVACYREQUIRED",
@@ -324,9 +326,8 @@ class ImapSession:
         with suppress(Refused):  # servers older than IMAP4rev1 lack the command
             responses = await self._command("CAPABILITY")
         for response in responses:
-            words = response[0].decode("ascii", "replace").upper().split()
-            if words[:1] == ["CAPABILITY"]:
-                self._protocol.capabilities = set(words[1:])
+            if offered := _OFFERED.match(response[0]):
+                self._protocol.capabilities = set(offered[1].decode("ascii", "replace").upper().split())
 
     async def folders(self) -> list[tuple[str, str, frozenset[str]]]:
         """Returns all folders: name as people write it, hierarchy separator, flags in lower case."""
@@ -420,10 +421,10 @@ class ImapSession:
             await self.folder(name)  # raises if it no longer exists
             raise
         text = b"\n".join(response[0] for response in responses)
-        validity = re.search(rb"UIDVALIDITY (\d+)", text, re.IGNORECASE)
-        exists = re.search(rb"^(\d+) EXISTS", text, re.IGNORECASE | re.MULTILINE)
+        validity = re.search(rb"UIDVALIDITY\s+(\d+)", text, re.IGNORECASE)
+        exists = re.search(rb"^(\d+)\s+EXISTS", text, re.IGNORECASE | re.MULTILINE)
         self._protocol.state = aioimaplib.SELECTED
-        following = re.search(rb"UIDNEXT (\d+)", text, re.IGNORECASE)
+        following = re.search(rb"UIDNEXT\s+(\d+)", text, re.IGNORECASE)
         self.selected = Selected(
             real,
             int(validity[1]) if validity else 0,
@@ -597,7 +598,7 @@ class ImapSession:
     # One command
 
     async def _command(self, name: str, *arguments: str | bytes, prefix: str = "") -> list[list[bytes]]:
-        """Sends one command; returns the untagged responses.
+        """Sends one command; returns the untagged responses and, after them, the text of the tagged one.
 
         Args:
             name: The command.
@@ -636,7 +637,7 @@ class ImapSession:
                 protocol.literals = []
                 responses, protocol.untagged = protocol.untagged, []
             self._result(name, result, responses)
-            return responses
+            return [*responses, [b"OK " + bytes(result.lines[-1])]]
 
     def _check(self) -> None:
         if self._protocol.lost is not None:

@@ -34,7 +34,7 @@ MAX_LINE = 16 * 1024 * 1024
 
 LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _GREETED = re.compile(rb"\*\s+(OK|PREAUTH)\b", re.IGNORECASE)
-_PUSHED = re.compile(rb"(\d+) (EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
+_PUSHED = re.compile(rb"(\d+)\s+(EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 
 
 _AFTER_LITERAL = re.compile(rb"\s|\)|$|(?:UID|FLAGS|BODY|RFC822|INTERNALDATE|ENVELOPE|MODSEQ|X-)", re.IGNORECASE)

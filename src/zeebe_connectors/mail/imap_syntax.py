@@ -25,7 +25,11 @@ LISTED = re.compile(
     rb'LIST\s+\((?P<flags>[^)]*)\)\s+(?:"(?:\\?(?P<separator>.))?"|NIL|(?P<bare>[^\s"]))\s+(?P<name>.+)$',
     re.IGNORECASE | re.DOTALL,
 )
-_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\s*")
+_DATE = re.compile(
+    rb"\s*(\d{1,2})-(\w{3})-(\d{4})\s+(\d{1,2}):(\d\d):(\d\d)\s+(?:([+-])(\d\d):?(\d\d)|GMT|UTC?|Z)\s*", re.IGNORECASE
+)
+_ALL = re.compile(rb"\bALL\s+(\d+(?::\d+)?(?:,\d+(?::\d+)?)*)", re.IGNORECASE)
+_MAX_NUMBERS = 1_000_000
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _UID = re.compile(rb"\bUID\s+(\d+)", re.IGNORECASE)
 _FLAGS = re.compile(rb"FLAGS\s+\(([^)]*)\)", re.IGNORECASE)
@@ -74,8 +78,30 @@ def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[byt
 
 def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
     """Returns the numbers in the responses of this name, in order."""
-    lines = (response[0].split() for response in responses)
-    return [int(word) for words in lines if words and words[0].upper() == name for word in words[1:] if word.isdigit()]
+    found: list[int] = []
+    for response in responses:
+        words = response[0].split()
+        if words and words[0].upper() == name:
+            found += [int(word) for word in b" ".join(words[1:]).replace(b",", b" ").split() if word.isdigit()]
+        elif words and words[0].upper() == b"E" + name and (everything := _ALL.search(response[0])):
+            found += _numbers_of(everything[1])
+    return found
+
+
+def _numbers_of(numbers: bytes) -> list[int]:
+    """The numbers of a set such as `2,4:6`.
+
+    Raises:
+        ConnectorError: It is larger than any folder.
+    """
+    found: list[int] = []
+    for piece in numbers.split(b","):
+        first, _, last = piece.partition(b":")
+        low, high = sorted((int(first), int(last or first)))
+        if high - low + len(found) > _MAX_NUMBERS:
+            raise ConnectorError("IMAP_REFUSED", f"the server lists more than {_MAX_NUMBERS:,} mails")
+        found += range(low, high + 1)
+    return found
 
 
 def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:
@@ -181,7 +207,7 @@ def _date(raw: bytes) -> datetime | None:
     month = _MONTHS.get(match[2].lower()) if match else None
     if match is None or month is None:
         return None
-    day, year, hour, minute, second, hours, minutes = (int(match[group]) for group in (1, 3, 4, 5, 6, 8, 9))
+    day, year, hour, minute, second, hours, minutes = (int(match[group] or 0) for group in (1, 3, 4, 5, 6, 8, 9))
     away = timedelta(hours=hours, minutes=minutes) * (1 if match[7] == b"+" else -1)
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - away

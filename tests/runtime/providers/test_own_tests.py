@@ -44,6 +44,7 @@ async def finding_of(
     given = {
         "ZEEBE_CONNECTORS_PROVIDERS": str(tmp_path / "providers.yaml"),
         "ZEEBE_CONNECTORS_DATA": str(tmp_path),
+        "ZEEBE_CONNECTORS_FILES": str(tmp_path),
         "SECRET_FILES": password,
     }
     operators = Environment(("environment", given))
@@ -238,3 +239,32 @@ def test_logins_that_are_complete_are_not_reported():
         where = {"url": "http://127.0.0.1/"} if protocol == "http" else {"host": "127.0.0.1"}
         provider = provider_of({"protocol": protocol, "environments": {"live": {**where, "authentication": login}}})
         assert [one for one in _written(provider, "live", None) if one.what == "login"] == [], login
+
+
+async def test_what_a_service_answers_is_told_apart(tmp_path):
+    """A missing login, a refused one, one that the token endpoint refuses, and too many requests."""
+    async with HttpServer() as server:
+        server.answer("*", Reply(401))
+        server.answer("/busy", Reply(429))
+        bearer = {"type": "bearer", "token": "{{secrets.FILES}}"}
+        oauth = {"type": "clientCredentials", "oauthTokenEndpoint": server.url("/token"), "clientId": "c"}
+        oauth["clientSecret"] = bearer["token"]
+        for path, login, verdict, what, says in (
+            ("/", {}, "failed", "login", "asks for a login, and the provider has none"),
+            ("/", bearer, "failed", "login", "the credentials are refused"),
+            ("/", oauth, "failed", "login", "The token endpoint"),
+            ("/busy", {}, "warning", "connection", "too many requests"),
+        ):
+            where = {"url": server.url(path), "authentication": login}
+            found = await finding_of(tmp_path, "http", where, "canary-token")
+            assert (found.verdict, found.what, says in found.text) == (verdict, what, True), found
+
+
+async def test_a_file_of_sqlite_is_looked_for_and_not_made(tmp_path):
+    """A check changes nothing."""
+    where = {"url": "sqlite:///shop.db"}
+    found = await finding_of(tmp_path, "database", where, "")
+    assert (found.verdict, "there is no such file yet" in found.text) == ("failed", True)
+    assert not (tmp_path / "shop.db").exists()
+    (tmp_path / "shop.db").touch()
+    assert (await finding_of(tmp_path, "database", where, "")).verdict == "ok"

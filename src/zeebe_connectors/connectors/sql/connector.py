@@ -46,6 +46,12 @@ async def test(request: Work, context: Context) -> str:
     Raises:
         ConnectorError: Why the database cannot be used.
     """
+    address = _address(request)
+    if address.kind == "sqlite" and not context.files.resolve(address.name, field="name").exists():
+        # Opening it would create it.
+        raise InputError(
+            "name: there is no such file yet; correct the path, or let a task create it", code="SQL_UNKNOWN_OBJECT"
+        )
     database = await _database(request, context)
 
     async def probe(session: Session) -> str:

@@ -243,7 +243,9 @@ async def _reached(
     except TimeoutError:
         yield Finding("connection", "failed", f"no answer within {PATIENCE:.0f} s; check address and network")
     except ConnectorError as error:
-        what = "login" if (error.code or "").endswith(("AUTH_FAILED", "TOKEN_FAILED")) else "connection"
+        code = error.code or ""  # a status is that of a token endpoint
+        is_login = code in {"401", "403"} or code.startswith("OAUTH_") or code.endswith(("AUTH_FAILED", "TOKEN_FAILED"))
+        what = "login" if is_login else "connection"
         yield Finding(what, "failed", error.message)
     except AddressError as error:
         yield Finding("address", "failed", str(error))
@@ -291,7 +293,12 @@ async def _http(url: str, document: Mapping[str, Any], context: Context) -> Find
     exchange = Exchange(context, tls=tls)
     answer = await exchange.call(HttpRequest("GET", encoded_url(url)), scheme)
     if answer.status in {401, 403}:
-        return Finding("login", "failed", f"answered {answer.status}: the credentials are refused; correct them")
+        why = "the credentials are refused; correct them"
+        if not signs_in(document.get("authentication") or {}):
+            why = "it asks for a login, and the provider has none under authentication; add it"
+        return Finding("login", "failed", f"answered {answer.status}: {why}")
+    if answer.status == 429:
+        return Finding("connection", "warning", "answered 429: it gets too many requests; rules can make them fewer")
     if answer.status >= 500:
         return Finding("connection", "warning", f"answered {answer.status}; the service itself has a fault")
     return Finding("connection", "ok", f"answered {answer.status}")
