@@ -35,7 +35,7 @@ def shown_entry(entry: Entry) -> dict[str, Any]:
     values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
     shown = {
         "name": entry.name,
-        **with_values(entry.document, values),
+        **({"protocol": "", "environments": {}} if entry.is_broken else with_values(entry.document, values)),
         "from": {"kind": "store"},
         "etag": str(entry.version),
         "changed": _when(entry.changed),

@@ -88,6 +88,7 @@ class Entry:
 
     Args:
         dropped: Places whose values the last change dropped, because they would have been sent elsewhere.
+        is_broken: Whether its row is not JSON; then the document is empty, and the provider can be replaced or deleted.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Entry:
     who: str
     secured: Mapping[Place, SecuredValue] = field(default_factory=dict)
     dropped: tuple[Place, ...] = ()
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class ProviderStore:
         problems: dict[str, str] = {}
         for name, text, values in remaining:
             try:
-                document = json.loads(text)
+                document = _document(text)
                 opened = {
                     place: self._opened(row, name, place, origin_of(document, place[0]))
                     for place, row in values.items()
@@ -159,7 +161,7 @@ class ProviderStore:
             except ProviderError as error:
                 problems[name] = error.message
             except ValueError:
-                problems[name] = "its row in the database is not JSON; delete it and make it anew"
+                problems[name] = _BROKEN
         self.problems = problems
         return found
 
@@ -275,7 +277,8 @@ class ProviderStore:
         """Seals every value with the first key; returns how many were sealed with another.
 
         Raises:
-            PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key; nothing is changed.
+            PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key, `PROVIDER_UNUSABLE` when
+                a row is not JSON; nothing is changed.
         """
 
         def work(do: Transaction) -> int:
@@ -283,6 +286,8 @@ class ProviderStore:
             # Locked, so that a value that is set meanwhile is not written over with the old one.
             for row in do.rows_locked("SELECT name, document, version, changed, who FROM providers", {}):
                 entry = _entry(do, row)
+                if entry.is_broken:
+                    raise PermanentError("PROVIDER_UNUSABLE", f"{entry.name}: {_BROKEN}")
                 touched = 0
                 for place, value in _values(do, entry.name).items():
                     if _is_name(value.sealed) or self._sealer.is_current(value.sealed):
@@ -373,6 +378,7 @@ class ProviderStore:
 
 
 _CHANGED = "it was changed meanwhile; read it again and change the new version"
+_BROKEN = "its row in the database is not JSON; delete it and make it anew"
 
 
 def _is_name(stored: str) -> bool:
@@ -469,7 +475,23 @@ def _entry(do: Transaction, row: Any) -> Entry:
         place: SecuredValue(value.changed, value.sealed if _is_name(value.sealed) else "")
         for place, value in _values(do, str(name)).items()
     }
-    return Entry(str(name), json.loads(document), int(version), float(changed), str(who), secured)
+    try:
+        found, is_broken = _document(str(document)), False
+    except ValueError:
+        found, is_broken = {}, True
+    return Entry(str(name), found, int(version), float(changed), str(who), secured, is_broken=is_broken)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Reads a row's document.
+
+    Raises:
+        ValueError: It is not a JSON object.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - as what json raises
+    return document
 
 
 def _last_version(do: Transaction, name: str) -> int:
