@@ -252,7 +252,7 @@ def ledger_url(environment: Environment) -> Secret | None:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"postgresql", "postgres"} and bool(parts.hostname) and len(parts.path) > 1
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         usable = False
     if not usable:

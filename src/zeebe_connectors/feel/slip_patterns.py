@@ -6,7 +6,7 @@ import re
 
 from zeebe_connectors.feel import other_syntax as other
 
-NO_TEMPLATE = "FEEL is no template: write the variable's name alone, as name, and join texts with '+'"
+NO_TEMPLATE = "FEEL is not a template language: write the variable's name alone, as name, and join texts with '+'"
 NO_BRACES = "what follows 'then' and 'else' is a value without braces: if a then b else c"
 FILTERED_LOOP = "a loop takes what a filter leaves: for x in items[item > 1] return x"
 SPREAD = "lists are joined with concatenate(a, b), contexts with context merge(a, b)"

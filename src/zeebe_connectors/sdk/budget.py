@@ -127,7 +127,7 @@ def one_pass(decoder: json.JSONDecoder) -> Callable[[str], Any]:
     """What makes a value of a JSON text as the decoder does, without its searches for blanks around the text.
 
     Args:
-        decoder: Reads texts that have blanks around them, and says what is wrong with those that are no JSON.
+        decoder: Reads texts that have blanks around them, and says what is wrong with those that are not JSON.
     """
     scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
@@ -183,11 +183,11 @@ async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> A
 
     Args:
         data: The text.
-        decode: Makes the value; raises ValueError where the text is no JSON.
+        decode: Makes the value; raises ValueError where the text is not JSON.
 
     Raises:
         OverBudgetError: It has too many bytes, values or levels.
-        ValueError: It is no JSON.
+        ValueError: It is not JSON.
     """
     if json_is_quick(data):
         return _decoded(data, decode)
@@ -201,7 +201,7 @@ def decode_quick_json(data: bytes, decode: Callable[[str], Any] = json.loads) ->
 
     Raises:
         OverBudgetError: It is longer, or has more values or levels.
-        ValueError: It is no JSON.
+        ValueError: It is not JSON.
     """
     if not json_is_quick(data):
         raise OverBudgetError("the JSON", "bytes", _QUICK_BYTES)

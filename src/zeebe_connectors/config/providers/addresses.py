@@ -23,7 +23,7 @@ _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|https?:|//", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9/_~-]*")
 """A path with nothing to decode; most paths are like that."""
 _OVERLONG = re.compile(r"%(?:c[01]|e0%[89])", re.IGNORECASE)
-"""Encodings that are no UTF-8, and of which old servers make dots and slashes."""
+"""Encodings that are not UTF-8, and of which old servers make dots and slashes."""
 _MAX_VALUE = 2048
 
 

@@ -157,7 +157,7 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
         raise ProvidersFileError(f"{place}:{line}: is not YAML: {error.problem or error.context}") from None
     except RecursionError:
         raise ProvidersFileError(f"{place}: is nested too deep, or an anchor holds itself; flatten it") from None
-    except yaml.YAMLError:  # of the reader: bytes that are no text
+    except yaml.YAMLError:  # of the reader: bytes that are not text
         raise ProvidersFileError(f"{place}: is not text in UTF-8; save it in that encoding") from None
     finally:
         if loader is not None:

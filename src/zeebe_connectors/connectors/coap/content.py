@@ -117,7 +117,7 @@ def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
 
 
 def _no_json(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _kind_of(data: bytes, number: int | None) -> str:

@@ -132,7 +132,7 @@ def _plain(host: str) -> str:
 
 def _schema(names: str) -> str:
     if names and not _SCHEMA.fullmatch(names):
-        raise _UnreadableError("has a currentSchema that is no name; write it like orders,public")
+        raise _UnreadableError("has a currentSchema that is not a name; write it like orders,public")
     return names
 
 

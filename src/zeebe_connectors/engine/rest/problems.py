@@ -96,7 +96,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     try:
         found = read_json(content.decode(json.detect_encoding(content)))
     except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
-        raise bad(f"The request body is no JSON: {error}") from None
+        raise bad(f"The request body is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise bad("The request body must be a JSON object")
     return found

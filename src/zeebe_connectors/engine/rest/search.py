@@ -254,5 +254,5 @@ def _place(items: list[Item], cursor: str, key: str) -> int:
         known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
         was = max(0, int(place))
     except ValueError:
-        raise bad("page.after or page.before is no cursor of this engine") from None
+        raise bad("page.after or page.before is not a cursor of this engine") from None
     return next((number for number, item in enumerate(items) if item[key] == known), was)

@@ -196,4 +196,4 @@ def _json(data: bytes, name: str) -> Any:
     try:
         return read_json(data.decode())
     except (ValueError, RecursionError) as error:
-        raise bad(f"The part named {name} is no JSON: {error}") from None
+        raise bad(f"The part named {name} is not JSON: {error}") from None

@@ -138,7 +138,7 @@ def _in_zone(moment: Any, zone: str) -> Any:
     try:
         offset, name = temporal.place_of(zone)
     except ValueError:
-        raise FeelEvaluationError(f"'{zone}' is no time zone; one is named as Europe/Paris or +01:00") from None
+        raise FeelEvaluationError(f"'{zone}' is not a time zone; one is named as Europe/Paris or +01:00") from None
     if moment.offset is None:
         here = temporal.in_zone(moment.days, moment.nanos, name) if name else None
         return narrow(here or DateTime(moment.days, moment.nanos, offset))

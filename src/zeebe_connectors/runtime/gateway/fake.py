@@ -527,5 +527,5 @@ def _is_for(job: FakeJob, activation: Activation) -> bool:
 def _parse(payload: str) -> dict[str, Any]:
     variables = json.loads(payload)
     if not isinstance(variables, dict):
-        raise GatewayError("INVALID_ARGUMENT", f"variables are no JSON object but {type(variables).__name__}")
+        raise GatewayError("INVALID_ARGUMENT", f"variables are not a JSON object but {type(variables).__name__}")
     return variables

@@ -252,7 +252,7 @@ def _instead(response: HttpResponse, answer: Any) -> str:
     if answer is None:
         return "its answer is a text, not JSON"
     if isinstance(answer, dict) and "access_token" in answer:
-        return "its access_token is no text, or empty"
+        return "its access_token is not text, or empty"
     if not isinstance(answer, dict) or not response.body.lstrip().startswith(b"{"):  # what else is named, may be it
         return "its answer has no access_token"
     names = [short(name) for name in answer if _NAME.fullmatch(name)][:5]

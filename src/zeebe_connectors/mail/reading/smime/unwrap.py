@@ -123,7 +123,7 @@ class _Walk:
         def check() -> Signature:
             kind, value = message(_binary(signature))
             if kind != SIGNED:
-                raise Damaged("it is no signature")
+                raise Damaged("it is not a signature")
             signed = Signed.read(value)
             return verify(signed, [content, canonical(content)], self.keyring.trust, self.sender, self.received)
 
