@@ -82,7 +82,6 @@ def test_a_connector_tests_address_and_login(tmp_path: Path) -> None:
     """Without doing what the job would do; a connector that has no test says so."""
     job = {"database": "sqlite", "name": str(tmp_path / "orders.sqlite"), "statement": "CREATE TABLE t (id INT)"}
     given = json.dumps({**job, "operation": "execute"})
-    (tmp_path / "orders.sqlite").touch()  # the test would not create it
     done = run_command("try", "sql", "-", "--test", folder=tmp_path, given=given, ZEEBE_CONNECTORS_FILES=str(tmp_path))
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "SQL_UNKNOWN_OBJECT")
     assert not (tmp_path / "orders.sqlite").exists()  # a test makes no database
