@@ -10,7 +10,7 @@ from zeebe_connectors.config.providers.secured import secured_fields
 from zeebe_connectors.config.secrets.placeholders import secret_name
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.editing import with_values
-from zeebe_connectors.runtime.providers.store import Entry
+from zeebe_connectors.runtime.providers.entries import Entry
 from zeebe_connectors.runtime.providers.using import Providers, environment_document
 from zeebe_connectors.sdk.fields import Secret
 

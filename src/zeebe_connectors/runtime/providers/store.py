@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
@@ -20,6 +20,15 @@ from zeebe_connectors.runtime.providers.editing import (
     taken_apart,
     with_values,
 )
+from zeebe_connectors.runtime.providers.entries import (
+    Change,
+    Editor,
+    Entry,
+    NotAllowedError,
+    ProviderConflictError,
+    ProviderUnknownError,
+    SecuredValue,
+)
 from zeebe_connectors.runtime.providers.sealing import Sealer, SealError
 from zeebe_connectors.sdk.errors import PermanentError
 from zeebe_connectors.sdk.fields import Secret
@@ -27,88 +36,6 @@ from zeebe_connectors.sdk.fields import Secret
 _MAX_HISTORY = 200
 """Maximum number of remembered changes of a provider."""
 _MAX_DOCUMENT = 256 * 1024
-
-
-class ProviderConflictError(PermanentError):
-    """The provider exists already, or was changed meanwhile.
-
-    Args:
-        message: What to do.
-        current: The provider as it is now; None if it no longer exists.
-    """
-
-    def __init__(self, message: str, current: Entry | None) -> None:
-        super().__init__("PROVIDER_CHANGED", message)
-        self.current = current
-
-
-class ProviderUnknownError(PermanentError):
-    """There is no such provider in the store."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__("PROVIDER_UNKNOWN", f"there is no provider {name[:64]!r} in the database")
-
-
-class NotAllowedError(PermanentError):
-    """The editor may not do this."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("PROVIDER_FORBIDDEN", message)
-
-
-@dataclass(frozen=True, slots=True)
-class Editor:
-    """Who makes a change.
-
-    Args:
-        name: For the history.
-        secrets: Whether secured values may be set.
-    """
-
-    name: str
-    secrets: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SecuredValue:
-    """What may be shown of a secured value.
-
-    Args:
-        changed: When it was set, in seconds since 1970.
-        reference: The reference to a secret; empty for a value.
-    """
-
-    changed: float
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A stored provider, without its secured values.
-
-    Args:
-        dropped: Places whose values the last change dropped, because they would have been sent elsewhere.
-        is_broken: Whether its row is not JSON; then the document is empty, and the provider can be replaced or deleted.
-    """
-
-    name: str
-    document: Mapping[str, Any]
-    version: int
-    changed: float
-    who: str
-    secured: Mapping[Place, SecuredValue] = field(default_factory=dict)
-    dropped: tuple[Place, ...] = ()
-    is_broken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row of the history."""
-
-    version: int
-    at: float
-    who: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
