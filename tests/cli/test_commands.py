@@ -83,6 +83,10 @@ def test_a_connector_tests_address_and_login(tmp_path: Path) -> None:
     job = {"database": "sqlite", "name": str(tmp_path / "orders.sqlite"), "statement": "CREATE TABLE t (id INT)"}
     given = json.dumps({**job, "operation": "execute"})
     done = run_command("try", "sql", "-", "--test", folder=tmp_path, given=given, ZEEBE_CONNECTORS_FILES=str(tmp_path))
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "SQL_UNKNOWN_OBJECT")
+    assert not (tmp_path / "orders.sqlite").exists()  # a test makes no database
+    (tmp_path / "orders.sqlite").touch()
+    done = run_command("try", "sql", "-", "--test", folder=tmp_path, given=given, ZEEBE_CONNECTORS_FILES=str(tmp_path))
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["variables"]["result"].startswith("sqlite 3")
     with contextlib.closing(sqlite3.connect(tmp_path / "orders.sqlite")) as database:
