@@ -70,7 +70,8 @@ def _boundary(content_type: str) -> str:
     boundary = parameter(content_type, "boundary") or new_boundary()
     if _BOUNDARY.fullmatch(boundary) is None:
         raise InputError(
-            "headers.Content-Type: the boundary is longer than 200 characters, or has some that no header can hold; leave it out"
+            "headers.Content-Type: the boundary is longer than 200 characters, or has some that no header can hold; "
+            "leave it out"
         )
     return boundary
 
