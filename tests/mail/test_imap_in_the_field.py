@@ -288,6 +288,8 @@ async def test_a_folder_is_numbered_as_the_server_says_however_it_is_written(ans
         ("* SEARCH 2,5", [2, 5]),
         ('* ESEARCH (TAG "A1") UID ALL 2,4:6', [2, 4, 5, 6]),
         ('* ESEARCH (TAG "A1") UID', []),
+        ("* ESEARCH UID ALL 3,1:" + "9" * 5000, [3]),
+        ("* SEARCH 3 " + "9" * 5000, [3]),
         ("* SEARCH", []),
     ],
 )
@@ -298,11 +300,12 @@ async def test_what_is_found_is_read_however_it_is_listed(answer, found):
         assert await session.search("ALL") == found
 
 
-async def test_more_than_any_folder_holds_is_refused():
-    async with Scripted({"UID SEARCH": ["* ESEARCH UID ALL 1:4294967295\nTAG OK x"]}) as session:
+@pytest.mark.parametrize("answer", ["* ESEARCH UID ALL 1:4294967295", "* SEARCH 7 1:4294967295"])
+async def test_more_than_any_folder_holds_is_refused(answer):
+    async with Scripted({"UID SEARCH": [f"{answer}\nTAG OK x"]}) as session:
         await session.login("ann", "pw")
         await session.select("INBOX")
-        with pytest.raises(ConnectorError, match="more than 1,000,000 mails"):
+        with pytest.raises(ConnectorError, match="more than 1,000,000 mails; move some"):
             await session.search("ALL")
 
 

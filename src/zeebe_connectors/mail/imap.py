@@ -421,10 +421,10 @@ class ImapSession:
             await self.folder(name)  # raises if it no longer exists
             raise
         text = b"\n".join(response[0] for response in responses)
-        validity = re.search(rb"UIDVALIDITY\s+(\d+)", text, re.IGNORECASE)
-        exists = re.search(rb"^(\d+)\s+EXISTS", text, re.IGNORECASE | re.MULTILINE)
+        validity = re.search(rb"UIDVALIDITY\s+(\d{1,20})", text, re.IGNORECASE)
+        exists = re.search(rb"^(\d{1,20})\s+EXISTS", text, re.IGNORECASE | re.MULTILINE)
         self._protocol.state = aioimaplib.SELECTED
-        following = re.search(rb"UIDNEXT\s+(\d+)", text, re.IGNORECASE)
+        following = re.search(rb"UIDNEXT\s+(\d{1,20})", text, re.IGNORECASE)
         self.selected = Selected(
             real,
             int(validity[1]) if validity else 0,

@@ -34,12 +34,12 @@ MAX_LINE = 16 * 1024 * 1024
 
 LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _GREETED = re.compile(rb"\*\s+(OK|PREAUTH)\b", re.IGNORECASE)
-_PUSHED = re.compile(rb"(\d+)\s+(EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
+_PUSHED = re.compile(rb"(\d{1,20})\s+(EXISTS|RECENT|EXPUNGE)", re.IGNORECASE)
 
 
 _AFTER_LITERAL = re.compile(rb"\s|\)|$|(?:UID|FLAGS|BODY|RFC822|INTERNALDATE|ENVELOPE|MODSEQ|X-)", re.IGNORECASE)
 """What may stand behind a literal; some servers leave out the blank before the next item."""
-_VALIDITY = re.compile(rb"OK +\[UIDVALIDITY +(\d+)\]", re.IGNORECASE)
+_VALIDITY = re.compile(rb"OK +\[UIDVALIDITY +(\d{1,20})\]", re.IGNORECASE)
 
 
 class ConnectionLost(TransientError):  # noqa: N818 - a state of the session

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.mail.imap_protocol import LITERAL
 
-_FETCHED = re.compile(rb"(\d+)\s+FETCH\s+\(", re.IGNORECASE)
-_EXPUNGED = re.compile(rb"(\d+)\s+EXPUNGE", re.IGNORECASE)
+_FETCHED = re.compile(rb"(\d{1,20})\s+FETCH\s+\(", re.IGNORECASE)
+_EXPUNGED = re.compile(rb"(\d{1,20})\s+EXPUNGE", re.IGNORECASE)
 _VANISHED = re.compile(rb"VANISHED\s+(?!\(EARLIER\))", re.IGNORECASE)
 _HELD = re.compile(rb"\0(\d+)\0")
 # The answer to `BODY.PEEK[]`, also from servers that deviate in its name or its spaces.
@@ -28,13 +28,15 @@ LISTED = re.compile(
 _DATE = re.compile(
     rb"\s*(\d{1,2})-(\w{3})-(\d{4})\s+(\d{1,2}):(\d\d):(\d\d)\s+(?:([+-])(\d\d):?(\d\d)|GMT|UTC?|Z)\s*", re.IGNORECASE
 )
-_ALL = re.compile(rb"\bALL\s+(\d+(?::\d+)?(?:,\d+(?::\d+)?)*)", re.IGNORECASE)
+_ALL = re.compile(rb"\bALL\s+([\d:,]+)", re.IGNORECASE)
+_RANGE = re.compile(rb"(\d{1,20}):(\d{1,20})")
+_MAX_DIGITS = 20  # Python converts no number of 5,000 digits
 _MAX_NUMBERS = 1_000_000
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_UID = re.compile(rb"\bUID\s+(\d+)", re.IGNORECASE)
+_UID = re.compile(rb"\bUID\s+(\d{1,20})", re.IGNORECASE)
 _FLAGS = re.compile(rb"FLAGS\s+\(([^)]*)\)", re.IGNORECASE)
 _RECEIVED = re.compile(rb'INTERNALDATE\s+"([^"]+)"', re.IGNORECASE)
-_SIZE = re.compile(rb"RFC822\.SIZE\s+(\d+)", re.IGNORECASE)
+_SIZE = re.compile(rb"RFC822\.SIZE\s+(\d{1,20})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +79,34 @@ def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[byt
 
 
 def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
-    """Returns the numbers in the responses of this name, in order."""
+    """Returns the numbers in the responses of this name, in order; also those of sets such as `2,4:6` (ESEARCH).
+
+    Raises:
+        ConnectorError: They are more than any folder holds.
+    """
     found: list[int] = []
     for response in responses:
         words = response[0].split()
         if words and words[0].upper() == name:
-            found += [int(word) for word in b" ".join(words[1:]).replace(b",", b" ").split() if word.isdigit()]
+            _add_numbers(b",".join(words[1:]), found)
         elif words and words[0].upper() == b"E" + name and (everything := _ALL.search(response[0])):
-            found += _numbers_of(everything[1])
+            _add_numbers(everything[1], found)
     return found
 
 
-def _numbers_of(numbers: bytes) -> list[int]:
-    """The numbers of a set such as `2,4:6`.
-
-    Raises:
-        ConnectorError: It is larger than any folder.
-    """
-    found: list[int] = []
+def _add_numbers(numbers: bytes, found: list[int]) -> None:
     for piece in numbers.split(b","):
-        first, _, last = piece.partition(b":")
-        low, high = sorted((int(first), int(last or first)))
-        if high - low + len(found) > _MAX_NUMBERS:
-            raise ConnectorError("IMAP_REFUSED", f"the server lists more than {_MAX_NUMBERS:,} mails")
+        if piece.isdigit() and len(piece) <= _MAX_DIGITS:  # nearly all
+            low = high = int(piece)
+        elif match := _RANGE.fullmatch(piece):
+            low, high = sorted((int(match[1]), int(match[2])))
+        else:
+            continue
+        if high - low + len(found) >= _MAX_NUMBERS:
+            raise ConnectorError(
+                "IMAP_REFUSED", f"the server lists more than {_MAX_NUMBERS:,} mails; move some to another folder"
+            )
         found += range(low, high + 1)
-    return found
 
 
 def held(response: list[bytes]) -> tuple[bytes, list[bytes]]:

@@ -7,6 +7,7 @@ from email.policy import HTTP
 
 import pytest
 
+from zeebe_connectors import InputError
 from zeebe_connectors.sdk import document
 from zeebe_connectors.testing.servers import Reply
 from zeebe_connectors.web.multipart import new_boundary
@@ -233,6 +234,19 @@ async def test_multipart_boundary_that_needs_quotes(rest, open_server):
     await rest(open_server.url(), method="POST", headers={"Content-Type": kind}, body={"a": "b"})
     assert open_server.last.header("Content-Type") == kind
     assert open_server.last.body.startswith(b"--a b:c\r\n")
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [r'"a\"b"', r'"a\\b"', '"é"', "*=utf-8''a%0D%0Ab", "b" * 201],
+    ids=["quote", "backslash", "é", "line", "long"],
+)
+async def test_multipart_boundary_that_cannot_be_written(rest, open_server, boundary):
+    """The header would promise another than the body has."""
+    kind = f"multipart/form-data; boundary={boundary}".replace("=*", "*")
+    with pytest.raises(InputError, match=r"headers\.Content-Type: the boundary .*; leave it out"):
+        await rest(open_server.url(), method="POST", headers={"Content-Type": kind}, body={"a": "b"})
+    assert not open_server.seen
 
 
 async def test_a_list_of_one_is_that_one(rest, open_server):

@@ -46,8 +46,16 @@ def test_any_part(data):
 
 def test_many_parts_are_bounded():
     """A reply of endless parts is refused, not taken apart for ever."""
-    with pytest.raises(ConnectorError):
+    with pytest.raises(ConnectorError, match="more than 1,000 parts"):
         read(b"\r\n--b\r\n\r\n" * 5000 + b"--b--", KIND)
+
+
+def test_headers_of_a_part_are_bounded():
+    """Parsing parameters takes time that grows with the square of their length: seconds for so many."""
+    part = b'\r\n--b\r\nContent-Disposition: attachment; filename="%b"\r\n\r\nx\r\n--b--'
+    assert read(ROOT + part % (b";" * 100), KIND).attachments["part-1"].name == ";" * 100
+    with pytest.raises(ConnectorError, match=r"headers of its part 2 are longer than 4,000 bytes"):
+        read(ROOT + part % (b";" * 50_000), KIND)
 
 
 def test_utf16():

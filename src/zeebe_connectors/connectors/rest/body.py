@@ -17,6 +17,7 @@ from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
 _MULTIPART = "multipart/form-data"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_BOUNDARY = re.compile(r'[^"\\\x00-\x1f\x7f-\U0010ffff]{1,200}')  # RFC 2046 allows fewer, servers take these
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -50,14 +51,29 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
     if without_nulls:
         body = _without_nulls(body)
     if isinstance(body, Mapping) and kind == _MULTIPART:
-        boundary = parameter(given, "boundary") or new_boundary()
-        written = boundary if _TOKEN.fullmatch(boundary) else '"' + boundary.replace("\\", "").replace('"', "") + '"'
+        boundary = _boundary(given)
+        written = boundary if _TOKEN.fullmatch(boundary) else f'"{boundary}"'
         headers["Content-Type"] = f"{_MULTIPART}; boundary={written}"
         return multipart_body(await _parts(body, context, charset), boundary)
     if isinstance(body, Mapping) and kind == _FORM:
         return "&".join(_form_fields(await with_contents(body, context, name="body"), charset)).encode()
     body = await with_contents(body, context, name="body")
     return json_bytes(body, charset)
+
+
+def _boundary(content_type: str) -> str:
+    """Returns the boundary that the header gives, or a new one.
+
+    Raises:
+        InputError: It cannot be written in a header.
+    """
+    boundary = parameter(content_type, "boundary") or new_boundary()
+    if _BOUNDARY.fullmatch(boundary) is None:
+        raise InputError(
+            "headers.Content-Type: the boundary is longer than 200 characters, or has some that no header can hold; "
+            "leave it out"
+        )
+    return boundary
 
 
 def _charset(content_type: str) -> str:

@@ -25,6 +25,7 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _DELIMITER_ENDS = re.compile(rb"(?:--)?[ \t]*(?:\r?\n|\Z)|--")
 _MAX_PARTS = 1000
+_MAX_HEAD = 4000  # bytes of one part's headers: the mail parser's time grows with the square of a header's length
 _MAX_WORK = 5_000_000
 _MAX_DEPTH = 200
 
@@ -288,7 +289,10 @@ def _parts(data: bytes, content_type: str) -> tuple[bytes, str, dict[str, Attach
     pieces = _pieces(data, b"--" + boundary.encode("latin-1", "replace"))
     end = next((place for place, piece in enumerate(pieces) if place and piece.startswith(b"--")), 0)
     if end < 2:
-        raise _invalid("it is multipart, but its parts end too early")
+        many = len(pieces) > _MAX_PARTS
+        raise _invalid(
+            f"it has more than {_MAX_PARTS:,} parts" if many else "it is multipart, but its parts end too early"
+        )
     parts = [_part(piece, number) for number, piece in enumerate(pieces[1:end])]
     start = header.get_param("start")
     wanted = _plain_id(start) if isinstance(start, str) else parts[0].id
@@ -314,6 +318,8 @@ def _part(piece: bytes, number: int) -> Attachment:
     piece = piece.partition(b"\n")[2]  # the delimiter's own line is over
     headless = _LINE_END.match(piece)
     head, data = (b"", piece[headless.end() :]) if headless else _split_head(piece)
+    if len(head) > _MAX_HEAD:
+        raise _invalid(f"the headers of its part {number + 1} are longer than {_MAX_HEAD:,} bytes")
     headers = _headers(head.decode("utf-8", "replace"))
     encoding = str(headers.get("Content-Transfer-Encoding", "binary")).strip().lower()
     try:
