@@ -140,7 +140,7 @@ async def test_how_rules_are_kept_is_in_the_metrics(api):
     limit.leave()
     async with (
         aiohttp.ClientSession() as session,
-        session.get(api._base.replace("/api/providers", "/metrics")) as answer,
+        session.get(api.base.replace("/api/providers", "/metrics")) as answer,
     ):
         assert 'zeebe_connectors_provider_granted_total{environment="test",provider="fixed"} 1.0' in await answer.text()
     assert (await api("GET", "/fixed/now"))["test"]["granted"] == 1
@@ -149,7 +149,7 @@ async def test_how_rules_are_kept_is_in_the_metrics(api):
 async def test_the_calls_need_the_token(api):
     async with aiohttp.ClientSession() as session:
         for method, path in (("GET", ""), ("POST", ""), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "/x/check")):
-            async with session.request(method, f"{api._base}{path}", json={}) as answer:
+            async with session.request(method, f"{api.base}{path}", json={}) as answer:
                 assert answer.status == 401
 
 
