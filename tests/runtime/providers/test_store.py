@@ -427,3 +427,16 @@ async def test_an_export_leaves_out_a_broken_row(store, database):
     directory = Directory(None, store)
     await directory.refresh()
     assert list(await exported(directory)) == ["crm"]
+
+
+async def test_an_export_names_each_value_of_its_own(store):
+    """However the names of provider and environment run together."""
+    for name, environment in {"erp": "x_live", "erp_x": "live"}.items():
+        await store.create(name, {**ERP, "environments": {environment: ERP["environments"]["live"]}}, ME)
+    directory = Directory(None, store)
+    await directory.refresh()
+    found = await exported(directory)
+    passwords = [
+        one["authentication"]["password"] for each in found.values() for one in each["environments"].values()
+    ]
+    assert passwords == ["{{secrets.ERP_X_LIVE_PASSWORD}}", "{{secrets.ERP_X_LIVE_PASSWORD_2}}"]

@@ -49,13 +49,13 @@ def _exported(shown: dict[str, Any], names: _Names) -> dict[str, Any]:
     name = shown["name"]
     document = {key: value for key, value in shown.items() if key not in DERIVED}
     for environment, there in document["environments"].items():
-        _name_secrets(there, f"{name}_{environment}", names)
+        _name_secrets(there, f"{name}/{environment}", names)
     return document
 
 
 def _name_secrets(part: dict[str, Any], path: str, names: _Names) -> None:
     for key, value in part.items():
         if isinstance(value, dict) and value.get("secured") is True:
-            part[key] = f"{{{{secrets.{value.get('secret') or names.of(f'{path}_{key}')}}}}}"
+            part[key] = f"{{{{secrets.{value.get('secret') or names.of(f'{path}/{key}')}}}}}"
         elif isinstance(value, dict):
-            _name_secrets(value, path if key == "authentication" else f"{path}_{key}", names)
+            _name_secrets(value, path if key == "authentication" else f"{path}/{key}", names)
