@@ -436,7 +436,5 @@ async def test_an_export_names_each_value_of_its_own(store):
     directory = Directory(None, store)
     await directory.refresh()
     found = await exported(directory)
-    passwords = [
-        one["authentication"]["password"] for each in found.values() for one in each["environments"].values()
-    ]
+    passwords = [one["authentication"]["password"] for each in found.values() for one in each["environments"].values()]
     assert passwords == ["{{secrets.ERP_X_LIVE_PASSWORD}}", "{{secrets.ERP_X_LIVE_PASSWORD_2}}"]
