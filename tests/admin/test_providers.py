@@ -27,12 +27,12 @@ providers:
 
 class Client:
     def __init__(self, session, base):
-        self._session, self._base = session, base
+        self._session, self.base = session, base
         self.texts = []
 
     async def __call__(self, method, path, given=None, *, etag=None, status=200, token=TOKEN):
         headers = {"Authorization": f"Bearer {token}"} | ({"If-Match": etag} if etag else {})
-        async with self._session.request(method, f"{self._base}{path}", json=given, headers=headers) as answer:
+        async with self._session.request(method, f"{self.base}{path}", json=given, headers=headers) as answer:
             text = await answer.text()
             self.texts.append(text + str(answer.headers))
             assert answer.status == status, text
@@ -140,7 +140,7 @@ async def test_how_rules_are_kept_is_in_the_metrics(api):
     limit.leave()
     async with (
         aiohttp.ClientSession() as session,
-        session.get(api._base.replace("/api/providers", "/metrics")) as answer,
+        session.get(api.base.replace("/api/providers", "/metrics")) as answer,
     ):
         assert 'zeebe_connectors_provider_granted_total{environment="test",provider="fixed"} 1.0' in await answer.text()
     assert (await api("GET", "/fixed/now"))["test"]["granted"] == 1
@@ -149,7 +149,7 @@ async def test_how_rules_are_kept_is_in_the_metrics(api):
 async def test_the_calls_need_the_token(api):
     async with aiohttp.ClientSession() as session:
         for method, path in (("GET", ""), ("POST", ""), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "/x/check")):
-            async with session.request(method, f"{api._base}{path}", json={}) as answer:
+            async with session.request(method, f"{api.base}{path}", json={}) as answer:
                 assert answer.status == 401
 
 
@@ -212,3 +212,19 @@ async def test_a_credential_among_options_is_refused(api, name):
     """It would be stored in clear and shown to everybody."""
     wrong = await api("POST", "", {"name": "erp", **erp("http://erp.example.com/", options={name: CANARY})}, status=400)
     assert f"options: {name}: options are not secured; move it to " in wrong["message"]
+
+
+async def test_a_broken_row_is_shown_with_its_problem_and_can_be_deleted(api):
+    await api("POST", "", {"name": "erp", **erp("http://erp.example.com/")}, status=201)
+    await api.runtime.store.write(lambda do: do.change("UPDATE providers SET document = '{', version = 2", {}))
+    shown = await api("GET", "/erp")
+    assert "is not JSON; delete it" in shown["problem"]
+    site = api.base.removesuffix("/api/providers")
+    async with aiohttp.ClientSession(site, cookie_jar=aiohttp.CookieJar(unsafe=True)) as page:
+        await page.post("/signin", data={"token": TOKEN, "to": "/"})
+        for path, status in {"/providers/erp": 200, "/providers/erp/copy": 404, "/providers/%2Ball.yaml": 200}.items():
+            async with page.get(path) as answer:
+                assert answer.status == status, path
+                assert path != "/providers/erp" or "is not JSON; delete it" in await answer.text()
+    await api("DELETE", "/erp", etag=shown["etag"])
+    await api("GET", "/erp", status=404)

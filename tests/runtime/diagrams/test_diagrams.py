@@ -217,6 +217,7 @@ async def test_a_folders_file_counts_for_the_version_that_its_name_gives(tmp_pat
     """Without one, or with another, nobody knows which version it is."""
     (tmp_path / "order.v3.bpmn").write_bytes(bpmn({"a": "{{secrets.X}}"}))
     (tmp_path / "broken.v4.bpmn").write_bytes(b"<")
+    (tmp_path / "gone.v4.bpmn").symlink_to(tmp_path / "nowhere")
     (tmp_path / "order.bpmn").write_bytes(bpmn({"a": "{{secrets.Y}}"}))
     assert allowed((await Diagrams(folder=tmp_path).element(job(version=3))).place, "a") == {"X"}
     for version in (1, 2, 4):

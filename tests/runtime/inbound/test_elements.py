@@ -239,6 +239,16 @@ def test_a_folder_is_read_as_it_is_deployed(tmp_path):
     assert ([element.id for element in found.elements], found.problems) == (["s", "c"], [])
 
 
+def test_a_link_that_leads_nowhere_harms_no_other_file(tmp_path):
+    (tmp_path / "a.bpmn").write_bytes(diagram(node("startEvent", "s", TYPE)))
+    (tmp_path / "gone.bpmn").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.bpmn").symlink_to(tmp_path / "loop.bpmn")
+    (tmp_path / "long.bpmn").symlink_to("x" * 300)  # which pathlib raises for, as for a folder that may not be entered
+    found = read_folder(tmp_path)
+    assert [element.id for element in found.elements] == ["s"]
+    assert [problem.partition(":")[0] for problem in found.problems] == ["gone.bpmn", "long.bpmn", "loop.bpmn"]
+
+
 def test_sources_need_no_diagram(tmp_path):
     file = tmp_path / "sources.toml"
     file.write_text(

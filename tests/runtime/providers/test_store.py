@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.providers import (
     ProviderUnknownError,
     Sealer,
 )
+from zeebe_connectors.runtime.providers.exporting import exported
 from zeebe_connectors.runtime.providers.showing import shown_entry
 from zeebe_connectors.sdk.errors import PermanentError
 
@@ -394,3 +395,35 @@ async def test_a_copy_with_values_leaves_none_of_the_others(store):
     copied = await store.copy("erp", ME, from_="test", to="live", version=entry.version, secured=True)
     assert ("live", "tls.privateKeyPassword") not in copied.secured
     assert await password(store) == f"{CANARY}-test"
+
+
+@pytest.mark.parametrize("text", ["{", "null", "[]"])
+async def test_a_broken_row_can_be_shown_replaced_and_deleted(store, database, text):
+    """As its problem advises; without it, keys can be rotated again."""
+    await store.create("crm", ERP, ME)
+    for repair in ("delete", "replace"):
+        entry = await store.create("erp", ERP, ME)
+        other = sqlite3.connect(database.file)
+        other.execute("UPDATE providers SET document = ? WHERE name = 'erp'", (text,))
+        other.commit()
+        other.close()
+        assert list(await store.providers()) == ["crm"]
+        assert store.problems["erp"].endswith("delete it and make it anew")
+        assert [one.name for one in await store.entries() if not one.is_broken] == ["crm"]
+        with pytest.raises(PermanentError, match="erp: its row in the database is not JSON; delete it"):
+            await store.rotate(ME)
+        if repair == "delete":
+            await store.delete("erp", ME, version=entry.version)
+        else:
+            await store.change("erp", without_values(ERP), ME, version=entry.version)
+            assert await password(store) == f"{CANARY}-live"
+        assert await store.rotate(ME) == 0
+
+
+async def test_an_export_leaves_out_a_broken_row(store, database):
+    for name in ("erp", "crm"):
+        await store.create(name, ERP, ME)
+    await database.write(lambda do: do.change("UPDATE providers SET document = '{' WHERE name = 'erp'", {}))
+    directory = Directory(None, store)
+    await directory.refresh()
+    assert list(await exported(directory)) == ["crm"]

@@ -6,11 +6,17 @@ import re
 
 _BEGINNING = re.compile(r"^(?:rdcp:)?(?:jdbc:)?(?=[a-z0-9+]+:)", re.IGNORECASE)
 _ORACLE = re.compile(
-    r"oracle:(?:thin|oci):(?P<login>[^@]*)@(?://)?(?P<place>[^/?@]+)(?:/(?P<name>[^/?]+))?", re.IGNORECASE
+    r"oracle:(?:thin|oci):(?P<login>[^@]*)@(?:tcps?:)?(?://)?(?P<place>[^/?@]+)"
+    r"(?:/(?P<name>[^/?]+?)(?::(?:dedicated|shared|pooled))?)?",
+    re.IGNORECASE,
 )
 _SQLSERVER = re.compile(r"(?:sqlserver|mssql)://(?P<place>[^/;?@]*);(?P<properties>.*)", re.IGNORECASE)
+_PROPERTY = re.compile(r"([^=;]+)=\s*(?:\{((?:[^}]|\}\})*)\}|([^;]*))")
+_PLACE = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?")
 _SID = re.compile(r".+:\d+:[^:]+")
 _SQLITE = "sqlite:"
+_MAX_LENGTH = 4096
+"""Characters beyond which an address is in no form that is known here."""
 _USER = "holds a user; put the credentials under authentication"
 
 
@@ -24,9 +30,11 @@ def plain_database_url(url: str) -> str:
             `jdbc:sqlserver://host:1433;databaseName=db`, `sqlite:orders.db`, `rdcp:jdbc:…` and the like.
 
     Raises:
-        ValueError: It names a user, or an Oracle SID; the text repeats nothing of it.
+        ValueError: It names a user, an Oracle SID or an instance of SQL Server; the text repeats nothing of it.
     """
     text = _BEGINNING.sub("", url.strip())
+    if len(text) > _MAX_LENGTH:
+        return text
     if (oracle := _ORACLE.fullmatch(text)) is not None:
         if oracle["login"]:
             raise ValueError(_USER)
@@ -34,16 +42,29 @@ def plain_database_url(url: str) -> str:
             raise ValueError("names no service; write it like jdbc:oracle:thin:@//db.example.com:1521/service")
         return f"oracle://{oracle['place']}/{oracle['name']}"
     if (sqlserver := _SQLSERVER.fullmatch(text)) is not None:
-        given = {}
-        for item in sqlserver["properties"].split(";"):
-            name, _, value = item.partition("=")
-            given[name.strip().casefold()] = value.strip()
-        if given.keys() & {"user", "username", "password"}:
-            raise ValueError(_USER)
-        return f"sqlserver://{sqlserver['place']}/{given.get('databasename') or given.get('database') or ''}"
+        return _sqlserver(sqlserver["place"], sqlserver["properties"])
     if is_file(text) and not text[len(_SQLITE) :].startswith("//"):
         return f"{_SQLITE}///{text[len(_SQLITE) :]}"
     return text
+
+
+def _sqlserver(place: str, properties: str) -> str:
+    """The URL of JDBC's `//place;name=value;…`: host, port and database may be among the properties."""
+    given = {
+        name.strip().casefold(): braced.replace("}}", "}") or plain.strip()
+        for name, braced, plain in _PROPERTY.findall(properties)
+    }
+    if given.keys() & {"user", "username", "password"}:
+        raise ValueError(_USER)
+    if given.get("instancename"):
+        raise ValueError("names an instance, by which no server is reached here; write its port instead")
+    host, port = place, ""
+    if (parts := _PLACE.fullmatch(place)) is not None:
+        host, port = parts[1], parts[2] or ""
+    host = host or given.get("servername") or given.get("server") or ""
+    port = port or given.get("portnumber") or given.get("port") or ""
+    place = f"{host}:{port}" if port else host
+    return f"sqlserver://{place}/{given.get('databasename') or given.get('database') or ''}"
 
 
 def is_file(url: str) -> bool:

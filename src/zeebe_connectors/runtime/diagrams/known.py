@@ -225,13 +225,15 @@ class Diagrams:
             return found
         for path in diagram_files(self._folder):
             named = _VERSIONED.search(path.stem)
-            if named is None or int(named[1]) != version or path.stat().st_size > MAX_DIAGRAM:
+            if named is None or int(named[1]) != version:
                 continue
-            xml = path.read_bytes()
             try:
+                if path.stat().st_size > MAX_DIAGRAM:
+                    continue
+                xml = path.read_bytes()
                 if process in read(xml).processes:
                     return xml
-            except DiagramError:
+            except (OSError, DiagramError):
                 continue
         return None
 

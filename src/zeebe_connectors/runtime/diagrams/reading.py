@@ -6,6 +6,7 @@ diagrams need little memory.
 
 from __future__ import annotations
 
+import os.path
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,13 +106,14 @@ class Diagram:
 def diagram_files(folder: Path) -> list[Path]:
     """Returns the BPMN files below a folder, by name.
 
-    Hidden files and folders are passed over: Kubernetes, for example, keeps the versions of mounted files in them.
+    Hidden files and folders are passed over: Kubernetes, for example, keeps the versions of mounted files in them. A
+    link that leads nowhere is among the files, so that whoever reads it reports it.
     """
     return [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() == ".bpmn"
-        and path.is_file()
+        and (os.path.isfile(path) or not os.path.exists(path))  # noqa: PTH110, PTH113 - pathlib's raise for some links
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
 

@@ -2,16 +2,16 @@
 
 from zeebe_connectors.runtime.providers.asking import Asking, asking
 from zeebe_connectors.runtime.providers.directory import Directory, Known
-from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
-from zeebe_connectors.runtime.providers.store import (
+from zeebe_connectors.runtime.providers.entries import (
     Change,
     Editor,
     Entry,
     NotAllowedError,
     ProviderConflictError,
-    ProviderStore,
     ProviderUnknownError,
 )
+from zeebe_connectors.runtime.providers.sealing import KEY_SETTING, Sealer
+from zeebe_connectors.runtime.providers.store import ProviderStore
 from zeebe_connectors.runtime.providers.using import ENVIRONMENT_SETTING, Providers, Use
 
 __all__ = [

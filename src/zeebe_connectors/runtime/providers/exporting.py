@@ -14,12 +14,15 @@ async def exported(directory: Directory) -> dict[str, Any]:
     """Returns each provider's description by name, with secrets to be set in place of secured values.
 
     Args:
-        directory: The providers; one of the database whose values cannot be opened is described all the same.
+        directory: The providers; one of the database whose values cannot be opened is described all the same, but not
+            one whose row is not JSON.
     """
     shown = {known.name: shown_known(known, directory) for known in directory.all().values()}
     if directory.store is not None:
         shown |= {
-            entry.name: shown_entry(entry) for entry in await directory.store.entries() if entry.name not in shown
+            entry.name: shown_entry(entry)
+            for entry in await directory.store.entries()
+            if entry.name not in shown and not entry.is_broken
         }
     names = _Names()
     return {name: _exported(document, names) for name, document in shown.items()}

@@ -10,7 +10,7 @@ from zeebe_connectors.config.providers.secured import secured_fields
 from zeebe_connectors.config.secrets.placeholders import secret_name
 from zeebe_connectors.runtime.providers.directory import Directory, Known
 from zeebe_connectors.runtime.providers.editing import with_values
-from zeebe_connectors.runtime.providers.store import Entry
+from zeebe_connectors.runtime.providers.entries import Entry
 from zeebe_connectors.runtime.providers.using import Providers, environment_document
 from zeebe_connectors.sdk.fields import Secret
 
@@ -35,7 +35,7 @@ def shown_entry(entry: Entry) -> dict[str, Any]:
     values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
     shown = {
         "name": entry.name,
-        **with_values(entry.document, values),
+        **({"protocol": "", "environments": {}} if entry.is_broken else with_values(entry.document, values)),
         "from": {"kind": "store"},
         "etag": str(entry.version),
         "changed": _when(entry.changed),

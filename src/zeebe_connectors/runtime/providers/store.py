@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zeebe_connectors.config.providers import Provider, ProviderError, provider_of
@@ -20,6 +20,15 @@ from zeebe_connectors.runtime.providers.editing import (
     taken_apart,
     with_values,
 )
+from zeebe_connectors.runtime.providers.entries import (
+    Change,
+    Editor,
+    Entry,
+    NotAllowedError,
+    ProviderConflictError,
+    ProviderUnknownError,
+    SecuredValue,
+)
 from zeebe_connectors.runtime.providers.sealing import Sealer, SealError
 from zeebe_connectors.sdk.errors import PermanentError
 from zeebe_connectors.sdk.fields import Secret
@@ -27,86 +36,6 @@ from zeebe_connectors.sdk.fields import Secret
 _MAX_HISTORY = 200
 """Maximum number of remembered changes of a provider."""
 _MAX_DOCUMENT = 256 * 1024
-
-
-class ProviderConflictError(PermanentError):
-    """The provider exists already, or was changed meanwhile.
-
-    Args:
-        message: What to do.
-        current: The provider as it is now; None if it no longer exists.
-    """
-
-    def __init__(self, message: str, current: Entry | None) -> None:
-        super().__init__("PROVIDER_CHANGED", message)
-        self.current = current
-
-
-class ProviderUnknownError(PermanentError):
-    """There is no such provider in the store."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__("PROVIDER_UNKNOWN", f"there is no provider {name[:64]!r} in the database")
-
-
-class NotAllowedError(PermanentError):
-    """The editor may not do this."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("PROVIDER_FORBIDDEN", message)
-
-
-@dataclass(frozen=True, slots=True)
-class Editor:
-    """Who makes a change.
-
-    Args:
-        name: For the history.
-        secrets: Whether secured values may be set.
-    """
-
-    name: str
-    secrets: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SecuredValue:
-    """What may be shown of a secured value.
-
-    Args:
-        changed: When it was set, in seconds since 1970.
-        reference: The reference to a secret; empty for a value.
-    """
-
-    changed: float
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A stored provider, without its secured values.
-
-    Args:
-        dropped: Places whose values the last change dropped, because they would have been sent elsewhere.
-    """
-
-    name: str
-    document: Mapping[str, Any]
-    version: int
-    changed: float
-    who: str
-    secured: Mapping[Place, SecuredValue] = field(default_factory=dict)
-    dropped: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row of the history."""
-
-    version: int
-    at: float
-    who: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +77,7 @@ class ProviderStore:
         problems: dict[str, str] = {}
         for name, text, values in remaining:
             try:
-                document = json.loads(text)
+                document = _document(text)
                 opened = {
                     place: self._opened(row, name, place, origin_of(document, place[0]))
                     for place, row in values.items()
@@ -159,7 +88,7 @@ class ProviderStore:
             except ProviderError as error:
                 problems[name] = error.message
             except ValueError:
-                problems[name] = "its row in the database is not JSON; delete it and make it anew"
+                problems[name] = _BROKEN
         self.problems = problems
         return found
 
@@ -275,7 +204,8 @@ class ProviderStore:
         """Seals every value with the first key; returns how many were sealed with another.
 
         Raises:
-            PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key; nothing is changed.
+            PermanentError: `PROVIDER_KEY_MISSING` when a value cannot be opened with any key, `PROVIDER_UNUSABLE` when
+                a row is not JSON; nothing is changed.
         """
 
         def work(do: Transaction) -> int:
@@ -283,6 +213,8 @@ class ProviderStore:
             # Locked, so that a value that is set meanwhile is not written over with the old one.
             for row in do.rows_locked("SELECT name, document, version, changed, who FROM providers", {}):
                 entry = _entry(do, row)
+                if entry.is_broken:
+                    raise PermanentError("PROVIDER_UNUSABLE", f"{entry.name}: {_BROKEN}")
                 touched = 0
                 for place, value in _values(do, entry.name).items():
                     if _is_name(value.sealed) or self._sealer.is_current(value.sealed):
@@ -373,6 +305,7 @@ class ProviderStore:
 
 
 _CHANGED = "it was changed meanwhile; read it again and change the new version"
+_BROKEN = "its row in the database is not JSON; delete it and make it anew"
 
 
 def _is_name(stored: str) -> bool:
@@ -469,7 +402,23 @@ def _entry(do: Transaction, row: Any) -> Entry:
         place: SecuredValue(value.changed, value.sealed if _is_name(value.sealed) else "")
         for place, value in _values(do, str(name)).items()
     }
-    return Entry(str(name), json.loads(document), int(version), float(changed), str(who), secured)
+    try:
+        found, is_broken = _document(str(document)), False
+    except ValueError:
+        found, is_broken = {}, True
+    return Entry(str(name), found, int(version), float(changed), str(who), secured, is_broken=is_broken)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Reads a row's document.
+
+    Raises:
+        ValueError: It is not a JSON object.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - as what json raises
+    return document
 
 
 def _last_version(do: Transaction, name: str) -> int:

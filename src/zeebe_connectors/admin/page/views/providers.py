@@ -200,7 +200,7 @@ async def ask_copy(visit: Visit) -> Drawn:
     """Draws what a copy of one environment to another would change."""
     shown = await _shown(visit)
     environments = list(shown["environments"])
-    one = visit.query.get("from") or environments[0]
+    one = visit.query.get("from") or next(iter(environments), "")
     if one not in environments:
         raise NotFound(f"{shown['name']} has no environment {one[:64]}.")
     return _copy(visit, shown, one, visit.query.get("to", "").strip(), "")
