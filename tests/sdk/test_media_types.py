@@ -17,6 +17,10 @@ from zeebe_connectors.sdk.media_types import ANY_TYPE, made_up_name, media_type_
         ("orders.csv.gz", ANY_TYPE),  # compressed: what is in it is not what it is
         ("all.tgz", ANY_TYPE),
         ("noname", ANY_TYPE),
+        ("Re: bill #5.pdf", "application/pdf"),  # names, not URLs, which Python 3.13 makes of some
+        ("//[x.pdf", "application/pdf"),
+        ("data:,a.pdf", "application/pdf"),
+        ("a.pdf ", ANY_TYPE),
         ("", ANY_TYPE),
         (None, ANY_TYPE),
         ({"name": "a.pdf"}, ANY_TYPE),

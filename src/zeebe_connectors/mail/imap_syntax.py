@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.mail.imap_protocol import LITERAL
+from zeebe_connectors.sdk.numbers import is_number
 
 _FETCHED = re.compile(rb"(\d{1,20})\s+FETCH\s+\(", re.IGNORECASE)
 _EXPUNGED = re.compile(rb"(\d{1,20})\s+EXPUNGE", re.IGNORECASE)
@@ -30,7 +31,6 @@ _DATE = re.compile(
 )
 _ALL = re.compile(rb"\bALL\s+([\d:,]+)", re.IGNORECASE)
 _RANGE = re.compile(rb"(\d{1,20}):(\d{1,20})")
-_MAX_DIGITS = 20  # Python converts no number of 5,000 digits
 _MAX_NUMBERS = 1_000_000
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _UID = re.compile(rb"\bUID\s+(\d{1,20})", re.IGNORECASE)
@@ -96,7 +96,7 @@ def numbers(name: bytes, responses: Sequence[Sequence[bytes]]) -> list[int]:
 
 def _add_numbers(numbers: bytes, found: list[int]) -> None:
     for piece in numbers.split(b","):
-        if piece.isdigit() and len(piece) <= _MAX_DIGITS:  # nearly all
+        if is_number(piece):  # nearly all
             low = high = int(piece)
         elif match := _RANGE.fullmatch(piece):
             low, high = sorted((int(match[1]), int(match[2])))

@@ -25,6 +25,7 @@ from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.numbers import is_number
 
 TIMEOUT = 30.0
 """Seconds without a byte from the server after which a command has failed."""
@@ -308,7 +309,7 @@ class Pop3Session:
                 raise
             return {}
         found = (words for words in map(str.split, lines) if len(words) > 1)
-        return {int(words[0]): int(words[1]) for words in found if words[0].isdigit() and words[1].isdigit()}
+        return {int(words[0]): int(words[1]) for words in found if is_number(words[0]) and is_number(words[1])}
 
     async def _is_empty(self, refusal: Refused) -> bool:
         """Whether a list was refused because there is nothing to list."""
@@ -319,7 +320,7 @@ class Pop3Session:
         """How many messages there are; None when the server does not say."""
         with suppress(Refused):
             words = (await self.command("STAT")).split()
-            return int(words[0]) if words and words[0].isdecimal() else None
+            return int(words[0]) if words and is_number(words[0]) else None
         return None
 
     async def ids(self) -> dict[int, str]:
@@ -346,7 +347,7 @@ class Pop3Session:
         copies: Counter[str] = Counter()
         for words in (line.split(None, 1) for line in lines):
             number = words[0].rstrip(b".:") if words else b""
-            if len(words) == 2 and number.isdigit() and (uid := _id(words[1].strip())):
+            if len(words) == 2 and is_number(number) and (uid := _id(words[1].strip())):
                 copies[uid] += 1
                 found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
         if not found and (count := await self._count()):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import uuid
 
 ANY_TYPE = "application/octet-stream"
 """The media type of bytes of which nothing is known."""
 _FIXED = (".csv", "text/csv"), (".md", "text/markdown")
 """Endings that systems answer differently."""
+_ENDINGS = re.compile(r"(?:\.[\w+-]+){1,2}\Z")
 
 
 def media_type_of(name: object) -> str:
@@ -22,7 +24,11 @@ def media_type_of(name: object) -> str:
     for ending, kind in _FIXED:
         if name.casefold().endswith(ending):
             return kind
-    found, encoding = mimetypes.guess_type(name, strict=False)
+    endings = _ENDINGS.search(name)
+    if endings is None:
+        return ANY_TYPE
+    # Only these, as the library reads whole names as URLs: "Re: bill #5.pdf" has no type then, "//[x.pdf" is an error.
+    found, encoding = mimetypes.guess_type(f"x{endings[0]}", strict=False)
     return found if found and not encoding else ANY_TYPE
 
 

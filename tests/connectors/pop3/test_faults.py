@@ -119,11 +119,12 @@ async def test_a_server_that_uses_line_feeds_only_is_read(harness):
         (b"1 \xe4\xff\r\n2 \xe4\xfe\r\n", {1: "\xe4\xff", 2: "\xe4\xfe"}),
         (b"1 same\r\n2 same\r\n3 same\r\n", {1: "same", 2: "same (2)", 3: "same (3)"}),
         (b"1 abc\r\n\r\nnoise\r\n2\r\n", {1: "abc"}),
+        (b"1 abc\r\n" + b"9" * 5000 + b" x\r\n", {1: "abc"}),
     ],
 )
 async def test_lists_are_read_however_they_are_spaced(server, uidl, ids):
     server.answers["UIDL"] = answer(b"+OK\r\n" + uidl + b".\r\n")
-    server.answers["LIST"] = answer(b"+OK\r\n1\t10\r\n2   20 octets\r\nnoise here\r\n.\r\n")
+    server.answers["LIST"] = answer(b"+OK\r\n1\t10\r\n2   20 octets\r\nnoise here\r\n3 %b\r\n.\r\n" % (b"9" * 5000))
     session = await opened(server)
     assert await session.ids() == ids
     assert await session.sizes() == {1: 10, 2: 20}

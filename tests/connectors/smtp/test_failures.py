@@ -462,6 +462,13 @@ async def test_a_mail_beyond_the_servers_limit_does_not_travel(smtp):
         assert not any(line.startswith("MAIL") for line in server.lines)
 
 
+@pytest.mark.parametrize("limit", ["²", "9" * 5000, "-1", "much"])
+async def test_a_limit_that_cannot_be_read_is_none(smtp, limit):
+    async with SmtpServer(extensions=[f"SIZE {limit}"]) as server:
+        await smtp(server)
+        assert len(server.mails) == 1
+
+
 async def test_a_server_without_smtputf8(smtp):
     """An address that it cannot carry is not mangled."""
     async with SmtpServer(extensions=["PIPELINING"]) as server:

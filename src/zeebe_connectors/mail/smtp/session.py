@@ -35,6 +35,7 @@ from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 from zeebe_connectors.mail.smtp.sign_in import SignIn
 from zeebe_connectors.net.connect import Resolver, connected, is_loopback, reason_of, warn_unencrypted
 from zeebe_connectors.net.tls import trust
+from zeebe_connectors.sdk.numbers import is_number
 
 _AUTH = re.compile(r"^AUTH\s*=\s*", re.IGNORECASE)
 _PIECE = 64 * 1024
@@ -321,7 +322,7 @@ class Session:
         mail = f"MAIL FROM:<{envelope.sender}>"
         if "SIZE" in self._extensions:
             limit = self._extensions["SIZE"]
-            if limit.isdigit() and 0 < int(limit) < size:
+            if is_number(limit) and 0 < int(limit) < size:
                 raise PermanentError(
                     "SMTP_TOO_LARGE",
                     f"attachments: the mail has {size} bytes and {self._server} takes at most {limit}. Send links "
