@@ -202,6 +202,18 @@ async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch
         await live.until("newer", "1 newer event")
 
 
+async def test_an_empty_list_says_that_something_has_come(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    quick(running)
+    text = await running.viewer.get("/events")
+    top = re.search(r'data-top="([\d.]+)"', text)[1]
+    async with stream(running.viewer, f"/events?top={top}") as live:
+        await live.until("newer", "")
+        await running.runtime.ledger.quarantine("box", "a", alias=None, reason="bad", title="", original=b"x")
+        await live.until("newer", "1 newer event")
+
+
 async def test_what_a_provider_is_doing_comes_by_itself(start, monkeypatch):
     monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
     running = await start()
@@ -404,6 +416,23 @@ async def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on():
             assert (live.dropped, live.streams) == (1, 1)
             await answer.content.readany()
         deaf.close()
+
+
+async def test_parts_that_come_and_go_do_not_pile_up(monkeypatch):
+    """A page that stays open for days shows a new row for each event; all of them would be sent with each reconnection."""
+    monkeypatch.setattr("zeebe_connectors.admin.live.MAX_PARTS", 10)
+    live = Live(interval=0.001)
+
+    async def make() -> dict[str, str]:
+        return {"last": '"x"', f"row-{live.made}": '"y"'}
+
+    async with served(live, make) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.get("/") as one:
+            await until(lambda: live.made > 50)
+            async with session.get("/") as two:
+                first = (await two.content.readany()).decode()
+        assert "event: last" in first
+        assert first.count("event: row-") <= 12
 
 
 async def test_there_are_no_more_streams_than_may_be():
