@@ -33,6 +33,8 @@ SLOW_SECONDS = 5.0
 """Seconds for a client to read an event."""
 STREAM_SECONDS = 600.0
 """Seconds that a stream lasts; a client that reconnects is authenticated again."""
+MAX_PARTS = 1000
+"""Parts of a topic beyond which those that it no longer has are forgotten: rows come and go while a page is open."""
 _MAX_PAUSE = 10.0
 
 Parts = Mapping[str, str]
@@ -211,6 +213,8 @@ class _Topic:
         took = time.perf_counter() - began
         changed = {name: text for name, text in found.items() if self._last.get(name) != text}
         self._last |= changed
+        if len(self._last) > MAX_PARTS:
+            self._last = dict(found)
         for listener in self._listeners:
             listener.offer(changed)
         return took

@@ -202,6 +202,18 @@ async def test_rows_of_quarantine_say_where_their_events_went(start, monkeypatch
         await live.until("newer", "1 newer event")
 
 
+async def test_an_empty_list_says_that_something_has_come(start, monkeypatch):
+    monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
+    running = await start()
+    quick(running)
+    text = await running.viewer.get("/events")
+    top = re.search(r'data-top="([\d.]+)"', text)[1]
+    async with stream(running.viewer, f"/events?top={top}") as live:
+        await live.until("newer", "")
+        await running.runtime.ledger.quarantine("box", "a", alias=None, reason="bad", title="", original=b"x")
+        await live.until("newer", "1 newer event")
+
+
 async def test_what_a_provider_is_doing_comes_by_itself(start, monkeypatch):
     monkeypatch.setattr("zeebe_connectors.admin.page.live.LEDGER_EVERY", 0.0)
     running = await start()
@@ -404,6 +416,27 @@ async def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on():
             assert (live.dropped, live.streams) == (1, 1)
             await answer.content.readany()
         deaf.close()
+
+
+async def test_parts_that_come_and_go_do_not_pile_up(monkeypatch):
+    """A page that stays open for days shows a row for each new event; each reconnection would bring all of them."""
+    monkeypatch.setattr("zeebe_connectors.admin.live.MAX_PARTS", 10)
+    live = Live(interval=0.001)
+    live.share = 1.0
+
+    async def make() -> dict[str, str]:
+        return {"last": '"x"', f"row-{live.made}": '"y"'}
+
+    first, second = _Listener(lambda: False), _Listener(lambda: False)
+    topic = _Topic(live, make)
+    topic.join(first)
+    await until(lambda: live.made > 30)
+    topic.join(second)
+    offered = second.take().decode()
+    assert "event: last" in offered
+    assert offered.count("event: row-") <= 10
+    topic.leave(first)
+    assert topic.leave(second)
 
 
 async def test_there_are_no_more_streams_than_may_be():

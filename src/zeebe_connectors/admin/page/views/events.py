@@ -185,9 +185,11 @@ async def _moved(visit: Visit, given: Mapping[str, str], top: float) -> dict[str
 
 async def _list(visit: Visit) -> Drawn:
     given = _filter_of(visit)
-    top = seconds_of(visit.query.get("top", "")) or 0.0
+    top = seconds_of(visit.query.get("top", ""))
     skip = skip_of(visit.query)
-    if top:  # a stream: all that may be in the rows of the page, also when as many have come since as it has rows
+    if (
+        top is not None
+    ):  # a stream: all that may be in the rows of the page, also when as many have come since as it has rows
         shown = await events_shown(visit.runtime, given, rows=skip + 2 * ROWS)
     else:
         shown = await events_shown(visit.runtime, given | {"skip": str(skip)})
@@ -197,7 +199,7 @@ async def _list(visit: Visit) -> Drawn:
     for row in rows:
         together = (str(row["source"]), str(row["reason"])) if given["state"] == "quarantined" else ("", "")
         groups.setdefault(together, []).append(row)
-    newer = sum(row["updated"] > top for row in rows) - skip if top else 0
+    newer = sum(row["updated"] > top for row in rows) - skip if top is not None else 0
     values = {
         **shown,
         "events": rows,
@@ -220,7 +222,7 @@ async def _list(visit: Visit) -> Drawn:
         "top": max((row["updated"] for row in rows), default=0.0),
         "newer": max(0, newer),
     }
-    if not top:
+    if not top:  # no stream, or one of a page without rows
         return Drawn("events.html", values, "events")
     moved = await _moved(visit, given, top)
     moved |= {row["region"]: row for row in rows if row["updated"] > top}  # those that came back, too
