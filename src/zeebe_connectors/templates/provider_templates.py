@@ -80,7 +80,7 @@ def provider_files(providers: Mapping[str, Provider], connectors: Mapping[str, O
 
 
 class _Made:
-    """Returns one operation's template, made from its connector's."""
+    """Makes one operation's template from its connector's."""
 
     def __init__(
         self, base: Template, name: str, provider: Provider, named: tuple[str, str], operation: Operation
@@ -123,7 +123,7 @@ class _Made:
         return [item]
 
     def _settled(self, item: dict[str, Any], name: str) -> str | None:
-        """The value that provider or operation settle; None where the modeler fills it in."""
+        """Returns the value that provider or operation determine; None where the modeler fills it in."""
         match name:
             case "connection":
                 return PROVIDER

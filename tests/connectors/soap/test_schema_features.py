@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.servers.soap import reply
 
+from zeebe_connectors import InputError
 from zeebe_connectors.testing.servers import Reply
 
 WSDL = (Path(__file__).parent / "schema-features.wsdl").read_bytes()
@@ -94,3 +95,16 @@ async def test_elements_that_the_schema_leaves_open(call, server):
     output = (await call("Up", {"file": "aGk=", "extra": {"q": 1}}, answer))["output"]
     assert output == {"foo": {"a": "1", "$content": "b"}}
     assert "<extra><q>1</q></extra>" in sent(server)
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ({"q": "a\ud800b"}, "holds a character that XML cannot carry; remove it"),
+        ({"q": "a\x0bb"}, "invalid Char value 11; .* remove control characters"),
+        ({"p:q": "a"}, "prefix p on q is not defined; declare a prefix with '@xmlns:prefix'"),
+    ],
+)
+async def test_what_stands_there_and_cannot_be_written_is_named(call, extra, says):
+    with pytest.raises(InputError, match=says):
+        await call("Up", {"file": "aGk=", "extra": extra})

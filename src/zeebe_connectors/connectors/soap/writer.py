@@ -32,9 +32,10 @@ from zeebe_connectors.connectors.soap.schema import (
     _may_be_absent,
     can_be_empty,
 )
-from zeebe_connectors.connectors.soap.untrusted_xml import parse
+from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.sdk.numbers import INT64_BOUND
 
+_NOT_XML = "holds a character that XML cannot carry; remove it"
 _MAX_DIGITS = 400
 """Digits of the longest number that is written out; `1e999999999` would fill the memory."""
 _ZONE = r"(?:Z|[+-]\d\d:\d\d)?"
@@ -287,7 +288,15 @@ class Writer:
     def _foreign(self, content: Mapping[str, Any], element: etree._Element, path: str) -> None:
         """Writes what the schema does not name, in the JSON form of envelopes."""
         text = xml_of(content, nulls=self._nulls, exact=False, where=path)
-        for child in parse(f"<part>{text}</part>".encode()):
+        try:
+            children = parse(f"<part>{text}</part>".encode())
+        except UnicodeEncodeError:
+            raise _invalid(path, _NOT_XML) from None
+        except UntrustedXmlError as error:
+            reason = str(error).partition(", line ")[0].strip()
+            remedy = "declare a prefix with '@xmlns:prefix' beside its name, and remove control characters"
+            raise _invalid(path, f"cannot be written as XML: {reason}; {remedy}") from None
+        for child in children:
             element.append(child)
 
     def _text(self, kind: Simple, value: Any, path: str) -> str:
@@ -303,7 +312,7 @@ class Writer:
         if kind.choices and text not in kind.choices:
             raise _invalid(path, f"must be one of {', '.join(kind.choices)}")
         if not text.isprintable() and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text):
-            raise _invalid(path, "holds a character that XML cannot carry; remove it")
+            raise _invalid(path, _NOT_XML)
         return text
 
 

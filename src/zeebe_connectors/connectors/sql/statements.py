@@ -294,7 +294,7 @@ class _Binding:
         after: str,
         piece: Place,
     ) -> None:
-        """Returns as many placeholders as the list has items; for an empty list, a condition that is never true."""
+        """Adds as many placeholders as the list has items; for an empty list, a condition that is never true."""
         if len(items) > MAX_LIST:
             raise InputError(
                 f"{self._where(piece)}: has more than {MAX_LIST} items; split the list, or pass it as JSON to a "

@@ -19,17 +19,17 @@ _REFRESH_CODES = {
     "interaction_required": "OAUTH_INTERACTION_REQUIRED",
 }
 
-_OF_THE_STANDARD = {"client_secret_basic": "basicAuthHeader", "client_secret_post": "credentialsBody"}
+_OPENID_NAMES = {"client_secret_basic": "basicAuthHeader", "client_secret_post": "credentialsBody"}
 
 
-def _in_own_words(value: object) -> object:
-    """Reads the names that OpenID Connect gives both ways, as servers' descriptions have them."""
-    return _OF_THE_STANDARD.get(value, value) if isinstance(value, str) else value
+def _as_choice(value: object) -> object:
+    """Accepts the names of OpenID Connect as well, which servers' descriptions use."""
+    return _OPENID_NAMES.get(value, value) if isinstance(value, str) else value
 
 
 ClientAuthentication = Annotated[
     Literal["basicAuthHeader", "credentialsBody"],
-    BeforeValidator(_in_own_words),
+    BeforeValidator(_as_choice),
     Hint(
         label="Client authentication",
         choices={
