@@ -44,8 +44,8 @@ async def test_what_may_be_a_token_is_not_repeated(rest, server, answer):
         (Reply(200, b"", []), "its answer is empty"),
         (Reply(200, b"eyJhbGciOi", [("Content-Type", "text/plain")]), "a text, not JSON"),
         (Reply.json({"id_token": "canary-91", "scope": "x"}), "no access_token, only id_token, scope"),
-        (Reply.json({"access_token": None}), "no text, or empty"),
-        (Reply.json({"access_token": "  "}), "no text, or empty"),
+        (Reply.json({"access_token": None}), "not text, or empty"),
+        (Reply.json({"access_token": "  "}), "not text, or empty"),
         (Reply.json({}), "has no access_token"),
     ],
 )
