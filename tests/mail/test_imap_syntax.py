@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zeebe_connectors.mail.folders import decode_folder
-from zeebe_connectors.mail.imap_syntax import LISTED, fetched
+from zeebe_connectors.mail.imap_syntax import LISTED, fetched, search_text
 
 LITERAL = [b"abc", b" UID 5)"]
 
@@ -62,3 +62,8 @@ def test_a_listed_folder_is_read_however_it_is_spaced(line: bytes, separator: by
 
 def test_a_folder_named_in_neither_utf_7_nor_utf_8_is_latin() -> None:
     assert decode_folder(b"Gel\xf6scht".decode("utf-8", "surrogateescape")) == "Gelöscht"
+
+
+def test_half_a_character_is_searched_for_as_a_replacement() -> None:
+    """UTF-8 cannot carry it, and no mail holds it."""
+    assert search_text("a\ud800b") == "a\ufffdb".encode()

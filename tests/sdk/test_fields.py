@@ -32,6 +32,19 @@ class Order(Model):
     body: Any = None
 
 
+def test_a_list_of_one_value_counts_as_that_value() -> None:
+    """As FEEL has it, where a filter finds one item; lists in it are mistakes, however deep."""
+    given = {"url": ["x"], "method": ["post"], "readTimeout": ["30"], "follow": ["true"], "tags": ["a"]}
+    order = read_input(Order, given)
+    assert (order.url, order.method, order.read_timeout, order.follow, order.tags) == ("x", "POST", 30, True, ["a"])
+    nested: Any = "x"
+    for _ in range(900):
+        nested = [nested]
+    for wrong in (nested, [["x"]], [], ["x", "y"]):
+        with pytest.raises(InputError, match="url: must be text"):
+            read_input(Order, {"url": wrong})
+
+
 def test_form_values_become_typed_values() -> None:
     """Text for numbers, `${true}`, one value for a list, any case for a choice: all as the official runtime binds."""
     given = {

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.mail.imap_protocol import LITERAL
 from zeebe_connectors.sdk.numbers import is_number
+from zeebe_connectors.sdk.text import sendable
 
 _FETCHED = re.compile(rb"(\d{1,20})\s+FETCH\s+\(", re.IGNORECASE)
 _EXPUNGED = re.compile(rb"(\d{1,20})\s+EXPUNGE", re.IGNORECASE)
@@ -58,7 +59,7 @@ def quoted(text: str) -> str:
 
 def search_text(text: str) -> str | bytes:
     """Returns a text as `ImapSession.search` takes it: quoted if it is plain ASCII, else a literal in UTF-8."""
-    return quoted(text) if text.isascii() and text.isprintable() else text.encode()
+    return quoted(text) if text.isascii() and text.isprintable() else sendable(text).encode()
 
 
 def with_literals(arguments: Sequence[str | bytes]) -> tuple[list[str], list[bytes]]:

@@ -41,8 +41,8 @@ class FieldReader:
 
     def __call__(self, value: Any) -> Any:
         """The value as the form meant it; the very same object where nothing is to be done, `ABSENT` for left out."""
-        if self.is_scalar and isinstance(value, list) and len(value) == 1:
-            return self(value[0])
+        if self.is_scalar and isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
+            value = value[0]
         if value is None:
             return ABSENT if self.optional or not self.accepts_none else value
         if isinstance(value, str):

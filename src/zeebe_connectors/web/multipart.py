@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from zeebe_connectors.sdk.text import sendable
+
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # as browsers do (WHATWG), so that servers agree
 
 
@@ -40,6 +42,6 @@ def multipart_body(parts: Iterable[Part], boundary: str) -> bytes:
             head += f'; filename="{part.file_name.translate(_ESCAPES)}"'
         if part.content_type is not None:
             head += f"\r\nContent-Type: {' '.join(part.content_type.split())}"
-        pieces += [head.encode(), b"\r\n\r\n", part.data, b"\r\n"]
+        pieces += [sendable(head).encode(), b"\r\n\r\n", part.data, b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode())
     return b"".join(pieces)

@@ -276,6 +276,8 @@ def test_a_wrong_value_says_what_is_right(change, says):
         ("database", {"url": "jdbc:oracle:thin:@db.example.com:1521:ORCL"}, "names no service"),
         ("database", {"url": "jdbc:oracle:thin:me/canary@//db.example.com/orders"}, "under authentication"),
         ("database", {"url": "jdbc:sqlserver://db.example.com;user=me;password=canary"}, "under authentication"),
+        ("database", {"url": "jdbc:sqlserver://h;databaseName=o;accessToken=canary"}, "under authentication"),
+        ("database", {"url": "jdbc:sqlserver://h;databaseName=o;clientKeyPassword=canary"}, "under authentication"),
         (
             "database",
             {"url": "jdbc:sqlserver://db.example.com;instanceName=a;databaseName=o"},

@@ -220,6 +220,13 @@ async def test_multipart(rest, open_server):
     assert note.get_filename() is None
 
 
+async def test_names_in_multipart_with_half_a_character(rest, open_server):
+    """A JSON escape can bring it, and UTF-8 cannot carry it."""
+    body = {"a\ud800b": {**INLINE, "name": "a\ud800b.txt"}}
+    await rest(open_server.url(), method="POST", headers={"Content-Type": "multipart/form-data"}, body=body)
+    assert 'name="a\ufffdb"; filename="ab.txt"' in open_server.last.body.decode()
+
+
 async def test_multipart_boundary(rest, open_server):
     """A boundary that the modeler wrote is used."""
     await rest(

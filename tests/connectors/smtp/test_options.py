@@ -93,6 +93,28 @@ async def test_text_and_html_with_inline_image(smtp, server, files):
     assert image.get_content_disposition() == "inline"
 
 
+async def test_half_a_character_does_not_keep_a_mail_from_being_sent(smtp, server):
+    """A JSON escape can bring it, and no mail can carry it."""
+    half = "a\ud800b"
+    content = {"name": f"{half}.txt", "content": base64.b64encode(b"x").decode()}
+    await smtp(
+        server,
+        to=[f"{half} <jane@example.com>", '"a b"@example.com'],
+        subject=half,
+        text=half,
+        headers={"X-A": half},
+        senderName=half,
+        attachments=[content],
+    )
+    mail = server.mails[0]
+    assert mail.to == ["jane@example.com", '"a b"@example.com']
+    assert mail.parsed["Subject"] == mail.parsed["X-A"] == "a\ufffdb"
+    assert body(mail.parsed, "plain").strip() == "a\ufffdb"
+    assert mail.parsed["From"].addresses[0].display_name == "a\ufffdb"
+    with pytest.raises(InputError, match="invisible characters"):
+        await smtp(server, to=f"{half}@example.com")
+
+
 async def test_html_alone(smtp, server):
     """The text of another format is not sent."""
     await smtp(server, format="html", html="<b>Hi</b>", text="left over")

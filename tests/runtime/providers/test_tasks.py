@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import sqlite3
+from typing import Annotated
 
 import pytest
 
+from zeebe_connectors import Context, Hint, Model, outbound
 from zeebe_connectors.config.providers.model import ProviderError, provider_of
 from zeebe_connectors.connectors.email.connector import run as email
 from zeebe_connectors.connectors.files.connector import carry as files
@@ -522,6 +524,38 @@ async def test_what_is_wrong_in_the_provider_is_said_to_be_there(server):
     outcome = await call(rest, {"url": "/x", "method": "PSOT"}, {"erp": erp(server.url("/"))})
     assert isinstance(outcome, Fail)
     assert "operator" not in outcome.message, "that is the task's"
+
+
+class Sensor(Model):
+    """What a task of a connector for devices fills in."""
+
+    host: Annotated[str, Hint("server", provider="host")]
+    port: Annotated[int | None, Hint("server", provider="port")] = None
+    says: str
+
+
+@outbound("sensor", title="Sensor", type="test:sensor:1", protocols=("coap",))
+async def sensor(given: Sensor, context: Context) -> None:
+    """Refuses its inputs."""
+    raise InputError(given.says)
+
+
+@pytest.mark.parametrize(
+    ("says", "is_the_providers"),
+    [
+        ("port: is closed; open it", True),
+        ("a: is wrong; port.low: is wrong", True),
+        ("transport: is unknown; correct it", False),
+        ("says: does not fit the port. Correct it", False),
+        ("says.port: is closed; open it", False),
+    ],
+)
+async def test_an_error_is_the_providers_if_it_names_an_input_of_its_own(says, is_the_providers):
+    there = {"protocol": "coap", "environments": {"test": {"host": "sensor.example.com"}}}
+    outcome = await call(sensor, {"says": says}, {"erp": there})
+    assert isinstance(outcome, Fail)
+    assert outcome.message.startswith(says)
+    assert ("The provider erp/test fills this in" in outcome.message) is is_the_providers
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _SID = re.compile(r".+:\d+:[^:]+")
 _SQLITE = "sqlite:"
 _MAX_LENGTH = 4096
 """Characters beyond which an address is in no form that is known here."""
-_USER = "holds a user; put the credentials under authentication"
+_USER = "holds a user or a secret; put the credentials under authentication"
 
 
 def plain_database_url(url: str) -> str:
@@ -54,7 +54,7 @@ def _sqlserver(place: str, properties: str) -> str:
         name.strip().casefold(): braced.replace("}}", "}") or plain.strip()
         for name, braced, plain in _PROPERTY.findall(properties)
     }
-    if given.keys() & {"user", "username", "password"}:
+    if any(name in {"user", "username"} or name.endswith(("password", "secret", "token")) for name in given):
         raise ValueError(_USER)
     if given.get("instancename"):
         raise ValueError("names an instance, by which no server is reached here; write its port instead")

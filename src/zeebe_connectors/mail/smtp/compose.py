@@ -18,6 +18,7 @@ from email.utils import format_datetime
 from zeebe_connectors.mail.reading.headers import parameters
 from zeebe_connectors.mail.smtp.header_fields import CONTROL, TOKEN, folded, parameter, unstructured
 from zeebe_connectors.mail.smtp.recipients import Address
+from zeebe_connectors.sdk.text import sendable
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 
@@ -68,6 +69,7 @@ class Message:
 
 def _text_part(kind: str, text: str) -> list[bytes]:
     """Headers and body of a text part: unencoded if possible, else quoted-printable or base64."""
+    text = sendable(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):

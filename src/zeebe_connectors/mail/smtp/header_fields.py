@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zeebe_connectors import InputError
+from zeebe_connectors.sdk.text import sendable
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 """Line breaks and control characters, with which a header could be forged."""
@@ -80,7 +81,7 @@ def encoded_words(text: str, *, room: int = 64) -> str:
     """
     words: list[str] = []
     start = 0
-    data = text.encode()
+    data = sendable(text).encode()
     size = max((min(room, 75) - len("=?utf-8?b??=")) // 4 * 3, 9)
     while start < len(data):
         end = min(start + size, len(data))
@@ -123,7 +124,7 @@ def parameter(name: str, value: str) -> str:
             return f";\r\n {name}={value}"
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         return f';\r\n {name}="{quoted}"'
-    encoded = "".join(chr(b) if _ATTRIBUTE[b] else f"%{b:02X}" for b in value.encode())
+    encoded = "".join(chr(b) if _ATTRIBUTE[b] else f"%{b:02X}" for b in sendable(value).encode())
     if len(encoded) <= 60:
         return f";\r\n {name}*=utf-8''{encoded}"
     prefix = "utf-8''"

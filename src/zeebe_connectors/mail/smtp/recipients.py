@@ -175,10 +175,10 @@ def _checked(name: str, text: str, field: str, position: int) -> Address:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise _wrong_address(field, position, "has no @ with a name before it and a domain after it")
-    if not _LOCAL.fullmatch(local) or len(local.encode()) > 64:
-        raise _wrong_address(field, position, "has characters before its @ that are not allowed there")
     if any(not c.isprintable() or c.isspace() for c in local if not c.isascii()):
         raise _wrong_address(field, position, "has invisible characters before its @")
+    if not _LOCAL.fullmatch(local) or len(local.encode()) > 64:
+        raise _wrong_address(field, position, "has characters before its @ that are not allowed there")
     if not domain.isascii():
         try:
             import idna  # noqa: PLC0415 - its tables are large, and needed for few addresses

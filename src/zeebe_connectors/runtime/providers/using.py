@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -119,8 +120,9 @@ class Use:
             connector: Whose inputs these are.
         """
         places = (place for place in connector.provider_places if place.is_locked and place.source not in _SHARED)
-        names = {".".join(place.path) for place in places}
-        if not any(f"{name}{end}" in error.message for name in names for end in ":."):
+        names = "|".join(sorted({re.escape(".".join(place.path)) for place in places}))
+        # A whole name, of the input or of one in it: `port` is neither in `support:` nor at the end of a sentence.
+        if not names or not re.search(rf"(?<![\w.])(?:{names})(?::|\.\w)", error.message):
             return error
         text = f"{error.message}. The provider {self.key} fills this in, so the operator must correct it there"
         return InputError(text, code=error.code or InputError.CODE, variables=error.variables)

@@ -81,6 +81,13 @@ class Received:
         return message
 
 
+def _path(text: str) -> tuple[str, list[str]]:
+    """The address in angle brackets, which may hold blanks between quotes, and the parameters after it."""
+    address, bracket, options = text.rpartition(">")
+    _check(address.startswith("<") and bool(bracket) and options[:1] in {"", " "}, text)
+    return address[1:], options.split()
+
+
 def _check(right: bool, words: str) -> None:  # noqa: FBT001 - like an assert statement, which `python -O` would drop
     if not right:
         raise AssertionError(words)
@@ -416,9 +423,7 @@ class _Session:
         if self.sender is not None:
             await self.say("503 5.5.1 Nested MAIL command")
             return
-        address, *self.options = line[len("MAIL FROM:") :].split(" ")
-        _check(address[0] + address[-1] == "<>", line)
-        self.sender = address[1:-1]
+        self.sender, self.options = _path(line[len("MAIL FROM:") :])
         await self.say("250 2.1.0 Ok")
 
     async def do_rcpt(self, line: str) -> None:
@@ -426,9 +431,7 @@ class _Session:
         if self.sender is None:
             await self.say("503 5.5.1 Need MAIL command")
             return
-        address, *options = line[len("RCPT TO:") :].split(" ")
-        _check(address[0] + address[-1] == "<>", line)
-        self.recipients.append((address[1:-1], options))
+        self.recipients.append(_path(line[len("RCPT TO:") :]))
         await self.say("250 2.1.5 Ok")
 
     async def do_data(self, _: str) -> None:
