@@ -8,6 +8,7 @@ import pytest
 from tests.engine.conftest import NOON
 from tests.engine.diagrams import (
     Node,
+    attributes,
     boundary,
     call,
     catch,
@@ -151,6 +152,26 @@ def test_the_name_of_what_starts_a_process_is_evaluated_at_deployment(bench) -> 
     bench.publish("ab")
     bench.do("t")
     assert "start" in bench.refused(process("q", "start > end", begin, roots=message("m", None, "=variable")))
+
+
+@pytest.mark.parametrize("first", ["complete", "publish"])
+def test_a_message_for_what_has_just_ended_goes_to_the_next_receiver(bench, first) -> None:
+    """components/concepts/messages, buffering: commands that arrive together are as good as those one by one."""
+    flow = "start > a > m > end; b > m; c > end2"
+    events = [boundary("b", "a", on_message("other")), boundary("c", "a", on_message("m"))]
+    roots = message("m", "=k") + message("other", "=k")
+    bench.deploy(process("p", flow, task("a"), *events, catch("m", on_message("m")), roots=roots))
+    key = bench.create(k="x")
+    job = bench.job("a")
+    bench.engine.scheduler = lambda: None  # as in a host, the flow goes on later
+    if first == "complete":
+        bench.complete(job)
+    else:
+        bench.publish("other", "x")
+    bench.publish("m", "x", ttl=60, n=1)
+    bench.engine.flow.run()
+    assert bench.path(key) == ("start", "a", *(["b"] if first == "publish" else []), "m", "end")
+    assert bench.result(key) == {"k": "x", "n": 1}
 
 
 def test_a_message_must_reach_somebody_to_be_correlated(bench) -> None:
@@ -355,6 +376,53 @@ def test_a_user_task_is_a_job(bench) -> None:
     assert "a cluster may run this" in text
 
 
+def test_a_user_task_names_the_key_of_its_form(bench) -> None:
+    """components/modeler/bpmn/user-tasks: that of the version which the binding says; incident FORM_NOT_FOUND."""
+
+    def user_task(**link):
+        definition = f"<zeebe:formDefinition{attributes({'formId': 'f', **link})}/>"
+        return process("p", "start > t > end", Node("userTask", "t", ext=[definition]))
+
+    def key_of(deployment) -> str:
+        return str(next(stored.key for stored in deployment.stored))
+
+    def shown() -> str:
+        bench.create()
+        return json.loads(bench.job("io.camunda.zeebe:userTask").headers)["io.camunda.zeebe:formKey"]
+
+    bench.deploy(user_task())
+    bench.create()
+    assert bench.incident().type == "FORM_NOT_FOUND"
+    tagged = key_of(bench.deploy(b'{"id": "f", "versionTag": "v1"}', name="f.form"))
+    bench.resolve()
+    assert json.loads(bench.job("io.camunda.zeebe:userTask").headers) == {"io.camunda.zeebe:formKey": tagged}
+    newest = key_of(bench.deploy(b'{"id": "f"}', name="f.form"))
+    assert shown() == newest
+    bench.deploy(user_task(bindingType="versionTag", versionTag="v1"))
+    assert shown() == tagged
+    together = [("p.bpmn", user_task(bindingType="deployment")), ("f.form", b'{"id": "f", "components": []}')]
+    own = key_of(bench.engine.deploy(together))
+    bench.deploy(b'{"id": "f", "components": [1]}', name="f.form")
+    assert shown() == own
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "header"),
+    [("assignee", 5, None), ("assignee", "eva", "eva"), ("candidateGroups", "a", None),
+     ("candidateUsers", ["a", 1], None), ("candidateUsers", ["a"], '["a"]')],
+)  # fmt: skip
+def test_an_assignment_of_the_wrong_type_is_an_incident(bench, attribute, value, header) -> None:
+    """components/modeler/bpmn/user-tasks, assignments."""
+    ext = [f"<zeebe:assignmentDefinition{attributes({attribute: '=x'})}/>"]
+    bench.deploy(process("p", "start > t > end", Node("userTask", "t", ext=ext)))
+    bench.create(x=value)
+    if header is None:
+        assert bench.incident().type == "EXTRACT_VALUE_ERROR"
+    else:
+        headers_found = json.loads(bench.job("io.camunda.zeebe:userTask").headers)
+        assert headers_found == {f"io.camunda.zeebe:{attribute}": header}
+
+
 def test_answers_are_no_larger_than_a_client_takes(bench) -> None:
     """No page; a client of gRPC takes 4 MiB unless it is told otherwise."""
     bench.deploy(process("p", "start > t > end", task("t")))
@@ -389,6 +457,20 @@ def test_an_incident_goes_with_its_element(bench) -> None:
     other = bench.create()
     bench.engine.cancel_instance(other)
     assert bench.engine.queries.incidents() == []
+
+
+def test_who_called_a_process_has_its_incident_too(bench) -> None:
+    """apis-tools/orchestration-cluster-api-rest, search process instances."""
+    bench.deploy(process("child", "start > a > end", task("a")), process("p", "start > c > end", call("c", "child")))
+    key = bench.create()
+    other = bench.create()
+    bench.engine.fail_job(bench.job("a").key, 0)
+    view = bench.engine.queries.instance
+    assert (view(key).has_incident, view(other).has_incident) == (True, False)
+    incident = bench.incident()
+    bench.engine.update_job_retries(incident.job_key, 1)
+    bench.resolve()
+    assert not view(key).has_incident
 
 
 def test_a_resolved_incident_may_come_again(bench) -> None:

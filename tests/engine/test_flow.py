@@ -105,6 +105,19 @@ def test_an_inclusive_join_goes_on_when_a_boundary_event_leads_away(bench) -> No
     assert bench.ended(key)
 
 
+def test_nothing_passes_an_inclusive_join_in_a_scope_that_an_error_has_ended(bench) -> None:
+    """components/modeler/bpmn/error-events: the token that had reached the join is gone with its scope."""
+    flow = "start2 > xor; xor > a {=slow}; xor > par {default}; par > end2; par > ior; a > ior; ior > t > end3"
+    box = sub("box", flow, end("end2", on_error("E")), task("a"), task("t"))
+    bench.deploy(
+        process("p", "start > box > end; e > end4", box, boundary("e", "box", on_error("E")), roots=error("E"))
+    )
+    key = bench.create(slow=False)
+    assert bench.none("t")
+    assert bench.ended(key)
+    assert bench.path(key)[-3:] == ("end2", "e", "end4")
+
+
 def test_a_condition_at_a_task_s_flow_is_refused(bench) -> None:
     """zeebe-bpmn-model: at exclusive and inclusive gateways only."""
     assert "f1_t_a" in bench.refused(process("p", "start > t; t > a {=x}; a > end", task("t"), task("a")))

@@ -10,6 +10,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.engine.local import LocalEngine
+from zeebe_connectors.engine.rest.search import meets
 from zeebe_connectors.runtime.documents import ClusterDocuments
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -217,6 +218,46 @@ async def test_pages_and_sorting(rest, order):
     assert last["processInstanceKey"] == seen[-1]
     (second,) = (await rest("POST", "process-instances/search", {"page": {"from": 1, "limit": 1}}))["items"]
     assert second["processInstanceKey"] == seen[1]
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+async def test_no_page_skips_anything_because_items_of_the_last_are_gone(rest, order):
+    await rest.deploy(order=ORDER)
+    keys = [
+        (await rest("POST", "process-instances", {"processDefinitionId": "order"}))["processInstanceKey"]
+        for _ in range(5)
+    ]
+    sort = [{"field": "type"}, {"field": "processInstanceKey", "order": order}]
+    seen, after, first = [], {}, None
+    while found := await rest("POST", "jobs/search", {"sort": sort, "page": {"limit": 2, **after}}):
+        if not found["items"]:
+            break
+        seen += [one["processInstanceKey"] for one in found["items"]]
+        after, first = {"after": found["page"]["endCursor"]}, first or found["page"]["endCursor"]
+        for one in found["items"][-1:]:  # the cursor's own item goes
+            await rest("POST", f"jobs/{one['jobKey']}/completion", {})
+    assert seen == sorted(keys, reverse=order == "DESC")
+    before = await rest("POST", "jobs/search", {"sort": sort, "page": {"limit": 2, "before": first}})
+    assert [one["processInstanceKey"] for one in before["items"]] == seen[:1]
+    problem = await rest("POST", "jobs/search", {"page": {"after": first}}, status=400)
+    assert "in this order" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("had", "pattern", "meant"),
+    [
+        ("a*b", r"a\*b", True),
+        ("axb", r"a\*b", False),
+        ("a?", r"?\?", True),
+        ("ab", r"?\?", False),
+        ("a\\b", r"a\b", True),
+        ("a\\x", r"a\\*", True),
+        ("a.b", "a?b", True),
+        ("a\nb", "a*b", True),
+    ],
+)
+def test_wildcards_that_stand_for_themselves(had, pattern, meant):
+    assert meets(had, {"$like": pattern}) is meant
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ REMEDIES = {
     "zeebe-connectors engine resolve {key}",
     "EXTRACT_VALUE_ERROR": "set the variables that the expression reads, then: zeebe-connectors engine resolve {key}",
     "CALLED_ELEMENT_ERROR": "deploy the called process, then: zeebe-connectors engine resolve {key}",
+    "FORM_NOT_FOUND": "deploy the form, then: zeebe-connectors engine resolve {key}",
     "MESSAGE_SIZE_EXCEEDED": "let the task fetch less, with input mappings to fewer variables; deploy, and start again",
 }
 """What to do about an incident, by its type."""

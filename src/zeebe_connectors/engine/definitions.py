@@ -146,6 +146,18 @@ class Definitions:
         """Return one version of a process."""
         return next((found for found in self._versions.get(process_id, ()) if found.version == version), None)
 
+    def form(self, form_id: str, binding: str, deployment_key: int, tag: str | None) -> Stored | None:
+        """Return the newest version of a form, if bound: of those with a tag, or from the deployment; None if none."""
+        return next(
+            (
+                found
+                for found in reversed(self._stored_versions.get(("form", form_id), ()))
+                if binding != "deployment" or found.resource.deployment_key == deployment_key
+                if binding != "versionTag" or json.loads(found.resource.content).get("versionTag") == tag
+            ),
+            None,
+        )
+
     def first_key(self, process_id: str) -> int:
         """Return the key of the oldest version of a process."""
         return self._versions[process_id][0].key

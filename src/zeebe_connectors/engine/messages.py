@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow import subscriptions
+from zeebe_connectors.engine.flow.instances import State
 from zeebe_connectors.engine.happenings import HappeningKind
 from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
 
@@ -100,8 +101,20 @@ class Messages:
             self._engine.tell(
                 HappeningKind.MESSAGE_CORRELATED, message.key, subscription.holder, {"name": message.name}
             )
-        subscriptions.trigger(self._engine, subscription, dict(message.variables))
+        subscriptions.trigger(self._engine, subscription, dict(message.variables), message.key)
         return True
+
+    def take_back(self, key: int, process_id: str) -> None:
+        """Offer a buffered message to a process again: what it was given to had ended before it could react."""
+        message = self.buffer.get(key)
+        if message is None:
+            return
+        message.seen.discard(process_id)
+        self._engine.changes.messages[key] = message
+        waiting = self._waiting.get((message.name, message.correlation_key), {}).get(process_id, ())
+        other = next((found for found in waiting if found.holder.state is State.ACTIVATED), None)
+        if other is not None:
+            self._give(message, other)
 
     def _saw(self, message: Message, process_id: str) -> None:
         message.seen.add(process_id)

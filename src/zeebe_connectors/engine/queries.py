@@ -170,8 +170,12 @@ class Queries:
         return [self._instance(process, stopped, paths=paths) for process in found]
 
     def _stopped(self) -> set[int]:
-        """Return the keys of the process instances that have an incident."""
-        return {incident.instance.process.key for incident in self._engine.incidents.by_key.values()}
+        """Return the keys of the process instances that have an incident, or called one that has."""
+        return {
+            around.process.key
+            for incident in self._engine.incidents.by_key.values()
+            for around in _around(incident.instance)
+        }
 
     def instance(self, key: int) -> InstanceView | None:
         """Return one process instance."""

@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from zeebe_connectors.engine.flow.flow import Flow
     from zeebe_connectors.engine.flow.instances import ElementInstance
 
+Catcher = tuple["ElementInstance", Element]
+"""An event that catches an error, with what it belongs to: the activity of a boundary event, or the scope of an event
+sub-process."""
 
-def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
-    """Trigger the nearest event that catches the error; return False if there is none, with nothing changed."""
+
+def find_catcher(instance: ElementInstance, code: str) -> Catcher | None:
+    """Return the nearest event that catches an error thrown by an instance; None if nothing does."""
     current: ElementInstance | None = instance
     while current is not None:
         if current.index < 0:  # the boundary events of a multi-instance activity belong to its body
             event = _catcher(current.element.boundaries, code)
             if event is not None:
-                interruptions.trigger_boundary(flow, current, event, payload)
-                return True
+                return current, event
         container = current.parent
         if container is None:
             current = current.process.caller
@@ -29,11 +32,19 @@ def throw(flow: Flow, instance: ElementInstance, code: str, payload: dict[str, A
         if not container.interrupted and not container.is_body:
             starts = (inner.starts[0] for inner in container.element.event_subprocesses)
             event = _catcher(starts, code)
-            if event is not None and event.parent is not None:
-                interruptions.trigger_event_subprocess(flow, container, event.parent, payload)
-                return True
+            if event is not None:
+                return container, event
         current = container
-    return False
+    return None
+
+
+def trigger(flow: Flow, catcher: Catcher, payload: dict[str, Any]) -> None:
+    """Trigger an event that catches an error, with the error's variables."""
+    holder, event = catcher
+    if event.tag == "boundaryEvent":
+        interruptions.trigger_boundary(flow, holder, event, payload)
+    elif event.parent is not None:
+        interruptions.trigger_event_subprocess(flow, holder, event.parent, payload)
 
 
 def _catcher(events: Iterable[Element], code: str) -> Element | None:

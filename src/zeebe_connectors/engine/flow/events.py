@@ -56,12 +56,15 @@ class ErrorEndEvent:
     def activate(self, flow: Flow, instance: ElementInstance) -> None:
         """Throw; an error that nothing catches is an incident."""
         code = text_value(flow.engine, _name(instance), Visible(instance), "the error code")
-        if not errors.throw(flow, instance, code, {}):
+        catcher = errors.find_catcher(instance, code)
+        if catcher is None:
             raise StepFailedError(
                 UNHANDLED_ERROR,
                 f"Expected to throw an error event with the code '{code}', but it was not caught. No error events are "
                 "available in the scope.",
             )
+        flow.activated(instance)
+        errors.trigger(flow, catcher, {})
 
 
 class TerminateEndEvent:

@@ -231,15 +231,20 @@ class Flow:
             self.do("complete", container)
 
     def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
-        """Handle an event that an instance waits for."""
-        event_id, payload = argument
-        event = holder.process.definition.model.index[event_id]
+        """Handle an event that an instance waits for; a message that comes too late may find another receiver."""
+        event_id, payload, *messages = argument
+        definition = holder.process.definition
+        if not self._react(holder, definition.model.index[event_id], payload) and messages:
+            self.engine.messages.take_back(messages[0], definition.bpmn_process_id)
+
+    def _react(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> bool:
+        """Let an event happen at what waits for it; return False if that has ended."""
         if holder.state not in {State.ACTIVATED, State.COMPLETING}:
-            return
+            return False
         if event.tag == "boundaryEvent":
             interruptions.trigger_boundary(self, holder, event, payload)
         elif event.tag == "startEvent" and event.parent is not None:
-            interruptions.trigger_event_subprocess(self, holder, event.parent, payload)
+            return interruptions.trigger_event_subprocess(self, holder, event.parent, payload)
         elif holder.element.behaviour == "event_based":
             container = holder.parent
             assert container is not None  # noqa: S101 - a gateway is inside a container
@@ -247,7 +252,11 @@ class Flow:
             self.enter_triggered(event, container, payload)
         else:
             self.do("complete", holder, payload)
+        return True
 
     def throw_error(self, instance: ElementInstance, code: str, payload: dict[str, Any]) -> bool:
-        """Throw an error from an element; return whether something catches it."""
-        return errors.throw(self, instance, code, payload)
+        """Throw an error from an element; return whether something catches it. If nothing does, nothing changes."""
+        catcher = errors.find_catcher(instance, code)
+        if catcher is not None:
+            errors.trigger(self, catcher, payload)
+        return catcher is not None

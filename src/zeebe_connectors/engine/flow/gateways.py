@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zeebe_connectors.engine.flow.instances import State
 from zeebe_connectors.engine.flow.variables import Visible, evaluate, kind_of
 from zeebe_connectors.engine.incidents import CONDITION, EXTRACT_VALUE, StepFailedError
 from zeebe_connectors.engine.model import Element, Expression, SequenceFlow
@@ -50,6 +51,8 @@ def _pass(flow: Flow, target: Element, container: ElementInstance) -> None:
 
 def join_inclusive(flow: Flow, container: ElementInstance) -> None:
     """Pass each inclusive gateway at which no further token can arrive."""
+    if container.state is not State.ACTIVATED:
+        return  # something ended the scope while this step was in the queue
     index = container.process.definition.model.index
     waiting = [index[target] for target in container.arrivals or {} if index[target].behaviour == "inclusive"]
     passed = [target for target in waiting if _nothing_can_arrive(target, waiting, container)]

@@ -23,10 +23,13 @@ def trigger_boundary(flow: Flow, holder: ElementInstance, event: Element, payloa
         flow.do("join", container)
 
 
-def trigger_event_subprocess(flow: Flow, container: ElementInstance, element: Element, payload: dict[str, Any]) -> None:
-    """Start an event sub-process; an interrupting one ends everything else in its scope first."""
+def trigger_event_subprocess(flow: Flow, container: ElementInstance, element: Element, payload: dict[str, Any]) -> bool:
+    """Start an event sub-process; an interrupting one ends everything else in its scope first.
+
+    Return whether it starts: not in a scope that is interrupted already, or about to end.
+    """
     if container.interrupted or container.state is not State.ACTIVATED:
-        return
+        return False
     if element.starts[0].interrupting:
         container.interrupted = True
         flow.engine.touch(container)
@@ -38,3 +41,4 @@ def trigger_event_subprocess(flow: Flow, container: ElementInstance, element: El
             flow.terminate(child)
         container.arrivals = None
     flow.enter(element, container, payload)
+    return True

@@ -119,14 +119,21 @@ def close_all(engine: Engine, holder: ElementInstance) -> None:
     holder.subscriptions = None
 
 
-def trigger(engine: Engine, subscription: Subscription, payload: dict[str, Any]) -> None:
-    """Trigger a subscription's event: queue the step, and close a subscription that triggers only once."""
+def trigger(engine: Engine, subscription: Subscription, payload: dict[str, Any], message_key: int = 0) -> None:
+    """Trigger a subscription's event: queue the step, and close a subscription that triggers only once.
+
+    Args:
+        engine: The engine.
+        subscription: What waits for the event.
+        payload: The event's variables.
+        message_key: The message that triggers it; 0 for other events.
+    """
     holder = subscription.holder
     if holder.element.behaviour == "event_based":
         close_all(engine, holder)
     elif not subscription.repeats:
         close(engine, subscription)
-    engine.flow.do("trigger", holder, [subscription.event.id, payload])
+    engine.flow.do("trigger", holder, [subscription.event.id, payload, message_key])
 
 
 def fire_timer(engine: Engine, subscription: Subscription) -> None:

@@ -44,10 +44,21 @@ class Mapping:
 
 
 @dataclass(slots=True)
+class LinkedForm:
+    """The deployed form of a user task; the binding says which of its versions."""
+
+    form_id: Expression
+    binding: str
+    version_tag: str | None
+
+
+@dataclass(slots=True)
 class JobDefinition:
     """What a job is made of when its element is activated.
 
     Attributes:
+        header_expressions: What is evaluated for further headers, those of user tasks.
+        form: The form whose key becomes a header.
         headers_text: The static headers as JSON, shared by every job without header expressions.
     """
 
@@ -55,6 +66,7 @@ class JobDefinition:
     retries: Expression
     headers: dict[str, str]
     header_expressions: dict[str, Expression] = field(default_factory=dict)
+    form: LinkedForm | None = None
     headers_text: str = field(init=False)
 
     def __post_init__(self) -> None:

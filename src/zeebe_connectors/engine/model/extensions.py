@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from xml.etree.ElementTree import Element as Node
 
-from zeebe_connectors.engine.model.elements import CalledElement, JobDefinition, Loop, Mapping
+from zeebe_connectors.engine.model.elements import CalledElement, JobDefinition, LinkedForm, Loop, Mapping
 from zeebe_connectors.engine.model.expressions import Expression, ExpressionError
 from zeebe_connectors.engine.model.xml import BPMN, ZEEBE, extension, extensions, text_of
 
@@ -97,11 +97,14 @@ def user_task_job(node: Node, report: Report) -> JobDefinition:
     found = headers(node, report)
     computed: dict[str, Expression] = {}
     prefix = "io.camunda.zeebe:"
+    linked = None
     form = extension(node, "formDefinition")
     if form is not None:
-        key = form.get("formKey") or form.get("formId") or form.get("externalReference")
+        key, form_id = form.get("formKey") or form.get("externalReference"), form.get("formId")
         if key:
             found[prefix + "formKey"] = key
+        elif form_id:
+            linked = LinkedForm(expression(form_id, report), *_binding(form, report))
     for holder, names in (
         ("assignmentDefinition", ("assignee", "candidateGroups", "candidateUsers")),
         ("taskSchedule", ("dueDate", "followUpDate")),
@@ -120,7 +123,7 @@ def user_task_job(node: Node, report: Report) -> JobDefinition:
                 found[prefix + name] = json.dumps([part.strip() for part in text.split(",") if part.strip()])
             else:
                 found[prefix + name] = text
-    return JobDefinition(Expression(USER_TASK_JOB), Expression(DEFAULT_RETRIES), found, computed)
+    return JobDefinition(Expression(USER_TASK_JOB), Expression(DEFAULT_RETRIES), found, computed, linked)
 
 
 def script(node: Node, report: Report) -> tuple[Expression, str] | None:
@@ -142,7 +145,16 @@ def called_element(node: Node, report: Report) -> CalledElement | None:
         report("Must have exactly one 'zeebe:calledElement' extension element")
         return None
     definition = found[0]
-    process_id = _required(definition, "processId", report)
+    return CalledElement(
+        expression(_required(definition, "processId", report) or "invalid", report),
+        definition.get("propagateAllParentVariables") != "false",
+        definition.get("propagateAllChildVariables") != "false",
+        *_binding(definition, report),
+    )
+
+
+def _binding(definition: Node, report: Report) -> tuple[str, str | None]:
+    """Read which version of a process or form is used, with the version tag if it is bound to one."""
     binding = definition.get("bindingType") or "latest"
     if binding not in _BINDINGS:
         report(f"Attribute 'bindingType' must be one of: {', '.join(_BINDINGS)}")
@@ -151,13 +163,7 @@ def called_element(node: Node, report: Report) -> CalledElement | None:
         report("Attribute 'versionTag' must be present and not empty if 'bindingType=versionTag'")
     if binding != "versionTag" and tag and tag.strip():
         report("Attribute 'versionTag' must only be used if 'bindingType=versionTag'")
-    return CalledElement(
-        expression(process_id or "invalid", report),
-        definition.get("propagateAllParentVariables") != "false",
-        definition.get("propagateAllChildVariables") != "false",
-        binding,
-        tag,
-    )
+    return binding, tag
 
 
 def loop(node: Node, report: Report) -> Loop | None:

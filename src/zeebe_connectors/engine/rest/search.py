@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
 _DATES = frozenset({"startDate", "endDate", "creationTime", "deadline", "endTime"})
 _MAX_DIGITS = 40  # of a text that is compared as a whole number
+_LIKE = re.compile(r"\\([*?\\])|([*?])|([^*?\\]+|\\)")
+_WILDCARDS = {"*": ".*", "?": "."}
 
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": lambda had, request: had > request,
@@ -62,16 +65,21 @@ def search(
     _only(request, ("filter", "sort", "page"), "")
     known = special or {}
     filters = _filters(request.get("filter"), "filter", fields, known)
-    order = _order(request.get("sort"), fields)
+    order = [*_order(request.get("sort"), fields), (key, False)]
     page = _only(object_of(request.get("page"), "page"), ("limit", "from", "after", "before"), "page.")
     found = [item for item in items if _matches(item, filters, known)]
     for field, descending in reversed(order):
         found.sort(key=_by(field), reverse=descending)
-    return _page(found, page, key)
+    return _page(found, page, order)
 
 
 def _by(field: str) -> Callable[[Item], Any]:
-    return lambda item: (field in item, _comparable(item.get(field)))
+    return lambda item: _rank(item.get(field))
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Return what a field's value is sorted by: absent ones come first."""
+    return value is not None, _comparable(value)
 
 
 def _only(request: Mapping[str, Any], names: Sequence[str], prefix: str) -> Mapping[str, Any]:
@@ -197,9 +205,13 @@ def _operator(name: str, had: Any, argument: Any) -> bool:
         case "$notIn":
             return not any(_same(had, one) for one in argument)
         case "$like":
-            pattern = re.escape(str(argument)).replace(r"\*", ".*").replace(r"\?", ".")
-            return had is not None and re.fullmatch(pattern, str(had), re.DOTALL) is not None
+            return had is not None and re.fullmatch(_pattern(str(argument)), str(had), re.DOTALL) is not None
     return had is not None and _ORDERED[name](_comparable(had), _comparable(argument))
+
+
+def _pattern(text: str) -> str:
+    """Translate a text with the wildcards `*` and `?` to a regular expression; a backslash makes either literal."""
+    return _LIKE.sub(lambda found: _WILDCARDS[found[2]] if found[2] else re.escape(found[1] or found[3]), text)
 
 
 def _same(had: Any, wanted: Any) -> bool:
@@ -221,18 +233,21 @@ def _comparable(value: Any) -> Any:
     return (1, 0, str(value)) if math.isnan(number) else (0, number, "")
 
 
-def _page(items: list[Item], page: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _page(items: list[Item], page: Mapping[str, Any], order: Sequence[tuple[str, bool]]) -> dict[str, Any]:
     limit = _number(page.get("limit"), DEFAULT_LIMIT, "page.limit", MAX_LIMIT)
     begin = _number(page.get("from"), 0, "page.from", len(items))
+    end = begin + limit
     if after := page.get("after"):
-        begin = _place(items, str(after), key) + 1
+        begin = _count_up_to(items, _read_cursor(after, order), order)
+        end = begin + limit
     elif before := page.get("before"):
-        begin = max(0, _place(items, str(before), key) - limit)
-    shown = items[begin : begin + limit]
+        end = _count_up_to(items, _read_cursor(before, order), order, inclusive=False)
+        begin = max(0, end - limit)
+    shown = items[begin:end]
     position: dict[str, Any] = {"totalItems": len(items), "hasMoreTotalItems": False}
     if shown:
-        position["startCursor"] = _cursor(shown[0][key], begin)
-        position["endCursor"] = _cursor(shown[-1][key], begin + len(shown) - 1)
+        position["startCursor"] = _cursor(shown[0], order)
+        position["endCursor"] = _cursor(shown[-1], order)
     return {"items": shown, "page": position}
 
 
@@ -244,15 +259,36 @@ def _number(value: Any, usual: int, name: str, maximum: int) -> int:
     return min(value, maximum)
 
 
-def _cursor(key: str, place: int) -> str:
-    return base64.urlsafe_b64encode(f"{key}:{place}".encode()).decode()
+def _cursor(item: Item, order: Sequence[tuple[str, bool]]) -> str:
+    """Write the values that an item is sorted by, so that its place is known even when the item is gone."""
+    return base64.urlsafe_b64encode(json.dumps([item.get(field) for field, _ in order]).encode()).decode()
 
 
-def _place(items: list[Item], cursor: str, key: str) -> int:
-    """Return the current position of a cursor's item, or its former position if it is gone."""
+def _read_cursor(cursor: object, order: Sequence[tuple[str, bool]]) -> list[Any]:
+    """Read a cursor.
+
+    Raises:
+        Problem: It is none, or belongs to a search with another order.
+    """
     try:
-        known, _, place = base64.urlsafe_b64decode(cursor).decode().rpartition(":")
-        was = max(0, int(place))
-    except ValueError:
-        raise bad("page.after or page.before is not a cursor of this engine") from None
-    return next((number for number, item in enumerate(items) if item[key] == known), was)
+        values = json.loads(base64.urlsafe_b64decode(str(cursor)))
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list) or len(values) != len(order):
+        raise bad("page.after or page.before is not a cursor of this engine for a search in this order")
+    return values
+
+
+def _count_up_to(
+    items: Sequence[Item], cursor: Sequence[Any], order: Sequence[tuple[str, bool]], *, inclusive: bool = True
+) -> int:
+    """Count the sorted items that come before a cursor, and with `inclusive` the one at it."""
+
+    def is_later(item: Item) -> bool:
+        for (field, descending), value in zip(order, cursor, strict=True):
+            had, mark = _rank(item.get(field)), _rank(value)
+            if had != mark:
+                return (had > mark) is not descending
+        return not inclusive
+
+    return next((number for number, item in enumerate(items) if is_later(item)), len(items))
