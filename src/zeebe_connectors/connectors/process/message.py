@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import BeforeValidator, Field
 
-from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, TransientError, feel, outbound
+from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, TransientError, outbound
 from zeebe_connectors.sdk.durations import MAX_WAIT, parse_duration
 
 _SENT = "process.sent"
@@ -28,7 +28,7 @@ def _seconds(value: Any) -> Any:
 
 def _key(value: Any) -> Any:
     """A number as FEEL writes it, so that 12.0 meets the processes that wait for 12."""
-    return feel.evaluate("string(n)", {"n": value}) if isinstance(value, float) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Publish(Model):
