@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import random
 import re
@@ -19,6 +18,7 @@ from zeebe_connectors import feel
 from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
 from zeebe_connectors.sdk.document import Content, Document, Documents
+from zeebe_connectors.sdk.durations import MAX_WAIT
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.media_types import media_type_of
 
@@ -27,8 +27,6 @@ RESULT_EXPRESSION = "resultExpression"
 ERROR_EXPRESSION = "errorExpression"
 MAX_MESSAGE_LENGTH = 6000
 """Maximum characters of an error message that is sent; the official runtime's limit."""
-MAX_WAIT = 36_500 * 86_400.0
-"""Maximum seconds of a timeout or back-off: a hundred years. Beyond that, the protocol's numbers overflow."""
 MAX_RETRIES = 2**31 - 1
 """The largest number of retries that the protocol can express."""
 _FORBIDDEN = "camunda.function.type"
@@ -285,9 +283,11 @@ def _kind(value: Any) -> str:
 
 async def _evaluate(expression: str, context: dict[str, Any], name: str, documents: Documents) -> Any:
     pending: list[Content] = []
+    marker = ""
     functions = FUNCTIONS
     if "createDocument" in expression:
-        functions = feel.HostFunctions([*FUNCTIONS, _create_document(pending)])
+        marker = f"{_PENDING}.{uuid.uuid4()}"  # nothing that a service answers can hold it
+        functions = feel.HostFunctions([*FUNCTIONS, _create_document(pending, marker)])
 
     def work(limits: feel.Limits) -> Any:
         pending.clear()
@@ -304,23 +304,23 @@ async def _evaluate(expression: str, context: dict[str, Any], name: str, documen
             await documents.create(content.data, name=content.name, content_type=content.content_type)
             for content in pending
         ]
-        value = _with_documents(value, stored)
+        value = _with_documents(value, marker, stored)
         if Document.looks_like(value):
             raise InputError(f"{name}: wrap createDocument(…) in a field, for example ={{file: createDocument(…)}}")
     return value
 
 
-def _with_documents(value: Any, stored: list[Document]) -> Any:
+def _with_documents(value: Any, marker: str, stored: list[Document]) -> Any:
     if isinstance(value, dict):
-        if _PENDING in value:
-            return dict(stored[int(value[_PENDING])].reference)
-        return {name: _with_documents(item, stored) for name, item in value.items()}
+        if marker in value:
+            return dict(stored[int(value[marker])].reference)
+        return {name: _with_documents(item, marker, stored) for name, item in value.items()}
     if isinstance(value, list):
-        return [_with_documents(item, stored) for item in value]
+        return [_with_documents(item, marker, stored) for item in value]
     return value
 
 
-def _create_document(pending: list[Content]) -> feel.HostFunction:
+def _create_document(pending: list[Content], marker: str) -> feel.HostFunction:
     def create(value: Any) -> dict[str, Any]:
         given = value if isinstance(value, dict) else {"content": value}
         encoded = given.get("content", given.get("data"))
@@ -328,12 +328,14 @@ def _create_document(pending: list[Content]) -> feel.HostFunction:
             raise ValueError("it needs base64 text, or a context with content and name")  # noqa: TRY004 - the engine turns ValueErrors into failures
         try:
             data = base64.b64decode("".join(encoded.split()), validate=True)
-        except binascii.Error:
+        except ValueError:  # also where a letter is not ASCII
             raise ValueError("the content is not base64") from None
         name = given.get("name") or given.get("fileName") or str(uuid.uuid4())
         kind = given.get("contentType") or media_type_of(name)
+        if not isinstance(name, str) or not isinstance(kind, str):
+            raise ValueError("name and contentType must be text")  # noqa: TRY004 - as above
         pending.append(Content(data, name, kind))
-        return {_PENDING: len(pending) - 1}
+        return {marker: len(pending) - 1}
 
     return feel.HostFunction("createDocument", ["value"], create)
 

@@ -55,18 +55,27 @@ class Document:
     @property
     def name(self) -> str | None:
         """File name, if the reference tells it; without any path, whoever wrote it."""
-        if self.kind == "camunda":
-            name = (self.reference.get("metadata") or {}).get("fileName")
-        else:
-            name = self.reference.get("name")
+        name = self.metadata.get("fileName") if self.kind == "camunda" else self.reference.get("name")
         return (file_name(str(name)) or None) if name else None
 
     @property
     def content_type(self) -> str | None:
         """Media type, if the reference tells it."""
-        if self.kind == "camunda":
-            return (self.reference.get("metadata") or {}).get("contentType")
-        return self.reference.get("contentType")
+        given = self.metadata if self.kind == "camunda" else self.reference
+        kind = given.get("contentType")
+        return kind if isinstance(kind, str) else None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What a stored document's reference says about it; empty if that is no object, as nobody checks it."""
+        found = self.reference.get("metadata")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def size(self) -> int | None:
+        """Number of bytes, if the reference of a stored document tells it."""
+        size = self.metadata.get("size")
+        return size if type(size) is int and size >= 0 else None
 
     @staticmethod
     def is_reference(value: Any) -> bool:

@@ -269,3 +269,53 @@ async def test_variables_that_cannot_be_sent(gateway):
     assert (outcome.code, outcome.retries) == ("RESULT_TOO_LARGE", 0)
     assert not gateway.instances
     assert json.dumps(outcome.variables)
+
+
+async def test_a_large_result_is_not_asked_for_twice(gateway):
+    """However large it is, a task that fails after it starts no second process."""
+    gateway.results["check"] = {"text": "x" * 100_000}
+    memory = ShortMemory()
+    given = {"processId": "check", "wait": "result"}
+    outcome = await run(start, given, gateway=gateway, memory=memory, result_expression="=5")
+    assert isinstance(outcome, Fail)
+    outcome = await run(start, given, gateway=gateway, memory=memory, result_expression="=response.variables")
+    assert outcome.variables == gateway.results["check"]
+    assert len(gateway.instances) == 1
+
+
+async def test_a_message_with_an_id_of_its_own_is_sent_once(gateway):
+    """After a lost answer the id is this task's own; another task's message is still an error."""
+    gateway.refuse("publish", "UNAVAILABLE", applied=True)
+    given = {"messageName": "paid", "correlationType": {"type": "publish", "messageId": "m"}}
+    memory = ShortMemory()
+    outcome = await run(send, given, gateway=gateway, memory=memory)
+    assert outcome.code == "CLUSTER_UNREACHABLE"
+    outcome = await run(send, given, gateway=gateway, memory=memory, result_variable="r")
+    assert outcome.variables == {"r": {"messageKey": None, "tenantId": "<default>"}}
+    assert len(gateway.messages) == 1
+    outcome = await run(send, given, gateway=gateway, memory=memory, key=2)
+    assert outcome.code == "MESSAGE_EXISTS"
+
+
+async def test_half_characters_are_sent(gateway):
+    """An expression can cut a character in two; with an error of Python's, a source would end at each such event."""
+    gateway.results["a\ufffd"] = {}
+    half = "a\ud83d"
+    async with GatewayServer(gateway) as server:
+        real = ZeebeGateway(ClusterSettings(address=server.address))
+        own = GatewayCluster(real, None, ["*"])
+        key = await own.publish_message(
+            half, correlation_key=half, message_id=half, time_to_live=5, variables={half: half}, tenant=half
+        )
+        await own.start_process(half, variables={}, tenant=half)
+        await own.run_process(half, variables={}, fetch=[half], seconds=5, tenant=half)
+        await real.aclose()
+    assert gateway.messages[key].data["correlation_key"] == "a\ufffd"
+    assert {one.data["process"] for one in gateway.instances.values()} == {"a\ufffd"}
+
+
+@pytest.mark.parametrize(("key", "sent"), [(12.0, "12"), (1.5, "1.5"), (12345678901234567890, "12345678901234567890")])
+async def test_a_number_as_a_key_is_written_as_feel_does(gateway, key, sent):
+    """Processes wait for the key as the cluster writes it."""
+    assert isinstance(await run(send, {"messageName": "m", "correlationKey": key}, gateway=gateway), Complete)
+    assert [one.data["correlation_key"] for one in gateway.messages.values()] == [sent]

@@ -22,6 +22,7 @@ from zeebe_connectors.runtime.outbound.outcome import Complete, Fail, Outcome
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.document import Reference
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.testing.servers import HttpServer, Reply
 from zeebe_connectors.web.documents import with_contents
@@ -253,3 +254,27 @@ async def test_jobs_without_documents_are_not_walked(store):
     """The very same inputs come through."""
     outcome = await written({"body": {"a": 1}}, store)
     assert outcome.variables["r"]["body"] == {"a": 1}
+
+
+@pytest.mark.parametrize("place", [["x"], {"a": 1}, 5, True])
+@pytest.mark.parametrize("in_cluster", [False, True])
+async def test_a_response_with_an_odd_store_is_data(store, tmp_path, place, in_cluster):
+    """What no store can be called makes the next task neither fetch nor fail."""
+    documents = ClusterDocuments("http://127.0.0.1:1", tmp_path) if in_cluster else store
+    looks = {EXTERNAL: "camunda", "storeId": place, "documentId": "a" * 64, "contentHash": "b" * 64}
+    outcome = await written({"body": looks}, documents, inputs=OUTSIDE)
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["r"]["body"] == looks
+
+
+@pytest.mark.parametrize("metadata", ["x", ["x"], 5, {"fileName": ["x"], "contentType": ["x"], "size": "x"}])
+async def test_metadata_that_somebody_changed_does_no_harm(store, metadata):
+    """Nothing proves it, so it may be anything; the store knows name and type itself."""
+    made = await store.create(b"hello", name="a.txt")
+    changed = Document(Reference({**made.reference, "metadata": metadata}))
+    content = await store.read(changed, seconds=5)
+    assert (content.data, content.content_type, changed.size) == (b"hello", "text/plain", None)
+    async with store.open(changed, seconds=5) as opened:
+        assert (opened.content_type, opened.size) == ("text/plain", 5)
+    outcome = await written({"file": dict(changed.reference)}, store, inputs=OUTSIDE)
+    assert isinstance(outcome, Complete), outcome

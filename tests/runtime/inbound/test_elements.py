@@ -9,6 +9,7 @@ import pytest
 from zeebe_connectors.runtime.inbound.elements import (
     DiscoveryError,
     Element,
+    element,
     group,
     nested,
     read_diagram,
@@ -288,3 +289,9 @@ def test_a_wrong_source_is_reported_with_its_name(tmp_path, text, expected):
     file.write_text(text)
     with pytest.raises(DiscoveryError, match=expected):
         read_sources(file)
+
+
+def test_a_time_to_live_beyond_the_protocols_numbers_is_a_problem_of_its_element() -> None:
+    """Sending a message with it would fail for each event."""
+    with pytest.raises(DiscoveryError, match="messageTtl must be at most a hundred years"):
+        element({"inbound.type": "t", "messageTtl": "P99999999999D"}, process="p", id="e", kind="message-start")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -283,6 +284,58 @@ async def test_a_dry_run_says_what_a_key_would_come_to(harness, key):
     verdict, _ = await dry_run([caught(1)], {"k": key}, harness.documents)
     assert await harness.handler(caught(1)).handle(harness.event(k=key)) == "quarantined"
     assert verdict == f"would go to quarantine: {(await harness.entry()).reason}"
+
+
+# Several messages for one event
+
+
+async def test_a_retry_sends_only_what_the_engine_has_not_taken(harness):
+    """Else, after the time to live, a refusal of one would bring the others a second time."""
+    handler = harness.handler(caught(2), caught(1, message="before"))
+    harness.gateway.refuse("publish", "INVALID_ARGUMENT", "too odd", skip=1)
+    assert await handler.handle(harness.event(k="1")) == "quarantined"
+    entry = await harness.entry()
+    assert "too odd; what the engine has taken of it is not sent again by a retry" in entry.reason
+    assert entry.key in harness.gateway.messages
+    await harness.ledger.retry("s", "box/1/1")
+    harness.clock.now += 90_000
+    assert await handler.handle(harness.event(k="1")) == "handed over"
+    assert harness.gateway.count("publish") == 3
+    assert published(harness) == [("m", "1", {}), ("before", "1", {})]
+    assert ((await harness.entry()).state, (await harness.entry()).key) == ("done", entry.key)
+
+
+async def test_a_retried_start_brings_no_message_again(harness):
+    start = element({"inbound.type": "t"}, process="p", id="s", kind="start", version=2)
+    handler = harness.handler(start, caught(1))
+    harness.gateway.refuse("create_instance", "INVALID_ARGUMENT")
+    assert await handler.handle(harness.event(k="1")) == "quarantined"
+    await harness.ledger.retry("s", "box/1/1")
+    assert await handler.handle(harness.event(k="1")) == "handed over"
+    assert (len(harness.gateway.instances), harness.gateway.count("publish")) == (1, 1)
+
+
+async def test_a_retry_under_a_new_numbering_knows_what_was_taken(harness):
+    def numbered(id_: str) -> Event:
+        place, numbering, _ = id_.rsplit("/", 2)
+        return replace(harness.event(id_, k="1"), alias=Alias("<mail@x>", place, numbering))
+
+    handler = harness.handler(caught(2), caught(1, message="before"))
+    harness.gateway.refuse("publish", "INVALID_ARGUMENT", skip=1, times=2)
+    assert await handler.handle(numbered("box/1/1")) == "quarantined"
+    await harness.ledger.retry("s", "box/1/1")
+    assert await handler.handle(numbered("box/2/5")) == "quarantined"
+    await harness.ledger.retry("s", "box/2/5")
+    assert await handler.handle(numbered("box/2/5")) == "handed over"
+    assert [name for name, _, _ in published(harness)] == ["m", "before"]
+
+
+@pytest.mark.parametrize(("newest", "result"), [("true", "ignored"), ("false", "untouched")])
+async def test_the_newest_version_decides_about_an_event_that_nobody_wants(harness, newest, result):
+    older = "false" if newest == "true" else "true"
+    wants = {"activationCondition": "=k = 2"}
+    new, old = (caught(n, consumeUnmatchedEvents=c, **wants) for n, c in ((2, newest), (1, older)))
+    assert await harness.handler(new, old).handle(harness.event(k=1)) == result
 
 
 # What may go wrong between

@@ -372,3 +372,18 @@ async def test_counting_what_waits_reads_no_settled_event(tmp_path):
     ), given
     ledger.store.read = read
     await ledger.aclose()
+
+
+async def test_what_the_engine_has_of_an_event_is_known_until_the_event_is_forgotten(ledger):
+    await intend(ledger, "a")
+    await ledger.deliver("s", "a", ["first"], key=7)
+    await ledger.deliver("s", "a", ["first", "second"])
+    await ledger.quarantine("s", "a", alias=None, reason="why", title="t", original=None)
+    entry = await ledger.find("s", "a")
+    assert (entry.delivered, entry.key) == (("first", "second"), 7)
+    await ledger.retry("s", "a")
+    await intend(ledger, "a")
+    assert (await ledger.find("s", "a")).delivered == ("first", "second")
+    await ledger.forget("s", "a")
+    assert await intend(ledger, "a") is None
+    assert (await ledger.find("s", "a")).delivered == ()

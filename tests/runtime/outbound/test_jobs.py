@@ -324,6 +324,30 @@ async def test_create_document_stores_content() -> None:
     assert bare.retries == 0
 
 
+@pytest.mark.parametrize("forged", [0, 99, "x"])
+async def test_a_response_cannot_stand_for_a_document_that_is_created(forged: Any) -> None:
+    """Whatever a service answers stays data."""
+    response = {"file": "aGVsbG8=", "zeebe.connectors.pending.document": forged}
+    outcome = await run(answering(response), {}, result_expression="={d: createDocument(file), all: response}")
+    assert isinstance(outcome, Complete), outcome
+    assert outcome.variables["all"] == response
+    assert outcome.variables["d"]["camunda.document.type"] == "camunda"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ('{content: "aGk=", name: 5}', "name and contentType must be text"),
+        ('{content: "aGk=", contentType: {a: 1}}', "name and contentType must be text"),
+        ('"grüße"', "the content is not base64"),
+    ],
+)
+async def test_create_document_names_what_it_cannot_use(given: str, words: str) -> None:
+    outcome = await run(answering({}), {}, result_expression=f"={{d: createDocument({given})}}")
+    assert isinstance(outcome, Fail)
+    assert outcome.message.endswith(words)
+
+
 # Failures
 
 

@@ -148,8 +148,7 @@ async def _read(request: Request, task: Task) -> Done:
     name = split(path)[1]
     if request.read_as == "document":
         document = await task.read_document(path, name)
-        size = (document.reference.get("metadata") or {}).get("size")
-        return _done(path, document=document, size=size)
+        return _done(path, document=document, size=document.size)
     data = await task.read_bytes(path, request.max_bytes)
     if request.read_as == "base64":
         return _with_content(_done(path, size=len(data)), await base64_text(data))

@@ -27,7 +27,7 @@ class Content:
         """Its size in bytes; 0 if the document's reference does not say."""
         if self.document is None:
             return len(self.data)
-        return int((self.document.reference.get("metadata") or {}).get("size") or 0)
+        return self.document.size or 0
 
     def opened(self, context: Context) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Opens it for reading in pieces, from the start."""

@@ -10,8 +10,6 @@ from pydantic import Field, model_validator
 from zeebe_connectors import Context, Group, Hint, Model, When, outbound
 
 _STARTED = "process.started"
-_MAX_REMEMBERED = 64 * 1024
-"""Bytes of a result that is remembered until the engine has it."""
 
 
 class Start(Model):
@@ -23,7 +21,7 @@ class Start(Model):
         Hint(group="process", label="Process ID", feel="optional", placeholder="check-credit", example="check-credit"),
     ]
     """BPMN id of the process."""
-    process_version: Annotated[int | None, Field(ge=1), Hint(group="process", label="Version")] = None
+    process_version: Annotated[int | None, Field(ge=1, le=2**31 - 1), Hint(group="process", label="Version")] = None
     """Version of the process; the latest when left out."""
     variables: Annotated[
         dict[str, Any], Hint(group="process", label="Variables", feel="required", placeholder="={customer: customer}")
@@ -128,9 +126,7 @@ async def start(task: Start, context: Context) -> Started:
     known = (await context.memory.recall(_STARTED, [context.key])).get(context.key)
     result: Started = json.loads(known) if known is not None else await _started(task, context)
     if known is None:
-        text = json.dumps(result)
-        if len(text) <= _MAX_REMEMBERED:
-            await context.memory.remember(_STARTED, context.key, text)
+        await context.memory.remember(_STARTED, context.key, json.dumps(result))
     context.discard_on_success(_STARTED, context.key)
     return result
 

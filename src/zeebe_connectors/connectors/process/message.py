@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import BeforeValidator, Field
 
-from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, outbound
-from zeebe_connectors.sdk.durations import parse_duration
+from zeebe_connectors import ConnectorError, Context, Group, Hint, Model, TransientError, outbound
+from zeebe_connectors.sdk.durations import MAX_WAIT, parse_duration
 
 _SENT = "process.sent"
+_IN_DOUBT = "process.message-in-doubt"
+"""Where a task remembers the id of its message when the engine's answer was lost."""
 _TIME_TO_LIVE = 3600.0
 
 
@@ -24,6 +26,11 @@ def _seconds(value: Any) -> Any:
     return value
 
 
+def _key(value: Any) -> Any:
+    """A number as FEEL writes it, so that 12.0 meets the processes that wait for 12."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Publish(Model):
     """Publish: the message waits for a process."""
 
@@ -32,7 +39,7 @@ class Publish(Model):
     time_to_live: Annotated[
         float | None,
         BeforeValidator(_seconds),
-        Field(ge=0),
+        Field(ge=0, le=MAX_WAIT),
         Hint(label="Time to live", placeholder="PT1H"),
     ] = None
     """How long the message waits for a process, as an ISO 8601 duration; an hour if empty."""
@@ -58,7 +65,7 @@ class Send(Model):
         Hint(group="operation", label="Message name", feel="optional", example="order-paid"),
     ]
     """Name of the message."""
-    correlation_key: Annotated[str, Hint(group="operation", label="Correlation key")] = ""
+    correlation_key: Annotated[str, BeforeValidator(_key), Hint(group="operation", label="Correlation key")] = ""
     """Correlation key of the process that the message is for; leave it out for a message that starts a process."""
     variables: Annotated[
         dict[str, Any], Hint(group="operation", label="Payload", feel="required", placeholder="={amount: amount}")
@@ -122,7 +129,8 @@ async def send(task: Send, context: Context) -> Sent:
     event, end event, send task) run on this connector unchanged. Publishing works with every version of the cluster;
     correlating asks the cluster's REST API (8.6 and later), whose address the operator sets with `ZEEBE_REST_ADDRESS`.
 
-    A task that is tried again sends no second message: without a message ID of its own, the message has the task's.
+    A task that is tried again publishes no second message: without a message ID of its own, the message has the task's.
+    A message that is correlated has no ID, so one whose answer was lost may be sent again.
     """
     default = context.job.tenant_id
     tenant = task.tenant_id.strip() or ("" if default == "<default>" else default)
@@ -131,6 +139,7 @@ async def send(task: Send, context: Context) -> Sent:
         sent = await _sent(task, context, tenant)
         known = await context.memory.remember(_SENT, context.key, json.dumps(sent))
     context.discard_on_success(_SENT, context.key)
+    context.discard_on_success(_IN_DOUBT, context.key)
     result: Sent = json.loads(known)
     return result
 
@@ -158,8 +167,14 @@ async def _sent(task: Send, context: Context, tenant: str) -> Sent:
             variables=task.variables,
             tenant=tenant,
         )
+    except TransientError:
+        if own:
+            await context.memory.remember(_IN_DOUBT, context.key, own)
+        raise
     except ConnectorError as error:
-        if error.code != "MESSAGE_EXISTS" or own:
+        if error.code != "MESSAGE_EXISTS":
+            raise
+        if own and (await context.memory.recall(_IN_DOUBT, [context.key])).get(context.key) != own:
             raise
         return {"messageKey": None, "tenantId": owner}  # an earlier try sent it, and its answer was lost
     return {"messageKey": number, "tenantId": owner}

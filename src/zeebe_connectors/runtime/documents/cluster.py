@@ -96,9 +96,10 @@ class ClusterDocuments(LocalDocuments):
 
         So documents that forms, other clients and the official runtime stored in the cluster are valid too.
         """
-        if reference.get("storeId") in {LOCAL_STORE, None}:
+        if reference.get("storeId") in (LOCAL_STORE, None):
             return super().made(reference, tenant=tenant)
-        return all(isinstance(reference.get(name), str) and reference[name] for name in ("documentId", "contentHash"))
+        names = ("storeId", "documentId", "contentHash")
+        return all(isinstance(reference.get(name), str) and reference[name] for name in names)
 
     async def store(
         self, chunks: AsyncIterable[bytes], *, name: str | None = None, content_type: str | None = None

@@ -13,7 +13,7 @@ KEEP_SETTING = "ZEEBE_CONNECTORS_DOCUMENTS_KEEP"
 
 def expired_or(error: PermanentError, document: Document, keep: float | None) -> PermanentError:
     """Returns `DOCUMENT_EXPIRED` if the reference says that the document's time is over; otherwise the error itself."""
-    ends = (document.reference.get("metadata") or {}).get("expiresAt")
+    ends = document.metadata.get("expiresAt")
     try:
         over = isinstance(ends, str) and datetime.fromisoformat(ends) <= datetime.now(UTC)
     except (ValueError, TypeError):

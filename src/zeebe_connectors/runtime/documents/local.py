@@ -30,6 +30,7 @@ from zeebe_connectors.web import Call
 
 LOCAL_STORE = "zeebe-connectors"
 """`storeId` of documents in the local directory."""
+_OWN = (LOCAL_STORE, None)  # compared by equality: what only looks like a reference may have a list there
 MAX_BYTES = 50 * 1024 * 1024
 MAX_STREAMED = 4 * 1024**3
 _SWEEP_EVERY = 3600.0
@@ -131,11 +132,10 @@ class LocalDocuments:
                 await asyncio.to_thread(os.utime, path)
             except FileNotFoundError:
                 raise expired_or(missing(), document, self._keep) from None
-            known = {**await asyncio.to_thread(self._sidecar, key), **(document.reference.get("metadata") or {})}
+            name, kind = self._about(document, await asyncio.to_thread(self._sidecar, key), key)
             pieces = read_pieces(path, key)
-            kind = str(known.get("contentType") or ANY_TYPE)
             async with contextlib.aclosing(pieces):
-                yield OpenDocument(str(known.get("fileName") or key), kind, size, pieces)
+                yield OpenDocument(name, kind, size, pieces)
             return
         content = await self.read(document, seconds=seconds)
         yield OpenDocument(content.name, content.content_type, len(content.data), _cut(content.data))
@@ -196,16 +196,21 @@ class LocalDocuments:
             data, sidecar = await asyncio.to_thread(self._load, key)
         except PermanentError as error:
             raise expired_or(error, document, self._keep) from None
-        known = {**sidecar, **(document.reference.get("metadata") or {})}
-        return Content(data, str(known.get("fileName") or key), str(known.get("contentType") or ANY_TYPE))
+        return Content(data, *self._about(document, sidecar, key))
+
+    @staticmethod
+    def _about(document: Document, sidecar: Mapping[str, Any], key: str) -> tuple[str, str]:
+        """The name and the type of a stored document: as its reference says, else as they were when it was stored."""
+        name = document.name or sidecar.get("fileName") or key
+        return str(name), str(document.content_type or sidecar.get("contentType") or ANY_TYPE)
 
     def _is_here(self, document: Document) -> bool:
         """Whether a stored document is in the local directory."""
-        return document.reference.get("storeId") in {LOCAL_STORE, None}
+        return document.reference.get("storeId") in _OWN
 
     def _key(self, document: Document) -> str:
         store, key = document.reference.get("storeId"), document.reference.get("documentId")
-        if store not in {LOCAL_STORE, None} or not isinstance(key, str) or not _HASH.fullmatch(key):
+        if store not in _OWN or not isinstance(key, str) or not _HASH.fullmatch(key):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
                 f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it stores "
@@ -223,7 +228,7 @@ class LocalDocuments:
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
         """Whether a runtime made this reference, for this tenant."""
         key, digest = reference.get("documentId"), reference.get("contentHash")
-        here = reference.get("storeId") in {LOCAL_STORE, None}
+        here = reference.get("storeId") in _OWN
         return here and isinstance(key, str) and isinstance(digest, str) and self._ids.made(key, digest, tenant)
 
     def _reference(self, digest: str, metadata: Mapping[str, Any]) -> Document:

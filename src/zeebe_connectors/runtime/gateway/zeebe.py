@@ -19,6 +19,7 @@ from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError,
 from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, open_channel
 from zeebe_connectors.runtime.gateway.messages import pb, stub
 from zeebe_connectors.sdk.context import Job
+from zeebe_connectors.sdk.text import sendable
 
 _CLUSTER_ID = 6  # the field's number in TopologyResponse
 STREAM_LIFETIME = 8 * 3600.0
@@ -136,19 +137,19 @@ class ZeebeGateway:
     ) -> int:
         """See `Gateway.publish`."""
         request = pb.PublishMessageRequest(
-            name=name,
-            correlationKey=correlation_key,
-            messageId=message_id,
+            name=sendable(name),
+            correlationKey=sendable(correlation_key),
+            messageId=sendable(message_id),
             timeToLive=_milliseconds(time_to_live),
             variables=payload,
-            tenantId=tenant,
+            tenantId=sendable(tenant),
         )
         return int((await self._call(self._stub.PublishMessage, request)).key)
 
     async def create_instance(self, process: str, *, version: int = -1, payload: str = "{}", tenant: str = "") -> int:
         """See `Gateway.create_instance`."""
         request = pb.CreateProcessInstanceRequest(
-            bpmnProcessId=process, version=version, variables=payload, tenantId=tenant
+            bpmnProcessId=sendable(process), version=version, variables=payload, tenantId=sendable(tenant)
         )
         return int((await self._call(self._stub.CreateProcessInstance, request)).processInstanceKey)
 
@@ -165,10 +166,10 @@ class ZeebeGateway:
         """See `Gateway.run_process`."""
         request = pb.CreateProcessInstanceWithResultRequest(
             request=pb.CreateProcessInstanceRequest(
-                bpmnProcessId=process, version=version, variables=payload, tenantId=tenant
+                bpmnProcessId=sendable(process), version=version, variables=payload, tenantId=sendable(tenant)
             ),
             requestTimeout=_milliseconds(seconds),
-            fetchVariables=fetch,
+            fetchVariables=[sendable(name) for name in fetch],
         )
         # Our own limit ends a moment after the engine's, so that the engine reports the timeout.
         answer = await self._call(self._stub.CreateProcessInstanceWithResult, request, timeout=seconds + 1.0)

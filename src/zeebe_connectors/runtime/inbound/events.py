@@ -10,10 +10,12 @@ quarantine for a person to decide, and is neither lost nor started twice.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from zeebe_connectors import feel
@@ -53,6 +55,22 @@ class _Delivery:
     key: str
     message_id: str
     payload: str
+
+    @property
+    def name(self) -> str:
+        """Identifies it among all that is sent for its event, however often that is tried."""
+        what = [self.element.kind == "start", self.element.tenant, self.element.message, self.key]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the hand-over of one event has come."""
+
+    before: Entry | None
+    """Its intention, if the engine may have been called already."""
+    delivered: list[str] = field(default_factory=list)
+    """The names of the deliveries that the engine has, if there are several."""
 
 
 class EventHandler:
@@ -127,14 +145,31 @@ class EventHandler:
         )
         if before is not None and before.state != "publishing":
             return await self._known(event, before) or "known"
+        return await self._hand_over(event, deliveries, before, known)
+
+    async def _hand_over(
+        self, event: Event, deliveries: list[_Delivery], before: Entry | None, known: Entry | None
+    ) -> Handled:
+        """Sends what the engine does not have of an intended event, and acknowledges it.
+
+        Args:
+            event: The event.
+            deliveries: All that is to be sent for it.
+            before: Its intention, if the engine may have been called already.
+            known: What the ledger knew of it before, if anything.
+        """
         if before is not None:  # from an old numbering: the id that the engine may know
             deliveries = [
                 replace(one, message_id=before.id) if one.message_id == event.id else one for one in deliveries
             ]
+        progress = _Progress(before, list(known.delivered) if known is not None else [])
+        if known is not None and known.id != event.id and known.delivered:
+            await self._ledger.deliver(self._source, event.id, known.delivered)
         try:
-            key = await self._deliver_all(deliveries, before)
+            key = await self._deliver_all(event.id, deliveries, progress)
         except _Quarantine as reason:
-            return await self._quarantine(event, str(reason))
+            rest = "; what the engine has taken of it is not sent again by a retry" if progress.delivered else ""
+            return await self._quarantine(event, f"{reason}{rest}")
         await self._ledger.record(self._source, event.id, "published", key=key)
         if before is not None and before.id != event.id:  # leave no doubtful entry under the old numbering
             await self._ledger.record(self._source, before.id, "done", key=key)
@@ -165,7 +200,8 @@ class EventHandler:
         await self._ledger.record(self._source, event.id, state, reason=reason, title=event.title)
 
     async def _unwanted(self, event: Event) -> Handled:
-        if not any(element.consume_unmatched for element in self._elements):
+        newest = max(element.version for element in self._elements)
+        if not any(element.consume_unmatched for element in self._elements if element.version == newest):
             return "untouched"
         await self._acknowledge(event, "ignored", "no activation condition holds")
         return "ignored"
@@ -227,12 +263,20 @@ class EventHandler:
 
     # How it is sent
 
-    async def _deliver_all(self, deliveries: Sequence[_Delivery], before: Entry | None) -> int:
-        """Sends all of them; returns the key of the first. A plain start comes last: only it cannot be repeated."""
+    async def _deliver_all(self, event_id: str, deliveries: Sequence[_Delivery], progress: _Progress) -> int:
+        """Sends those that the engine does not have; returns the key of the first, 0 if an earlier try sent it.
+
+        A plain start comes last, since only it cannot be repeated.
+        """
         key = 0
         for one in sorted(deliveries, key=lambda one: one.element.kind == "start"):
-            sent = await self._deliver(one, before)
+            if one.name in progress.delivered:
+                continue
+            sent = await self._deliver(one, progress.before)
             key = sent if one is deliveries[0] else key
+            if len(deliveries) > 1:
+                progress.delivered.append(one.name)
+                await self._ledger.deliver(self._source, event_id, progress.delivered, key=key)
         return key
 
     async def _deliver(self, delivery: _Delivery, before: Entry | None) -> int:

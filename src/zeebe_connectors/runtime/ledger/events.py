@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from zeebe_connectors.sdk.event import Alias
 
 _COLUMNS = (
     "e.source, e.id, e.state, e.tries, e.started, e.updated, e.reason, e.key, e.element, e.title, "
-    "EXISTS (SELECT 1 FROM originals o WHERE o.source = e.source AND o.id = e.id)"
+    "e.delivered, EXISTS (SELECT 1 FROM originals o WHERE o.source = e.source AND o.id = e.id)"
 )
 
 _OPEN = "e.state NOT IN ('done', 'ignored')"
@@ -195,6 +196,17 @@ class StoredLedger:
 
         await self.store.write(work)
 
+    async def deliver(self, source: str, event: str, delivered: Sequence[str], *, key: int = 0) -> None:
+        """See `Ledger.deliver`."""
+        values = {"source": source, "id": event, "delivered": json.dumps(list(delivered)), "key": key}
+        await self.store.write(
+            lambda do: do.change(
+                "UPDATE events SET delivered = :delivered, key = CASE WHEN :key = 0 THEN events.key ELSE :key END "
+                "WHERE source = :source AND id = :id",
+                values,
+            )
+        )
+
     async def quarantine(
         self, source: str, event: str, *, alias: Alias | None, reason: str, title: str, original: bytes | None
     ) -> None:
@@ -335,8 +347,9 @@ class SqliteLedger(StoredLedger):
 
 
 def _entry(row: Sequence[object]) -> Entry:
-    *values, has_original = row
-    return Entry(*values, has_original=bool(has_original))  # type: ignore[arg-type, misc]
+    *values, delivered, has_original = row
+    names = tuple(json.loads(str(delivered))) if delivered else ()
+    return Entry(*values, has_original=bool(has_original), delivered=names)  # type: ignore[arg-type, misc]
 
 
 def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entry | None:

@@ -50,6 +50,8 @@ class Entry:
     has_original: bool = False
     age: float = 0.0
     """Seconds since `started` by the ledger's clock, as replicas' clocks differ; set by `Ledger.intend`."""
+    delivered: Sequence[str] = ()
+    """Which of its several messages the engine has, as `Ledger.deliver` recorded them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,17 @@ class Ledger(Protocol):
         self, source: str, event: str, state: State, *, key: int = 0, reason: str = "", title: str = ""
     ) -> None:
         """Records how far an event has come; an empty title leaves the one that is known."""
+        ...
+
+    async def deliver(self, source: str, event: str, delivered: Sequence[str], *, key: int = 0) -> None:
+        """Records which of the several messages of an intended event the engine has, so that none is sent twice.
+
+        Args:
+            source: Name of the source.
+            event: Id of the event.
+            delivered: Names of all of them so far.
+            key: Key of the event's first message or instance; 0 leaves the one that is known.
+        """
         ...
 
     async def quarantine(

@@ -21,7 +21,7 @@ from zeebe_connectors.runtime.ledger.store import ADDED_COLUMNS, SCHEMA, ResultT
 from zeebe_connectors.sdk.files import private_folder
 
 _LOCK_WAIT = 30.0  # seconds that a writer waits for another
-_VERSION = 4
+_VERSION = 5
 _WORDS = {"by_key": " WITHOUT ROWID", "alias": "(source, alias)", "bytes": "BLOB"}
 
 

@@ -78,7 +78,7 @@ class Store(Protocol):
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS events (
     source TEXT NOT NULL, id TEXT NOT NULL, alias TEXT, place TEXT, numbering TEXT, size TEXT, newest TEXT,
-    state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    delivered TEXT, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     started DOUBLE PRECISION NOT NULL DEFAULT 0, updated DOUBLE PRECISION NOT NULL, seen DOUBLE PRECISION NOT NULL,
     reason TEXT NOT NULL DEFAULT '', key BIGINT NOT NULL DEFAULT 0, element TEXT NOT NULL DEFAULT '',
     title TEXT NOT NULL DEFAULT '', PRIMARY KEY (source, id)){by_key}""",
@@ -110,7 +110,7 @@ SCHEMA = (
 )
 """Statements that create the tables; the words that differ are in braces."""
 
-ADDED_COLUMNS = ("place", "numbering", "size", "newest")
+ADDED_COLUMNS = ("place", "numbering", "size", "newest", "delivered")
 """Columns of the table `events` that a ledger of an earlier version lacks; all are text."""
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from zeebe_connectors.runtime.expressions import MAX_WAIT, ResultMapping
+from zeebe_connectors.runtime.expressions import ResultMapping
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.secret_scope import check_secret_fields
@@ -98,12 +98,9 @@ def duration_header(headers: Mapping[str, str], name: str) -> float | None:
     if text is None:
         return None
     try:
-        duration = parse_duration(text)
+        return parse_duration(text)
     except ValueError as error:
         raise InputError(f"The task's header {name} {error}") from None
-    if duration > MAX_WAIT:
-        raise InputError(f"The task's header {name} must be at most a hundred years")
-    return duration
 
 
 async def with_timeout(job: Job, extend: Extend | None) -> Job:
