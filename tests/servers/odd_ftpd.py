@@ -33,6 +33,7 @@ class OddFtpServer:
         lines: Sequence[str] | None = None,
     ) -> None:
         self.files = dict(files)
+        self.received: list[str] = []
         self._answers = dict(answers or {})
         self._features, self._greeting, self._lines = features, greeting, lines
         self._open: list[asyncio.Server | asyncio.StreamWriter] = []
@@ -74,6 +75,7 @@ class _Visit:
     async def run(self, greeting: str) -> None:
         self._say(greeting)
         while line := (await self._reader.readline()).decode().rstrip("\r\n"):
+            self._server.received.append(line)
             verb, _, argument = line.partition(" ")
             if verb == "QUIT":
                 return

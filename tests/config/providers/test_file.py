@@ -193,7 +193,7 @@ def test_the_schema_beside_the_documentation_is_this_one():
         ("jdbc:oracle:thin:@//db.example.com:1521/orders", "oracle://db.example.com:1521/orders"),
         ("jdbc:oracle:thin:@db.example.com/orders", "oracle://db.example.com/orders"),
         (
-            "jdbc:sqlserver://db.example.com:1433;encrypt=true;databaseName=orders",
+            "jdbc:sqlserver://db.example.com:1433;encrypt=true;trustServerCertificate=false;databaseName=orders",
             "sqlserver://db.example.com:1433/orders",
         ),
         ("jdbc:sqlserver://db.example.com;portNumber=1444;databaseName=o", "sqlserver://db.example.com:1444/o"),
@@ -278,6 +278,8 @@ def test_a_wrong_value_says_what_is_right(change, says):
         ("database", {"url": "jdbc:sqlserver://db.example.com;user=me;password=canary"}, "under authentication"),
         ("database", {"url": "jdbc:sqlserver://h;databaseName=o;accessToken=canary"}, "under authentication"),
         ("database", {"url": "jdbc:sqlserver://h;databaseName=o;clientKeyPassword=canary"}, "under authentication"),
+        ("database", {"url": "jdbc:sqlserver://h;databaseName=o;encrypt=false"}, "encryption is set by security"),
+        ("database", {"url": "jdbc:sqlserver://h;databaseName=o;loginTimeout=canary"}, "are not read; remove them"),
         (
             "database",
             {"url": "jdbc:sqlserver://db.example.com;instanceName=a;databaseName=o"},

@@ -16,13 +16,15 @@ from importlib.util import find_spec
 import cbor2
 import pytest
 from aiocoap import NON
+from aiocoap.credentials import CredentialsMap
 from tests.servers.coapd import BYTES, CBOR, JSON, TEXT, CoapServer, Losing
 from tests.servers.ports import free_port
 
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.connectors.coap import connector
-from zeebe_connectors.connectors.coap.connector import ask
-from zeebe_connectors.connectors.coap.content import decoded, encoded, links
+from zeebe_connectors.connectors.coap.connector import ask, dtls_credentials
+from zeebe_connectors.connectors.coap.content import decoded, encoded, links, media_type
+from zeebe_connectors.connectors.coap.model import KeyLogin
 from zeebe_connectors.runtime.documents import LocalDocuments
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import Document
@@ -341,3 +343,56 @@ async def test_coaps_needs_a_key(place):
     assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
     fail = await place.fails("get", authentication={"type": "psk", "identity": "a", "key": "b"})
     assert (fail.code, fail.retries) == ("INVALID_INPUT", 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "sent"),
+    [
+        (0, "text/plain; charset=utf-8", "text/plain"),
+        (22, "image/jpeg", "image/jpeg"),
+        (50, "application/json", "application/json; charset=utf-8"),
+        (112, "application/senml+cbor", "application/senml+cbor"),
+        (42, "application/octet-stream", "application/x-nobody-knows"),
+    ],
+)
+async def test_documents_keep_their_type(place, number, kind, sent):
+    document = await place.documents.create(b"20", name="x", content_type=sent)
+    await place.do("put", path="thing", content=dict(document.reference))
+    assert int(place.server.thing.number) == number
+    done = await place.do("get", path="thing", readAs="document")
+    assert done["document"]["metadata"]["contentType"] == kind
+
+
+@pytest.mark.parametrize("number", [None, 65000, 11050])
+def test_formats_without_a_type_are_bytes(number):
+    assert media_type(number) == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("identity", "key", "want"),
+    [
+        ("gateway-1", "sesame12", (b"gateway-1", b"sesame12")),
+        ("Gerät ☂", "schlüssel", ("Gerät ☂".encode(), "schlüssel".encode())),
+        ("g", "hex:00 ff", (b"g", b"\x00\xff")),
+        ("g", "hex:", (b"g", b"")),
+    ],
+)
+def test_identity_and_key_are_utf_8(identity, key, want):
+    login = KeyLogin(type="psk", identity=identity, key=key)
+    known = CredentialsMap()
+    known.load_from_dict({"coaps://device/*": dtls_credentials(login)})
+    assert known["coaps://device/*"].as_dtls_psk() == want
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"path": "a\ud800"}, "path"), ({"path": "a", "query": {"x": "\ud800"}}, "query"), ({"path": "ü" * 128}, "path")],
+)
+async def test_what_no_option_carries(place, given, field):
+    fail = await place.fails("get", **given)
+    assert (fail.code, fail.message.partition(":")[0]) == ("INVALID_INPUT", field)
+
+
+async def test_a_host_is_named_in_small_letters(place):
+    await place.do("get", path="thing", host="LocalHost")
+    assert place.server.thing.requests[-1].opt.uri_host == "localhost"

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from zeebe_connectors.connectors.files.paths import numbered
 from zeebe_connectors.testing import Complete, Fail
 
 
@@ -243,3 +244,84 @@ async def test_a_broken_document_leaves_no_file(place):
     assert outcome.code == "DOCUMENT_NOT_FOUND"
     assert "x.bin" not in place.names()
     assert isinstance(await place.job("list"), Complete)
+
+
+async def test_a_missing_folder_is_named(place):
+    """And not the temporary name, which nobody has given."""
+    await place.do("write", file="x", content="x")
+    for given in (
+        {"operation": "write", "directory": "no", "file": "y", "content": "1"},
+        {"operation": "append", "directory": "no", "file": "y", "content": "1"},
+        {"operation": "copy", "file": "x", "targetDirectory": "no"},
+        {"operation": "move", "file": "x", "targetDirectory": "no"},
+    ):
+        fail = await place.fails(**given)
+        assert (fail.code, fail.retries) == ("FILES_NOT_FOUND", 0)
+        assert "there is no folder no;" in fail.message
+    assert place.names() == ["x"]
+
+
+async def test_a_folder_is_no_file_and_a_file_no_folder(place):
+    await place.do("write", directory="d", file="x", content="x", makeFolders=True)
+    for given, code in (
+        ({"operation": "read", "file": "d", "readAs": "text"}, "FILES_UNSUPPORTED"),
+        ({"operation": "read", "file": "d"}, "FILES_UNSUPPORTED"),
+        ({"operation": "delete", "file": "d"}, "FILES_UNSUPPORTED"),
+        ({"operation": "delete", "file": "d", "ifMissing": "ignore"}, "FILES_UNSUPPORTED"),
+        ({"operation": "write", "file": "d", "content": "1"}, "FILES_EXISTS"),
+        ({"operation": "append", "file": "d", "content": "1"}, "FILES_EXISTS"),
+        ({"operation": "removeFolder", "directory": "d/x"}, "FILES_UNSUPPORTED"),
+        ({"operation": "removeFolder", "directory": "d/x", "withContent": True}, "FILES_UNSUPPORTED"),
+    ):
+        fail = await place.fails(**given)
+        assert (given, fail.code, fail.retries) == (given, code, 0)
+    assert place.names() == ["d/x"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "~$report.docx",
+        "~ann",
+        " first blank",
+        "-r",
+        "a (1) [b] {c}*?.txt",
+        'it\'s "q"',
+        "ü☂😀",
+        "%41#;&",
+        "\u00e4" * 127 + "x",
+    ],
+)
+async def test_names_of_every_kind(place, name):
+    await place.do("write", file=name, content="1")
+    assert (await place.do("read", file=name, readAs="text"))["content"] == "1"
+    assert (await place.do("append", file=name, content="2"))["size"] == 2
+    assert (await place.do("exists", file=name))["size"] == 2
+    await place.do("rename", file=name, targetFile="plain")
+    await place.do("rename", file="plain", targetFile=name)
+    assert [one["name"] for one in (await place.do("list"))["files"]] == [name]
+    assert place.names() == [name]
+    await place.do("makeFolder", directory=f"in/{name}")
+    await place.do("copy", file=name, targetDirectory=f"in/{name}")
+    listed = (await place.do("list", maxDepth=3))["files"]
+    assert [one["path"] for one in listed] == [name, f"in/{name}/{name}"]
+    await place.do("removeFolder", directory="in", withContent=True)
+    await place.do("delete", file=name)
+    assert place.names() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "want"),
+    [
+        ("a/report.csv", "a/report (2).csv"),
+        ("2026.11.27 Dr. Smith.pdf", "2026.11.27 Dr. Smith (2).pdf"),
+        ("Dr. Smith", "Dr. Smith (2)"),
+        ("x.TAR.GZ", "x (2).TAR.GZ"),
+        (".profile", ".profile (2)"),
+        (".profile.bak", ".profile (2).bak"),
+        ("a.", "a. (2)"),
+        ("..x", "..x (2)"),
+    ],
+)
+def test_a_number_stands_before_the_ending(path, want):
+    assert numbered(path, 2) == want

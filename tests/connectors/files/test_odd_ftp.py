@@ -106,3 +106,23 @@ async def test_a_name_outside_the_encoding_can_be_given_back(places):
     (listed,) = (await place.do("list"))["files"]
     assert listed["name"] == "gr\uf7fc\uf7dfe.txt"
     assert listed["name"].encode()
+
+
+async def test_a_line_of_a_greeting_may_begin_with_digits(places):
+    place = await places.odd_ftp(FILES, greeting="220-Welcome\r\n2200 users are here\r\n220 ready")
+    assert (await place.do("read", file="a.txt", readAs="text"))["content"] == "hello"
+
+
+async def test_a_folder_that_is_not_there_is_not_just_refused(places):
+    """A server such as vsftpd says only that it failed."""
+    place = await places.odd_ftp(FILES, features=PLAIN)
+    fail = await place.fails("list", directory="nothing")
+    assert (fail.code, fail.retries) == ("FILES_NOT_FOUND", 0)
+
+
+@pytest.mark.parametrize("name", ["~$a.docx", " a.txt", "-a.txt"])
+async def test_a_name_that_a_server_would_take_for_something_else(places, name):
+    """ProFTPD takes a tilde for a home and skips blanks; others take a dash for an option."""
+    place = await places.odd_ftp({f"/{name}": b"1"})
+    assert (await place.do("read", file=name, readAs="text"))["content"] == "1"
+    assert f"RETR ./{name}" in place.server.received

@@ -322,3 +322,18 @@ async def test_a_password_that_is_asked_for_as_a_question(places):
     await place.do("list")
     login = {**place.inputs["authentication"], "password": "wrong"}
     assert (await place.fails("list", authentication=login)).code == "FILES_AUTH_FAILED"
+
+
+async def test_a_folder_with_a_line_break_stops_no_listing(places, home):
+    (home / "a\nb").mkdir()
+    (home / "a\nb" / "x").write_text("x")
+    place = await places.sftp()
+    listed = (await place.do("list", maxDepth=2))["files"]
+    assert [(one["folder"], one["name"]) for one in listed] == [("a\nb", "x")]
+
+
+async def test_a_listed_name_does_not_lead_out_of_its_folder(places, home):
+    (home / "a" / "x\\..\\..").mkdir(parents=True)
+    place = await places.sftp()
+    fail = await place.fails("list", directory="a", maxDepth=2)
+    assert fail.code == "FILES_PATH_FORBIDDEN"

@@ -98,3 +98,36 @@ async def test_oracles_driver_finds_nobody():
             assert "canary" not in repr(outcome)
     other.close()
     await other.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("57P05", "SQL_CONNECTION_LOST"),
+        ("25P03", "SQL_CONNECTION_LOST"),
+        ("25P04", "SQL_TIMEOUT"),
+        ("57P04", "SQL_UNKNOWN_OBJECT"),
+        ("44000", "SQL_CHECK_VIOLATION"),
+    ],
+)
+def test_states_of_postgresql(state, code):
+    error = raised("psycopg.errors", "refused")
+    error.sqlstate = state
+    assert failure(error, where="db:5432").code == code
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (4031, "SQL_CONNECTION_LOST"),
+        (1159, "SQL_CONNECTION_LOST"),
+        (1525, "SQL_DATA_INVALID"),
+        (3140, "SQL_DATA_INVALID"),
+        (1169, "SQL_UNIQUE_VIOLATION"),
+        (1263, "SQL_NOT_NULL_VIOLATION"),
+        (1114, "SQL_UNREACHABLE"),
+        (3118, "SQL_AUTH_FAILED"),
+    ],
+)
+def test_numbers_of_mysql(number, code):
+    assert failure(raised("asyncmy.errors", number, "refused"), where="db:3306").code == code

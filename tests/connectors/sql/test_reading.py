@@ -166,3 +166,42 @@ def test_wrong_urls(url):
     with pytest.raises(InputError) as caught:
         read_url(url + "?password=canary" if url and "?" not in url else url, kind="postgresql")
     assert "canary" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "want"),
+    [
+        ("SELECT [a:b], [c?], :a", "sqlite", "SELECT [a:b], [c?], ?"),
+        ("SELECT /* /* */ :b */ :a", "mssql", "SELECT /* /* */ :b */ ?"),
+        (
+            "SELECT q'[it's :b]', nq'!it's ?!', :a FROM dual",
+            "oracle",
+            "SELECT q'[it's :b]', nq'!it's ?!', :p0 FROM dual",
+        ),
+        ("SELECT freq'x', :a FROM dual", "oracle", "SELECT freq'x', :p0 FROM dual"),
+        ("SELECT 5--:a\n-- :b", "mysql", "SELECT 5--%s\n-- :b"),
+        ("SELECT 5--:b\n, :a", "sqlite", "SELECT 5--:b\n, ?"),
+    ],
+)
+def test_quotes_and_comments_of_other_databases(text, dialect, want):
+    style = {"oracle": "named", "mysql": "format"}.get(dialect, "qmark")
+    assert bound(text, {"a": 1}, dialect, style)[0] == want
+
+
+@pytest.mark.parametrize("text", ["SELECT q'[x' FROM dual", "SELECT q'"])
+def test_an_alternative_quote_that_does_not_end(text):
+    with pytest.raises(InputError, match="does not end"):
+        bound(text, None, "oracle", "named")
+
+
+@pytest.mark.parametrize(
+    ("options", "tls"),
+    [
+        ("useSSL=true&sslMode=DISABLED", False),
+        ("sslMode=VERIFY_CA&useSSL=false", True),
+        ("encrypt=optional", False),
+        ("encrypt=strict", True),
+    ],
+)
+def test_the_most_specific_option_decides_about_tls(options, tls):
+    assert read_url(f"jdbc:mysql://db/orders?{options}", kind="mysql").tls is tls

@@ -13,6 +13,7 @@ import pytest
 from tests.connectors.sql.conftest import Place
 from tests.servers import mariadb
 
+from zeebe_connectors import InputError
 from zeebe_connectors.connectors.sql.connector import test as check
 from zeebe_connectors.connectors.sql.connector import work
 from zeebe_connectors.sdk.context import Context, Job
@@ -650,3 +651,87 @@ async def test_postgresql_takes_what_json_has_for_its_types(pg):
     await pg.do("execute", "INSERT INTO v VALUES (:a, :b, :c, :d, :e, :f, :g)", values)
     row = (await pg.do("query", "SELECT * FROM v WHERE a = ANY(:list) AND f ? 'k'", {"list": [5, 6]}))["rows"][0]
     assert row == {**values, "b": "1.25", "d": "2026-01-02T03:04:05+00:00"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+@pytest.mark.parametrize("rows", [1, 3])
+async def test_bytes_in_a_document_of_rows_are_base64(lite, kind, rows):
+    query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT x'00ff' AS data FROM n"
+    whole = await lite.do("query", query, result=kind, binary="document")
+    beyond = await lite.do("query", query, beyond=kind, maxRows=rows, binary="document") if rows < 3 else whole
+    for done in (whole, beyond):
+        text = await lite.text(done["document"])
+        assert text.count("AP8=") == 3
+
+
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO p VALUES ('100%')", "INSERT INTO p SELECT 'a' WHERE 'a%s' LIKE 'a%'"]
+)
+async def test_a_batch_without_values_leaves_percent_signs_alone(db, statement):
+    await db.do("execute", "CREATE TABLE p (v VARCHAR(20))")
+    done = await db.do("batch", statement, parameterSets=[{}, {}])
+    assert done["affected"] == 2
+    want = "100%" if "100" in statement else "a"
+    assert (await db.do("query", "SELECT v FROM p"))["rows"] == [{"v": want}] * 2
+
+
+async def test_the_operator_of_a_question_mark_beside_places(pg):
+    statement = "SELECT '{\"k\": 1}'::jsonb ?? ? AS a, '{\"k\": 1}'::jsonb ??| ? AS b, '1%' AS c"
+    row = (await pg.do("query", statement, ["k", ["x"]]))["rows"][0]
+    assert row == {"a": True, "b": False, "c": "1%"}
+    assert (await pg.do("query", "SELECT '[1]'::jsonb ?? '1%' AS a"))["rows"] == [{"a": False}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "constraint"),
+    [
+        ("INSERT INTO s VALUES (1, 5)", "SQL_UNIQUE_VIOLATION", "s.id"),
+        ("INSERT INTO s VALUES (2, NULL)", "SQL_NOT_NULL_VIOLATION", "s.n"),
+        ("INSERT INTO s VALUES (2, -5)", "SQL_CHECK_VIOLATION", "positive"),
+        ("INSERT INTO s VALUES (2, 'canary')", "SQL_DATA_INVALID", None),
+    ],
+)
+async def test_sqlite_names_what_is_violated(lite, statement, code, constraint):
+    await lite.do(
+        "execute", "CREATE TABLE s (id INTEGER PRIMARY KEY, n INT NOT NULL, CONSTRAINT positive CHECK (n > 0)) STRICT"
+    )
+    await lite.do("execute", "INSERT INTO s VALUES (1, 5)")
+    fail = await lite.fails("execute", statement)
+    assert fail.code == code
+    assert constraint is None or f"({constraint})" in fail.message
+    assert "canary" not in fail.message
+
+
+@pytest.mark.parametrize(("field", "form"), [("url", "sqlite:{}"), ("name", "{}")])
+async def test_a_missing_file_is_reported_under_its_input(lite, field, form):
+    path = form.format(lite.directory / "missing.sqlite")
+    given = {"operation": "query", "statement": "SELECT 1", "database": "sqlite", field: path}
+    files = AllowedFiles([lite.directory])
+    log = logging.LoggerAdapter(logging.getLogger())
+    context = Context(Job(1, "sql"), lite.clients, lite.documents, files, log, time.monotonic() + 20)
+    with pytest.raises(InputError, match=f"^{field}: there is no such file"):
+        await check(read_input(work.input, given), context)
+
+
+@pytest.mark.parametrize("value", [[], [1, 2], ["a", "b's"], [[1], [2]], [True], [1.5, None], [{"a": []}], {"a": []}])
+@pytest.mark.parametrize("kind", ["JSON", "JSONB"])
+async def test_a_list_for_json_is_json(pg, kind, value):
+    await pg.do("execute", f"CREATE TABLE j (doc {kind}, n INT[])")
+    insert = "INSERT INTO j VALUES (:doc, :n)"
+    for parameters in ({"doc": value, "n": []}, {"doc": value, "n": [1, 2]}):
+        await pg.do("execute", insert, parameters)
+    one = {"statement": insert, "parameters": {"doc": value, "n": []}, "expect": 1}
+    await pg.do("transaction", statements=[one, {"statement": "UPDATE j SET n = :n", "parameters": {"n": []}}, one])
+    await pg.do("batch", insert, parameterSets=[{"doc": 1 and {"a": 1}, "n": []}, {"doc": value, "n": [7]}])
+    await pg.do("query", "INSERT INTO j VALUES (?, ?) RETURNING n", [value, [3]])
+    rows = (await pg.do("query", "SELECT * FROM j"))["rows"]
+    assert [row["doc"] for row in rows] == [value] * 4 + [{"a": 1}] + [value] * 2
+    assert [row["n"] for row in rows] == [[]] * 5 + [[7], [3]]
+
+
+async def test_a_list_of_a_type_that_nobody_says_stays_an_array(pg):
+    """The server cannot say what it wants here, and the transaction goes on."""
+    count = {"statement": "SELECT cardinality(:l) AS n", "parameters": {"l": [5, 6]}}
+    done = await pg.do("transaction", statements=[{"statement": "SELECT 1 AS a"}, count])
+    assert done["rows"] == [{"n": 2}]
+    assert (await pg.do("query", "SELECT cardinality(:l) AS n", {"l": [5, 6]}))["rows"] == [{"n": 2}]

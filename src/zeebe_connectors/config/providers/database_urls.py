@@ -15,6 +15,10 @@ _PROPERTY = re.compile(r"([^=;]+)=\s*(?:\{((?:[^}]|\}\})*)\}|([^;]*))")
 _PLACE = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?")
 _SID = re.compile(r".+:\d+:[^:]+")
 _SQLITE = "sqlite:"
+_READ = frozenset(("servername", "server", "portnumber", "port", "databasename", "database", "instancename"))
+"""What is read of SQL Server's properties."""
+_USUAL = {"encrypt": ("true", "mandatory", "strict", "yes"), "trustservercertificate": ("false", "no")}
+"""Values of other properties that say what a provider does by itself."""
 _MAX_LENGTH = 4096
 """Characters beyond which an address is in no form that is known here."""
 _USER = "holds a user or a secret; put the credentials under authentication"
@@ -30,7 +34,8 @@ def plain_database_url(url: str) -> str:
             `jdbc:sqlserver://host:1433;databaseName=db`, `sqlite:orders.db`, `rdcp:jdbc:…` and the like.
 
     Raises:
-        ValueError: It names a user, an Oracle SID or an instance of SQL Server; the text repeats nothing of it.
+        ValueError: It names a user, an Oracle SID, an instance of SQL Server or an option that is not read; the text
+            repeats nothing of it.
     """
     text = _BEGINNING.sub("", url.strip())
     if len(text) > _MAX_LENGTH:
@@ -56,6 +61,11 @@ def _sqlserver(place: str, properties: str) -> str:
     }
     if any(name in {"user", "username"} or name.endswith(("password", "secret", "token")) for name in given):
         raise ValueError(_USER)
+    if any(name not in _READ and value.casefold() not in _USUAL.get(name, ()) for name, value in given.items()):
+        raise ValueError(
+            "has options beside the server's and the database's name, which are not read; remove them (encryption is "
+            "set by security)"
+        )
     if given.get("instancename"):
         raise ValueError("names an instance, by which no server is reached here; write its port instead")
     host, port = place, ""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,12 @@ from zeebe_connectors import (
     TransientError,
     outbound,
 )
-from zeebe_connectors.connectors.coap.content import MEDIA_TYPES, NUMBERS, decoded, encoded, links
+from zeebe_connectors.connectors.coap.content import NUMBERS, decoded, encoded, format_of, links, media_type
 from zeebe_connectors.connectors.coap.model import GROUPS, Answer, KeyLogin, Request
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.loading import load
+from zeebe_connectors.sdk.text import sendable
 
 if TYPE_CHECKING:
     import aiocoap
@@ -241,9 +242,7 @@ async def _message(request: Request, context: Context) -> Any:
 async def _payload(request: Request, context: Context) -> tuple[bytes, int]:
     if isinstance(request.content, Document):
         content = await context.documents.read(request.content, seconds=context.seconds_left())
-        kind = content.content_type.partition(";")[0].strip().casefold()
-        number = next((n for n, name in MEDIA_TYPES.items() if name.partition(";")[0] == kind), 42)
-        return content.data, number
+        return content.data, format_of(content.content_type)
     if request.content is None:
         return b"", NUMBERS[request.content_format]
     return encoded(request.content, request.content_format), NUMBERS[request.content_format]
@@ -257,25 +256,30 @@ def _address(message: Any, request: Request, address: str, port: int) -> None:
         ipaddress.ip_address(request.host.strip())
         literal = ""
     if literal:
-        message.opt.uri_host = request.host.strip()
+        message.opt.uri_host = request.host.strip().lower()  # RFC 7252, 6.4: one host has one name
     path = ".well-known/core" if request.operation == "discover" else request.path
     if "?" in path or "://" in path:
         raise InputError("path: holds a query or a whole address; give them in query, host and port")
     segments = tuple(segment for segment in path.strip("/").split("/") if segment)
     if any(segment in {".", ".."} for segment in segments):
         raise InputError("path: must not go up with '..'; give the resource's own path")
-    for segment in segments:
-        if len(segment.encode()) > 255:
-            raise InputError("path: a part of it is longer than 255 bytes, which CoAP cannot carry")
+    _check_parts(segments, field="path")
     message.opt.uri_path = segments
     query = []
     for name, value in (request.query or {}).items():
         for item in value if isinstance(value, list) else [value]:
             text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, separators=(",", ":"))
             query.append(f"{name}={text}" if item is not None else name)
-    if any(len(text.encode()) > 255 for text in query):
-        raise InputError("query: a part of it is longer than 255 bytes, which CoAP cannot carry")
+    _check_parts(query, field="query")
     message.opt.uri_query = tuple(query)
+
+
+def _check_parts(parts: Iterable[str], *, field: str) -> None:
+    for part in parts:
+        if sendable(part) != part:
+            raise InputError(f"{field}: holds half of a character (a lone surrogate), which cannot be sent; remove it")
+        if len(part.encode()) > 255:
+            raise InputError(f"{field}: a part of it is longer than 255 bytes, which CoAP cannot carry")
 
 
 async def _addresses(host: str, port: int, context: Context) -> list[str]:
@@ -303,23 +307,32 @@ async def _client(request: Request, context: Context, address: str, port: int) -
             "protocol: coaps needs the extra coaps (pip install 'zeebe-connectors[coaps]'), which is built with "
             "autoconf, automake, libtool and a C compiler",
         )
-    secret = login.key.reveal()
-    key = {"hex": secret[4:].strip()} if secret.startswith("hex:") else {"ascii": secret}
-    if "hex" in key:
-        try:
-            bytes.fromhex(key["hex"])
-        except ValueError:
-            raise InputError("authentication.key: is not hexadecimal digits after hex:; correct it") from None
+    credentials = dtls_credentials(login)
     literal = f"[{address}]" if ":" in address else address
 
     async def signed() -> _Client:
         client = await aiocoap.Context.create_client_context(transports=["tinydtls"])
-        client.client_credentials.load_from_dict(
-            {f"coaps://{literal}:{port}/*": {"dtls": {"psk": key, "client-identity": {"ascii": login.identity}}}}
-        )
+        client.client_credentials.load_from_dict({f"coaps://{literal}:{port}/*": credentials})
         return _Client(client)
 
     return await context.clients.get(("coap", address, port, login.identity, login.key), signed)
+
+
+def dtls_credentials(login: KeyLogin) -> dict[str, Any]:
+    """Returns identity and key in aiocoap's form; both are bytes on the wire, text as UTF-8 (RFC 4279, 5.1).
+
+    Raises:
+        InputError: The key is not hexadecimal digits, or half of a character is in one of them.
+    """
+    secret = login.key.reveal()
+    try:
+        key = bytes.fromhex(secret[4:].strip()) if secret.startswith("hex:") else secret.encode()
+        identity = login.identity.encode()
+    except UnicodeEncodeError:
+        raise InputError("authentication: holds half of a character, which cannot be sent; correct it") from None
+    except ValueError:
+        raise InputError("authentication.key: is not hexadecimal digits after hex:; correct it") from None
+    return {"dtls": {"psk": {"hex": key.hex()}, "client-identity": {"hex": identity.hex()}}}
 
 
 @contextlib.asynccontextmanager
@@ -406,6 +419,5 @@ async def _answer(request: Request, response: Any, context: Context) -> Answer:
     if not for_document:
         return Answer(body=body, **common)
     name = request.path.strip("/").rpartition("/")[2] or "resource"
-    kind = MEDIA_TYPES.get(number or 42, "application/octet-stream")
-    document = await context.documents.create(data, name=name, content_type=kind)
+    document = await context.documents.create(data, name=name, content_type=media_type(number))
     return Answer(document=document, **common)

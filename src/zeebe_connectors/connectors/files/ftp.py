@@ -170,7 +170,10 @@ class FtpSession(FtpControl):
         now = datetime.now(UTC)
         found, unknown = 0, False
         if path:
-            await self._do("CWD", path)
+            try:
+                await self._do("CWD", path)
+            except ConnectorError as error:
+                raise await self._explained(error, path) from None
         try:
             async with contextlib.aclosing(self._lines("LIST", None)) as lines:
                 async for line in lines:

@@ -135,9 +135,10 @@ class FtpControl:
                 if not re.match(r"\d{3}[ -]", line) and not re.fullmatch(r"\d{3}", line):
                     raise self._no_ftp(line)
                 code = line[:3]
-            ends = line.startswith(code) and line[3:4] != "-"
-            lines.append(line[4:] if line.startswith(code) else line)
-            if ends:
+            # A line such as `2200 users` in a greeting of 220 is neither.
+            is_coded = line.startswith(code) and line[3:4] in {"", " ", "-"}
+            lines.append(line[4:] if is_coded else line)
+            if is_coded and line[3:4] != "-":
                 return Reply(int(code), lines)
             if len(lines) > _MAX_REPLY_LINES:
                 raise self._no_ftp("")
@@ -192,10 +193,10 @@ class FtpControl:
         return reply
 
     def _argument(self, path: str) -> str:
-        """A path that no server takes for an option, nor for nothing."""
+        """A path that no server takes for an option, somebody's home (`~$a.docx`) or nothing, nor begins elsewhere."""
         if not path:
             return self._home or "."
-        return f"./{path}" if path.startswith("-") else path
+        return f"./{path}" if path.startswith(("-", "~", " ")) else path
 
     def _refusal(self, reply: Reply, path: str = "") -> ConnectorError:
         if reply.code in {421, 425, 426}:

@@ -19,6 +19,8 @@ from zeebe_connectors.connectors.files.session import Entry, Session, not_found
 MAX_NUMBER = 1000
 _UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
 """Codes after which the server may or may not have carried out the command."""
+_VAGUE = frozenset({"FILES_NOT_FOUND", "FILES_REFUSED"})
+"""Codes under which servers refuse for many reasons."""
 MAX_VISITED = 100_000
 """Maximum number of files and folders that one listing visits."""
 
@@ -108,18 +110,17 @@ class Task:
             The entries, and whether there are more than the limit.
         """
         found: list[Found] = []
-        waiting = [("", 1)]
+        waiting = [("", folder, 1)]
         visited = 0
         while waiting:
-            below, level = waiting.pop(0)
-            here = paths.joined(folder, below) if below else folder
+            below, here, level = waiting.pop(0)
             async with contextlib.aclosing(self.session.entries(here)) as entries:  # type: ignore[type-var]
                 async for entry in entries:
                     visited += 1
                     path = f"{below}/{entry.name}" if below else entry.name
                     whole = paths.below(here, entry.name)
                     if entry.kind == "folder" and level < depth:
-                        waiting.append((path, level + 1))
+                        waiting.append((path, paths.entered(here, entry.name), level + 1))
                     if entry.kind in kinds and paths.fits(entry.name, path, patterns):
                         if len(found) >= limit:
                             return found, True
@@ -136,7 +137,7 @@ class Task:
 
     async def read_document(self, path: str, name: str) -> Document:
         """Stores a file as a document, piece by piece."""
-        async with self.session.reading(path) as pieces:
+        async with self._explaining(path, "choose the operation list"), self.session.reading(path) as pieces:
             return await self.context.documents.store(pieces, name=name)
 
     async def read_bytes(self, path: str, limit: int) -> bytes:
@@ -146,7 +147,7 @@ class Task:
             PermanentError: `FILES_TOO_LARGE`.
         """
         held = bytearray()
-        async with self.session.reading(path) as pieces:
+        async with self._explaining(path, "choose the operation list"), self.session.reading(path) as pieces:
             async for data in pieces:
                 held += data
                 if len(held) > limit:
@@ -179,8 +180,34 @@ class Task:
             async with content.opened(self.context) as pieces:
                 size = await self.session.write(temporary, pieces)
             return await self._named(temporary, path, if_exists, noted=if_exists != "overwrite"), size
-        except ConnectorError:
+        except ConnectorError as error:
             await self._tidy(temporary)
+            raise await self._explained(error, path) from None
+
+    async def _explained(self, error: ConnectorError, target: str) -> ConnectorError:
+        """Finds out whether a refusal to write or to rename is the target's: no folder for it, or a folder there."""
+        if error.code not in _VAGUE or not self.session.usable:
+            return error
+        folder = paths.split(target)[0]
+        if folder and await self.session.stat(folder) is None:
+            return PermanentError(
+                "FILES_NOT_FOUND", f"{self.where}: there is no folder {folder}; make it, or choose makeFolders"
+            )
+        there = await self.session.stat(target)
+        if there is not None and there.kind == "folder":
+            return _is_folder(target)
+        return error
+
+    @contextlib.asynccontextmanager
+    async def _explaining(self, path: str, advice: str) -> AsyncIterator[None]:
+        """Says so where a server refuses, in words of its own, to do with a folder what is for files."""
+        try:
+            yield
+        except ConnectorError as error:
+            if error.code in _VAGUE | {"FILES_FORBIDDEN"} and self.session.usable:
+                there = await self.session.stat(path)
+                if there is not None and there.kind == "folder":
+                    raise PermanentError("FILES_UNSUPPORTED", f"{path}: is a folder; {advice}") from None
             raise
 
     async def _named(self, source: str, target: str, if_exists: str, *, noted: bool) -> str:
@@ -236,7 +263,7 @@ class Task:
                 await self.context.memory.forget(place, key)
             if error.code == "FILES_EXISTS":
                 raise _exists(chosen) from None
-            raise
+            raise await self._explained(error, chosen) from None
         return chosen
 
     async def _earlier(self, source: str, target: str, if_exists: str) -> str | None:
@@ -277,6 +304,8 @@ class Task:
         """
         place = f"files:{self.where}/appended"
         there = await self.session.stat(path)
+        if there is not None and there.kind == "folder":
+            raise _is_folder(path)
         if there is not None and there.size is None:
             raise PermanentError(
                 "FILES_UNSUPPORTED",
@@ -287,8 +316,11 @@ class Task:
         before = int(await self.context.memory.remember(place, self.context.key, str(size)))
         self.context.discard_on_success(place, self.context.key)
         done = max(0, size - before)
-        async with content.opened(self.context) as pieces:
-            written = await self.session.write(path, _without(pieces, done), append=True)
+        try:
+            async with content.opened(self.context) as pieces:
+                written = await self.session.write(path, _without(pieces, done), append=True)
+        except ConnectorError as error:
+            raise await self._explained(error, path) from None
         return size + written
 
     # Moving
@@ -328,17 +360,18 @@ class Task:
                 async with self.another() as other, other.reading(source) as pieces:
                     await self.session.write(temporary, pieces)
             named = await self._named(temporary, target, if_exists, noted=if_exists != "overwrite")
-        except ConnectorError:
+        except ConnectorError as error:
             await self._tidy(temporary)
-            raise
+            raise await self._explained(error, target) from None
         return named, there.size, here
 
     async def delete(self, path: str, *, missing_ok: bool) -> bool:
         """Deletes a file; returns whether it existed."""
         try:
-            await self.session.delete(path)
+            async with self._explaining(path, "choose the operation removeFolder"):
+                await self.session.delete(path)
         except ConnectorError as error:
-            if error.code in {"FILES_NOT_FOUND", "FILES_REFUSED"} and await self.session.stat(path) is None:
+            if error.code in _VAGUE and await self.session.stat(path) is None:
                 if missing_ok:
                     return False
                 raise not_found(path, self.where) from None
@@ -375,10 +408,13 @@ class Task:
         """Removes a folder, with everything in it if `recursive`; returns whether it existed."""
         if not path.strip("/"):
             raise InputError("directory: names the home or the root, which is not removed; give a folder below it")
-        if await self.session.stat(path) is None:
+        there = await self.session.stat(path)
+        if there is None:
             if missing_ok:
                 return False
             raise not_found(path, self.where)
+        if there.kind == "file":
+            raise PermanentError("FILES_UNSUPPORTED", f"{path}: is a file; choose the operation delete")
         if recursive:
             await self._remove_all(path)
         else:
@@ -397,7 +433,7 @@ class Task:
         else:
             return
         for entry in [entry async for entry in self.session.entries(path)]:
-            below = paths.below(path, entry.name)
+            below = paths.entered(path, entry.name)
             await (self._remove_all(below) if entry.kind in {"folder", "other"} else self.session.delete(below))
         await self.session.remove_folder(path)
 
@@ -415,6 +451,10 @@ def _exists(path: str) -> PermanentError:
     return PermanentError(
         "FILES_EXISTS", f"{path}: already exists; choose another name, or overwrite or number in ifExists"
     )
+
+
+def _is_folder(path: str) -> PermanentError:
+    return PermanentError("FILES_EXISTS", f"{path}: is a folder, which no file replaces; choose another name")
 
 
 def described(found: Found) -> dict[str, Any]:

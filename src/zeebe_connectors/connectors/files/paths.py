@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from zeebe_connectors import InputError
 
+_ENDING = re.compile(r"(\.*.+?)((?:\.tar)?\.[^. ]{1,10})?", re.IGNORECASE | re.DOTALL)
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -24,7 +25,7 @@ def checked(part: str, *, field: str) -> list[str]:
         )
     segments = [segment for segment in part.split("/") if segment not in {"", "."}]
     # A server on Windows takes backslashes for slashes.
-    if any(".." in {piece.strip() for piece in segment.split("\\")} for segment in segments):
+    if any(map(_climbs, segments)):
         raise InputError(
             f"{field}: must not go up by '..'; give a path below the base folder", code="FILES_PATH_FORBIDDEN"
         )
@@ -59,8 +60,27 @@ def below(folder: str, name: str) -> str:
         InputError: The name would lead elsewhere.
     """
     if "/" in name or name in {"", ".", ".."}:
-        raise InputError("the server listed a name that leads out of its folder", code="FILES_PATH_FORBIDDEN")
+        raise _leads_out()
     return name if not folder else f"/{name}" if folder == "/" else f"{folder}/{name}"
+
+
+def entered(folder: str, name: str) -> str:
+    """Returns the path of a listed folder that is entered, or of what is deleted.
+
+    Raises:
+        InputError: The name would lead elsewhere, also on a server that takes backslashes for slashes.
+    """
+    if _climbs(name):
+        raise _leads_out()
+    return below(folder, name)
+
+
+def _climbs(segment: str) -> bool:
+    return ".." in {piece.strip() for piece in segment.split("\\")}
+
+
+def _leads_out() -> InputError:
+    return InputError("the server listed a name that leads out of its folder", code="FILES_PATH_FORBIDDEN")
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -75,11 +95,11 @@ def split(path: str) -> tuple[str, str]:
 
 
 def numbered(path: str, number: int) -> str:
-    """Adds a number to a name: `report.csv` -> `report (2).csv`, `archive.tar.gz` -> `archive (2).tar.gz`."""
+    """Adds a number to a name: `1.5.csv` -> `1.5 (2).csv`, `archive.tar.gz` -> `archive (2).tar.gz`."""
     folder, name = split(path)
-    stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
-    made = f"{stem} ({number}){dot}{ending}"
-    return below(folder, made)
+    match = _ENDING.fullmatch(name)
+    assert match is not None  # noqa: S101 - it matches any name
+    return below(folder, f"{match[1]} ({number}){match[2] or ''}")
 
 
 def temporary(path: str, key: str) -> str:

@@ -31,12 +31,13 @@ _PROPERTY = re.compile(r"([^=;]+)=\s*(?:(\{(?:[^}]|\}\})*\})|([^;]*))")
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*")
 _JDBC_HERE = re.compile(r"^postgresql:(?:/$|/?(?=[^/]))", re.IGNORECASE)
 """JDBC's short form for a database of this machine."""
-_WITHOUT_TLS = {"disable", "disabled", "false", "none", "no", "off", "0"}
+_WITHOUT_TLS = {"disable", "disabled", "false", "none", "no", "off", "0", "optional"}
 _WITH_TLS = {
     "verify-full", "verify-ca", "require", "required", "prefer", "allow", "true", "verify_ca", "verify_identity",
     "preferred", "strict", "mandatory", "yes", "1",
 }  # fmt: skip
-_TLS_NAMES = {"sslmode", "ssl", "usessl", "encrypt"}
+_TLS_NAMES = ("sslmode", "ssl", "usessl", "encrypt")
+"""Names of the option, the most specific first: it decides where a URL has several."""
 
 
 class _UnreadableError(ValueError):
@@ -209,7 +210,9 @@ _READERS: Mapping[str, Callable[[Kind, str], Address]] = {
 
 
 def _tls(given: Mapping[str, str]) -> bool | None:
-    for name in _TLS_NAMES & given.keys():
+    for name in _TLS_NAMES:
+        if name not in given:
+            continue
         word = given[name].casefold()
         if word in _WITHOUT_TLS:
             return False

@@ -47,10 +47,11 @@ async def test(request: Work, context: Context) -> str:
         ConnectorError: Why the database cannot be used.
     """
     address = _address(request)
-    if address.kind == "sqlite" and not context.files.resolve(address.name, field="name").exists():
+    if address.kind == "sqlite" and not context.files.resolve(address.name, field=_file_field(request)).exists():
         # Opening it would create it.
         raise InputError(
-            "name: there is no such file yet; correct the path, or let a task create it", code="SQL_UNKNOWN_OBJECT"
+            f"{_file_field(request)}: there is no such file yet; correct the path, or let a task create it",
+            code="SQL_UNKNOWN_OBJECT",
         )
     database = await _database(request, context)
 
@@ -80,9 +81,10 @@ async def work(request: Work, context: Context) -> Done:
     """Query and change a database with bound parameters.
 
     **Values are never part of the statement.** Write `:name` or `?` and give the values in `parameters`; the driver
-    passes them beside the text, so that no value can become SQL. Lists fit `IN :list` and PostgreSQL's arrays, contexts
-    become JSON. Dates, decimals and UUIDs are passed as text and take their column's type. `::type` casts, strings and
-    comments are left alone.
+    passes them beside the text, so that no value can become SQL. Lists fit `IN :list` and PostgreSQL's arrays;
+    contexts, and lists for a JSON column, become JSON. Dates, decimals and UUIDs are passed as text and take their
+    column's type. `::type` casts, strings and comments are left alone. PostgreSQL's operator `?` is written `??` where
+    the values are a list.
 
     **A job may be carried out twice**: when a runtime dies after the database has committed but before the engine
     knows. Make a change safe to repeat where you can:
@@ -273,7 +275,8 @@ async def _database(request: Work, context: Context) -> Database:
     if isinstance(login, PasswordLogin):
         username, password = login.username, login.password
     tls = address.tls if request.url and address.tls is not None else request.security == "tls"
-    file = context.files.resolve(address.name, field="name") if address.kind == "sqlite" else None
+    is_file = address.kind == "sqlite"
+    file = context.files.resolve(address.name, field=_file_field(request)) if is_file else None
     if address.username or address.password is not None:
         address = replace(address, username="", password=None)
     access = Access(
@@ -294,6 +297,11 @@ async def _database(request: Work, context: Context) -> Database:
         return Database(access, resolver)
 
     return await context.clients.get(("sql", access), opened)
+
+
+def _file_field(request: Work) -> str:
+    """Returns the input from which SQLite's file comes, for messages."""
+    return "url" if request.url else "name"
 
 
 def _address(request: Work) -> Address:

@@ -92,7 +92,8 @@ _STATES: dict[str, Meaning] = {
     "57014": _TIMEOUT, "42501": _FORBIDDEN, "25006": _FORBIDDEN, "42601": _SYNTAX, "42P01": _UNKNOWN,
     "42703": _UNKNOWN, "42883": _UNKNOWN, "42704": _UNKNOWN, "3F000": _UNKNOWN, "3D000": _UNKNOWN, "42804": _DATA,
     "42": _SYNTAX, "28": _AUTH, "08": _LOST, "57P01": _LOST, "57P02": _LOST, "57P03": _AWAY, "53": _AWAY,
-    "0A": _UNSUPPORTED, "54": _DATA, "26000": _STALE, "42P05": _STALE,
+    "0A": _UNSUPPORTED, "54": _DATA, "26000": _STALE, "42P05": _STALE, "44": _CHECK, "57P04": _UNKNOWN, "57P05": _LOST,
+    "25P03": _LOST, "25P04": _TIMEOUT,
 }  # fmt: skip
 """SQLSTATE, or its class of two characters, -> what it means."""
 
@@ -105,7 +106,11 @@ _MYSQL: dict[int, Meaning] = {
     1836: _FORBIDDEN, 1040: _AWAY, 1203: _AWAY, 1226: _AWAY, 2002: _AWAY, 2003: _AWAY, 2005: _AWAY, 2006: _LOST,
     2013: _LOST, 2055: _LOST, 1053: _LOST, 1927: _LOST, 2026: _TLS, 3159: _TLS, 1020: _SERIAL, 1264: _DATA,
     1265: _DATA, 1292: _DATA, 1366: _DATA, 1406: _DATA, 1365: _DATA, 1367: _DATA, 1411: _DATA, 1690: _DATA,
-    1242: _DATA, 1136: _SYNTAX, 1065: _SYNTAX, 1117: _DATA, 1118: _DATA, 1235: _UNSUPPORTED,
+    1242: _DATA, 1136: _SYNTAX, 1065: _SYNTAX, 1117: _DATA, 1118: _DATA, 1235: _UNSUPPORTED, 1022: _UNIQUE,
+    1169: _UNIQUE, 1859: _UNIQUE, 1263: _NOT_NULL, 1369: _CHECK, 1525: _DATA, 1300: _DATA, 1153: _DATA, 3140: _DATA,
+    3141: _DATA, 4038: _DATA, 1021: _AWAY, 1114: _AWAY, 1037: _AWAY, 1038: _AWAY, 1129: _AWAY, 1130: _AUTH,
+    1820: _AUTH, 1862: _AUTH, 3118: _AUTH, 4151: _AUTH, 1152: _LOST, 1158: _LOST, 1159: _LOST, 1160: _LOST, 1161: _LOST,
+    1184: _LOST, 4031: _LOST,
 }  # fmt: skip
 _SQLITE: dict[str, Meaning] = {
     "SQLITE_CONSTRAINT_UNIQUE": _UNIQUE, "SQLITE_CONSTRAINT_PRIMARYKEY": _UNIQUE, "SQLITE_CONSTRAINT_ROWID": _UNIQUE,
@@ -145,7 +150,8 @@ _NAMED = re.compile(
     r"|for column (?:`[^`]+`\.)*`([^`]+)`"
 )
 
-
+_FAILED = re.compile(r"constraint failed: ([\w$., ]{1,200})$")
+"""Where SQLite names columns or a constraint; an unnamed CHECK is quoted whole instead."""
 _NO_DATE = 1292
 _ZONED = re.compile(r"'\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)(?:\[[\w/+-]+\])?'")
 _ZONE_HINT = (
@@ -217,7 +223,9 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
     if isinstance(name, str):
         found = next((_SQLITE[key] for key in (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
                       if key in _SQLITE), None)  # fmt: skip
-        return found or _sqlite_words(str(error)), {"sqliteError": name}
+        failed = _FAILED.search(str(error))
+        named = {"constraint": failed[1]} if failed else {}
+        return found or _sqlite_words(str(error)), {"sqliteError": name, **named}
     if isinstance(error, ssl.SSLError):
         return _TLS, {}
     code = getattr(number, "code", None)
@@ -252,6 +260,8 @@ def _sqlite_words(text: str) -> Meaning:
     lowered = text.casefold()
     if "no such" in lowered:
         return _UNKNOWN
+    if "cannot store" in lowered:  # into a column of a STRICT table; Python has no name for it
+        return _DATA
     return _SYNTAX if "syntax" in lowered or "incomplete" in lowered or "too many" in lowered else _other()
 
 

@@ -232,7 +232,7 @@ class Work(Model):
     binary: Annotated[
         Literal["base64", "document"], Hint("result", "Binary columns", choices={"base64": "Base64 text"})
     ] = "base64"
-    """How bytes arrive."""
+    """How bytes arrive. In a document of rows they are always base64."""
     isolation: Annotated[
         Literal["default", "readUncommitted", "readCommitted", "repeatableRead", "serializable"],
         Hint("transaction", "Isolation level", choices={"default": "The database's"}),

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import AsyncConnection, AsyncCursor, capabilities, errors
 from psycopg._preparing import Prepare
 from psycopg.generators import execute, fetch, send
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.array import ArrayLoader
 from psycopg.types.string import TextLoader
 
@@ -21,6 +21,8 @@ from zeebe_connectors.connectors.sql.values import interval, text_where_none
 
 _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
+_JSON = frozenset((114, 3802))
+"""Type numbers of `json` and `jsonb`."""
 _FIRST_OWN = 16_384
 """Type numbers from here on belong to users and extensions."""
 Waiting = Generator[Any, Any, Any]
@@ -57,6 +59,36 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
         async with self._conn.lock:
             found: list[tuple[Any, ...]] = await self._conn.wait(self._batch(size))
             return found
+
+    async def json_places(self, query: str, values: Sequence[Any]) -> frozenset[int]:
+        """Returns the positions of lists for which the server wants JSON and no array; none if it does not say.
+
+        Args:
+            query: See `begin`.
+            values: Values for its placeholders.
+        """
+        if self._conn.autocommit and self._pgconn.transaction_status == TransactionStatus.IDLE:
+            numbers = await self._types(query, values)
+        else:
+            async with self._conn.transaction(force_rollback=True):  # a refusal would end the job's own
+                numbers = await self._types(query, values)
+        return frozenset(position for position, number in enumerate(numbers) if number in _JSON)
+
+    async def _types(self, query: str, values: Sequence[Any]) -> list[int]:
+        async with self._conn.lock:
+            found: list[int] = await self._conn.wait(self._described(query, values))
+            return found
+
+    def _described(self, query: str, values: Sequence[Any]) -> Waiting:
+        yield from self._start_query(query)
+        text = self._convert_query(query, values)
+        known = [0 if isinstance(value, list) else number for value, number in zip(values, text.types, strict=True)]
+        self._pgconn.send_prepare(b"", text.query, known)
+        (result,) = yield from execute(self._pgconn)
+        if result.status == ExecStatus.COMMAND_OK:
+            self._pgconn.send_describe_prepared(b"")
+            (result,) = yield from execute(self._pgconn)
+        return [result.param_type(position) for position in range(result.nparams)]
 
     async def abandon(self) -> None:
         """Stops a statement whose rows nobody wants any more, on the server too."""

@@ -115,6 +115,10 @@ class Collector:
             values[position] = change(row[position])
         return values
 
+    def _written(self, value: Any) -> Any:
+        """Returns a value for a document, in which bytes are always base64."""
+        return self.convert(value) if isinstance(value, bytes) else value
+
     async def _with_documents(self, found: Collected) -> Collected:
         if self.bytes_as_documents:
             for row in found.rows:
@@ -138,14 +142,14 @@ class Collector:
     async def _write(
         self, batches: AsyncIterator[list[list[Any]]], rows: Rows, kind: str, name: str
     ) -> tuple[Document, int]:
-        count = 0
+        count, as_documents = 0, self.bytes_as_documents
 
         async def counted() -> AsyncIterator[list[list[Any]]]:
             nonlocal count
             try:
                 async for batch in batches:
                     count += len(batch)
-                    yield batch
+                    yield [[self._written(value) for value in row] for row in batch] if as_documents else batch
             except Exception as error:  # noqa: BLE001 - of any driver
                 raise self.failed(error) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from zeebe_connectors.connectors.sql.values import special_columns, unique
 AnswerT = TypeVar("AnswerT")
 BATCH = 500
 """Rows fetched from the server at once."""
+_MAX_KNOWN = 512
+"""Statements of which a pool knows where they want JSON."""
 _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
@@ -122,7 +125,8 @@ def only_asks(text: str) -> bool:
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     """Streams a query's rows: never all in memory, however many there are."""
     cursor = session.cursor()
-    text, values = bound.text, bound.values or None
+    (values,) = await _with_json(bound.text, [bound.values], session)
+    text, values = bound.text, values or None
     batch = await _prepared_or_not(session, lambda: cursor.begin(text, values, BATCH))
     rows.named(cursor.names(session.encoding))
     if len(batch) > _FEW:
@@ -137,7 +141,8 @@ async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerato
 
 async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     cursor = session.cursor()
-    await _prepared_or_not(session, lambda: cursor.execute(bound.text, bound.values or None))
+    (values,) = await _with_json(bound.text, [bound.values], session)
+    await _prepared_or_not(session, lambda: cursor.execute(bound.text, values or None))
     count = rows.affected = max(0, cursor.rowcount)
     result = cursor.pgresult
     if result is not None and (result.nfields or cursor.description is not None):
@@ -146,6 +151,28 @@ async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerato
             session.forget_cursor()
         while batch := await cursor.fetchmany(BATCH):
             yield batch
+
+
+async def _with_json(text: str, sets: list[Any], session: Session) -> list[Any]:
+    """Writes lists as JSON where PostgreSQL wants that: in its arrays' form, an empty one would become `{}`."""
+    example = next((values for values in sets if any(isinstance(value, list) for value in values)), None)
+    if example is None:
+        return sets
+    known = session.database.json_places
+    if text not in known:
+        if len(known) >= _MAX_KNOWN:
+            known.clear()
+        known[text] = await session.cursor().json_places(text, example)
+    places = known[text]
+    if not places:
+        return sets
+    return [
+        tuple(
+            json.dumps(value, ensure_ascii=False) if position in places and isinstance(value, list) else value
+            for position, value in enumerate(values)
+        )
+        for values in sets
+    ]
 
 
 async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
@@ -225,7 +252,9 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
         while end < len(bounds) and bounds[end].text == text:
             end += 1
         sets = [bound.values for bound in bounds[start:end]]
-        if session.dialect == "sqlite":
+        if not sets[0] and session.dialect != "sqlite":
+            affected += await _repeated(text, len(sets), session)
+        elif session.dialect == "sqlite":
             # Python's driver does not count what has RETURNING.
             before = await _changes_so_far(session)
             if _RETURNING.search(text):
@@ -236,6 +265,7 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
                 await session.connection.exec_driver_sql(text, sets)
             affected += await _changes_so_far(session) - before
         elif session.dialect == "postgresql":
+            sets = await _with_json(text, sets, session)
             async with session.driver.cursor() as cursor:
                 await cursor.executemany(text, sets)
                 affected += max(0, cursor.rowcount)
@@ -243,6 +273,21 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
             result = await session.connection.exec_driver_sql(text, sets)
             affected += max(0, result.rowcount)
         start = end
+    return affected
+
+
+async def _repeated(text: str, count: int, session: Session) -> int:
+    """Runs a statement without values several times: `executemany` would look for places in it, as in LIKE '10%'."""
+    affected = 0
+    for _ in range(count):
+        if session.dialect == "postgresql":
+            async with session.driver.cursor() as cursor:
+                await cursor.execute(text)
+                affected += max(0, cursor.rowcount)
+        else:
+            result = await session.connection.exec_driver_sql(text)
+            affected += max(0, result.rowcount)
+            result.close()
     return affected
 
 

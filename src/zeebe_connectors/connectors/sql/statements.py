@@ -21,6 +21,7 @@ MAX_LIST = 10_000
 Style = Literal["named", "positional"]
 _NAME = re.compile(r"[^\W\d]\w*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$")
+_ALTERNATIVE = re.compile(r"(?<![\w$#])n?q$", re.IGNORECASE)
 _IN = re.compile(r"\b(NOT\s+)?IN\s*(\(?)\s*$", re.IGNORECASE)
 _WITH_BODY = re.compile(r"^\s*(CREATE|ALTER|BEGIN|DECLARE|DO)\b", re.IGNORECASE)
 
@@ -72,6 +73,9 @@ def parse(text: str, dialect: str, style: Style) -> Parsed:
             )
         if kind == "end":
             ended = True
+        elif kind == "operator":
+            pieces.append(text[start : begin + 1])
+            start = end
         place: Place | None = None
         if kind == "name" and style == "named":
             place = Place(text[begin + 1 : end])
@@ -90,7 +94,11 @@ _SPECIAL = re.compile(r"""['"`\[$:?;#\s]|--|/\*|[^'"`\[$:?;#\s/-]+|.""", re.DOTA
 
 
 def _tokens(text: str, dialect: str) -> Iterator[tuple[str, int, int]]:
-    """Yields the tokens as (kind, begin, end); what is neither placeholder nor end is `text`, `comment` or `space`."""
+    """Yields the tokens as (kind, begin, end).
+
+    The kinds are `name` and `mark` for placeholders, `end`, `operator` (PostgreSQL's `?`, written `??` as in JDBC), and
+    `text`, `comment` or `space`.
+    """
     position = 0
     before = ""
     while position < len(text):
@@ -104,11 +112,13 @@ def _tokens(text: str, dialect: str) -> Iterator[tuple[str, int, int]]:
 
 def _token(text: str, mark: str, begin: int, end: int, before: str, dialect: str) -> tuple[str, int]:
     """Returns kind and end of the token that begins with this mark."""
-    if mark == "--" or (mark == "#" and dialect == "mysql"):
+    # MySQL takes `5--1` for a subtraction.
+    is_dashes = mark == "--" and (dialect != "mysql" or not text[end : end + 1].strip())
+    if is_dashes or (mark == "#" and dialect == "mysql"):
         stop = text.find("\n", end)
         return "comment", len(text) if stop < 0 else stop
     if mark == "/*":
-        return "comment", _comment_end(text, end, nested=dialect == "postgresql")
+        return "comment", _comment_end(text, end, nested=dialect in {"postgresql", "mssql"})
     if mark in {"'", '"', "`", "[", "$"}:
         return "text", _text_end(text, mark, begin, end, before, dialect)
     if mark == ":":
@@ -117,6 +127,8 @@ def _token(text: str, mark: str, begin: int, end: int, before: str, dialect: str
         name = _NAME.match(text, end)
         if name and not (before.isalnum() or before in {"_", "]", ")"}):
             return "name", name.end()
+    if dialect == "postgresql" and text.startswith("??", begin):
+        return "operator", end + 1
     kind = {"?": "mark", ";": "end"}.get(mark)
     return kind or ("space" if mark.isspace() else "text"), end
 
@@ -124,11 +136,13 @@ def _token(text: str, mark: str, begin: int, end: int, before: str, dialect: str
 def _text_end(text: str, mark: str, begin: int, end: int, before: str, dialect: str) -> int:
     """Returns where a quoted text or name ends; just behind the mark if it quotes nothing in this dialect."""
     if mark in {"'", '"'} or (mark == "`" and dialect in {"mysql", "sqlite"}):
+        if dialect == "oracle" and mark == "'" and _ALTERNATIVE.search(text, max(0, begin - 3), begin):
+            return _alternative_end(text, end)
         escapes = dialect == "mysql" and mark != "`"
         if dialect == "postgresql" and mark == "'" and before in {"e", "E"}:
             escapes = begin < 2 or not (text[begin - 2].isalnum() or text[begin - 2] == "_")
         return _quote_end(text, end, mark, escapes=escapes)
-    if mark == "[" and dialect == "mssql":
+    if mark == "[" and dialect in {"mssql", "sqlite"}:
         return _quote_end(text, end, "]", escapes=False)
     if mark == "$" and dialect == "postgresql" and (tag := _DOLLAR.match(text, begin)):
         stop = text.find(tag.group(), tag.end())
@@ -147,6 +161,15 @@ def _quote_end(text: str, position: int, quote: str, *, escapes: bool) -> int:
         else:
             position += 1
     raise _unended()
+
+
+def _alternative_end(text: str, position: int) -> int:
+    """Returns the end of Oracle's q'[it's]', whose brackets or other marks stand for the quotes."""
+    mark = text[position : position + 1]
+    stop = text.find({"[": "]", "(": ")", "{": "}", "<": ">"}.get(mark, mark) + "'", position + 1)
+    if not mark or stop < 0:
+        raise _unended()
+    return stop + 2
 
 
 def _comment_end(text: str, position: int, *, nested: bool) -> int:
@@ -263,7 +286,7 @@ class _Binding:
         ordered: list[Any] = []
         doubled = self.paramstyle in {"format", "pyformat"}
         # MySQL's driver formats the text always, PostgreSQL's only with values.
-        doubled = doubled and (self.dialect == "mysql" or len(parsed.pieces) > 1)
+        doubled = doubled and (self.dialect == "mysql" or bool(parsed.names))
         for index, piece in enumerate(parsed.pieces):
             if isinstance(piece, str):
                 out.append(piece.replace("%", "%%") if doubled else piece)

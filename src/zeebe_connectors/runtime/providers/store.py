@@ -211,7 +211,7 @@ class ProviderStore:
         def work(do: Transaction) -> int:
             count = 0
             # Locked, so that a value that is set meanwhile is not written over with the old one.
-            for row in do.rows_locked("SELECT name, document, version, changed, who FROM providers", {}):
+            for row in do.rows_locked("SELECT name, document, version, changed, who FROM providers ORDER BY name", {}):
                 entry = _entry(do, row)
                 if entry.is_broken:
                     raise PermanentError("PROVIDER_UNUSABLE", f"{entry.name}: {_BROKEN}")
