@@ -397,12 +397,6 @@ class Engine:
         self._after()
         return found
 
-    def give_back_jobs(self, undelivered: Sequence[ActivatedJob]) -> None:
-        """Offer jobs again that were activated but did not reach their worker."""
-        self.jobs.give_back(undelivered)
-        if self.scheduler is not None:  # without a host nobody hangs up, but one that stops ends its servers' requests
-            self.scheduler()
-
     def complete_job(self, key: int, variables: Mapping[str, Any] | None = None) -> None:
         """Complete a job with its result.
 

@@ -297,7 +297,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
                 try:
                     yield pb.ActivateJobsResponse(jobs=[_job(job) for job in jobs])
                 except BaseException:
-                    self._engine.give_back_jobs(jobs)
+                    self._engine.jobs.give_back(jobs)
                     raise
                 return
             left = until - loop.time()
@@ -315,7 +315,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         try:
             await self._host.saved()
         except asyncio.CancelledError:
-            self._engine.give_back_jobs(jobs)
+            self._engine.jobs.give_back(jobs)
             raise
         return jobs
 
@@ -345,7 +345,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             while not waiting.empty():
                 undelivered.append(waiting.get_nowait())
             jobs.close_stream(stream)
-            self._engine.give_back_jobs(undelivered)
+            self._engine.jobs.give_back(undelivered)
 
     @_answering
     async def CompleteJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names

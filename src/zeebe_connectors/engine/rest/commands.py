@@ -173,7 +173,7 @@ class Commands:
                     break
             await self._host.saved()
         except asyncio.CancelledError:  # the worker has hung up
-            self._engine.give_back_jobs(found)
+            self._engine.jobs.give_back(found)
             raise
         return web.json_response({"jobs": [items.activated(one) for one in found]})
 
