@@ -174,6 +174,17 @@ def test_a_message_for_what_has_just_ended_goes_to_the_next_receiver(bench, firs
     assert bench.result(key) == {"k": "x", "n": 1}
 
 
+def test_a_buffered_message_that_lost_a_race_is_there_for_the_next_receiver(bench) -> None:
+    """components/concepts/messages, buffering: both wait when the gateway is reached, and one wins."""
+    flow = "start > gate; gate > a > later > end; gate > b > end2"
+    nodes = [Node("eventBasedGateway", "gate"), *(catch(name, on_message(name)) for name in "ab")]
+    roots = message("a", "=k") + message("b", "=k")
+    bench.deploy(process("p", flow, *nodes, catch("later", on_message("b")), roots=roots))
+    for name in "ba":
+        bench.publish(name, "x", ttl=60)
+    assert bench.path(bench.create(k="x")) == ("start", "gate", "a", "later", "end")
+
+
 def test_a_message_must_reach_somebody_to_be_correlated(bench) -> None:
     """apis-tools/orchestration-cluster-api-rest, correlate message."""
     bench.deploy(catcher())
@@ -680,6 +691,22 @@ def test_durations(bench, text, seconds) -> None:
     if not seconds:
         bench.advance(0)
         bench.do("t")
+
+
+@pytest.mark.parametrize("text", ["PT0S", "-PT5S", '=duration("PT0S")'])
+def test_a_timer_of_no_duration_fires_at_once(bench, text) -> None:
+    """components/modeler/bpmn/timer-events, time duration: although the clock stands still."""
+    past = catch("past", date("2020-01-01T00:00:00Z"))
+    flow = "start > now > past > t > end; b > end2"
+    bench.deploy(
+        process(
+            "p", flow, catch("now", timer(text)), past, task("t"), boundary("b", "t", timer(text), interrupting=False)
+        )
+    )
+    key = bench.create()
+    assert bench.path(key) == ("start", "now", "past", "t", "b", "end2")
+    bench.do("t")
+    assert bench.ended(key)
 
 
 def test_a_timer_never_fires_early(bench) -> None:

@@ -439,10 +439,11 @@ def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplo
     assert bench.result(key) == {"r": 1}
 
 
-def test_a_loop_that_waits_for_nothing_is_reported(bench, monkeypatch) -> None:
+@pytest.mark.parametrize("inside", [script("s", "=1", "r"), catch("s", timer("PT0S"))], ids=["script", "timer"])
+def test_a_loop_that_waits_for_nothing_is_reported(bench, monkeypatch, inside) -> None:
     """No page: in process there is nobody else who could end it."""
     monkeypatch.setattr("zeebe_connectors.engine.core._MAX_RUN_SECONDS", 0.1)
-    bench.deploy(process("p", "start > s > xor; xor > end {=false}; xor > s {default}", script("s", "=1", "r")))
+    bench.deploy(process("p", "start > s > xor; xor > end {=false}; xor > s {default}", inside))
     with pytest.raises(RuntimeError, match="loop without waiting"):
         bench.create()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -73,7 +74,11 @@ class Engine:
         self.scheduler = scheduler
         self._awaited: dict[int, Callable[[ProcessInstance], None]] = {}
         self.store.load(self)
-        self._after()
+        if scheduler is not None:
+            scheduler()
+        else:  # what became due meanwhile waits for the first command, or for the host
+            self.flow.run(_MAX_RUN_SECONDS)
+            self.save()
 
     # --- running
 
@@ -82,12 +87,18 @@ class Engine:
         if self.scheduler is not None:
             self.scheduler()
         else:
-            idle = self.flow.run(_MAX_RUN_SECONDS)
-            self.save()
-            if not idle:
-                raise RuntimeError(
-                    f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?"
-                )
+            self._run_all()
+
+    def _run_all(self) -> None:
+        """Run the flow until everything waits, together with what is due already, such as a timer of no duration."""
+        end = time.thread_time() + _MAX_RUN_SECONDS
+        idle, due = self.flow.run(_MAX_RUN_SECONDS), self.is_due()
+        while idle and due and time.thread_time() < end:
+            self.process_due()
+            idle, due = self.flow.run(max(0.0, end - time.thread_time())), self.is_due()
+        self.save()
+        if not idle or due:
+            raise RuntimeError(f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?")
 
     def save(self) -> None:
         """Write what changed since the last time, in one transaction."""
@@ -98,12 +109,17 @@ class Engine:
         self.save()
         self.store.close()
 
-    def process_due(self) -> bool:
-        """Run up to a hundred due actions; return whether more are due."""
+    def is_due(self) -> bool:
+        """Return whether something is due now."""
+        due = self.agenda.next_due()
+        return due is not None and due <= self.clock.now_ms()
+
+    def process_due(self) -> None:
+        """Run up to a hundred due actions."""
         for _ in range(_TIMERS_AT_ONCE):
             found = self.agenda.pop(self.clock.now_ms())
             if found is None:
-                return False
+                return
             kind, key = found
             match kind:
                 case "job":
@@ -114,7 +130,6 @@ class Engine:
                     self.definitions.timer_due(key)
                 case _:
                     self._timer_due(key)
-        return True
 
     def _timer_due(self, key: int) -> None:
         subscription = self.timers.get(key)

@@ -87,8 +87,8 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
     text = sendable(text)
     if len(text) * 4 > MAX_PAYLOAD and (size := len(text.encode())) > MAX_PAYLOAD:
         raise InputError(
-            f"{what} is {size:,} bytes as JSON, more than the {MAX_PAYLOAD:,} that a job may return; map only what "
-            "is needed in the result expression, or let the connector store the content as a document",
+            f"{what}: {size:,} bytes of JSON are more than the {MAX_PAYLOAD:,} that one command may hold; map or "
+            "pass on only what is needed, or let a connector store the content as a document",
             code="RESULT_TOO_LARGE",
         )
     return text
@@ -105,7 +105,7 @@ def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
         reason = "is a whole number beyond 64 bits, which no process variable holds"
     else:
         reason = f"is {'not a number (NaN)' if value != value else 'an infinity'}, which JSON does not know"  # noqa: PLR0124 - NaN alone differs from itself
-    return InputError(f"{what}: {path} {reason}; leave it out in the result expression, or map it to text: string(…)")
+    return InputError(f"{what}: {path} {reason}; leave it out, or write it as text: string(…)")
 
 
 def _unsendable_numbers(value: Any) -> Iterator[tuple[str, int | float]]:

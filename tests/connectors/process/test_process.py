@@ -267,8 +267,12 @@ async def test_variables_that_cannot_be_sent(gateway):
     """What does not fit into a message to the engine is said before it is sent."""
     outcome = await run(start, {"processId": "check", "variables": {"a": "x" * 4_000_000}}, gateway=gateway)
     assert (outcome.code, outcome.retries) == ("RESULT_TOO_LARGE", 0)
+    assert outcome.message.startswith("The variables: 4,000,008 bytes of JSON are more than the 1,572,864")
     assert not gateway.instances
     assert json.dumps(outcome.variables)
+    outcome = await run(start, {"processId": "check", "variables": {"a": [2**63]}}, gateway=gateway)
+    assert outcome.message.startswith("The variables: a[1] is a whole number beyond 64 bits")
+    assert "result expression" not in outcome.message
 
 
 async def test_a_large_result_is_not_asked_for_twice(gateway):

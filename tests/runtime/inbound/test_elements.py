@@ -295,3 +295,19 @@ def test_a_time_to_live_beyond_the_protocols_numbers_is_a_problem_of_its_element
     """Sending a message with it would fail for each event."""
     with pytest.raises(DiscoveryError, match="messageTtl must be at most a hundred years"):
         element({"inbound.type": "t", "messageTtl": "P99999999999D"}, process="p", id="e", kind="message-start")
+
+
+def test_what_a_sources_file_says_is_taken_as_it_is(tmp_path) -> None:
+    """A condition that is false holds for nothing; a process has a name, and it is text."""
+    file = tmp_path / "sources.toml"
+    file.write_text("[a]\ntype = 't'\nprocess = ' p '\nactivationCondition = false", encoding="utf-8")
+    (found,) = read_sources(file)
+    assert (found.process, found.condition) == ("p", "false")
+    for wrong, words in (
+        ("type = ['t']\nprocess = 'p'", "type must be text"),
+        ("type = 't'\nprocess = 5", "process must be text"),
+        ("type = 't'\nmessage = ' '", "needs either process"),
+    ):
+        file.write_text(f"[a]\n{wrong}", encoding="utf-8")
+        with pytest.raises(DiscoveryError, match=words):
+            read_sources(file)

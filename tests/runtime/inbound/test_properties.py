@@ -76,6 +76,10 @@ async def read(properties: dict[str, object], *, mode="diagram", cluster=None) -
         ({"login.password": "=s3cret"}, {"password": "=s3cret"}),
         ({"login.password": '=a"b'}, {"password": '=a"b'}),
         ({"login.password": '="{{secrets.DB}}"'}, {"password": "Val-1/ue"}),
+        ({"login.password": "={{secrets.DB}}"}, {"password": "Val-1/ue"}),
+        ({"login.password": "= secrets.DB "}, {"password": "Val-1/ue"}),
+        ({"login.password": "={{secrets.DB}}!"}, {"password": "=Val-1/ue!"}),
+        ({"login.password": "=a.camunda.x"}, {"password": "=a.camunda.x"}),
         ({"login.user": '=upper case("u")'}, {"user": "U"}),
         ({"login.password": "=camunda.secrets.TOKEN"}, {"password": "ours"}),
         ({"login.password": "=camunda.secrets.`TOKEN`"}, {"password": "ours"}),
@@ -102,6 +106,32 @@ async def test_an_expression_that_gives_nothing_is_no_empty_field(expression):
         await read({"folder": expression})
     with pytest.raises(ConnectorError, match=r"^login\.user: its expression gave null"):
         await read({"login.user": expression})
+
+
+@pytest.mark.parametrize("field", ["folder", "login.password"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "=camunda.secrets.db-password",
+        '=camunda.secrets["TOKEN"]',
+        '=get value(camunda.secrets, "TOKEN")',
+        "=camunda.secrets",
+        "=camunda.secrets.TOKEN + 1",
+        "=substring(camunda.secrets.TOKEN, 1, 3)",
+        "=lower case(camunda.secrets.TOKEN)",
+    ],
+)
+async def test_an_expression_that_does_not_give_the_clusters_secret_is_no_password(field, expression):
+    """Its text would go to the server as the password; the message names the way to write it."""
+    with pytest.raises(ConnectorError, match=rf"^{field}: its expression does not give the cluster's secret") as caught:
+        await read({field: expression})
+    assert "backticks" in caught.value.message
+
+
+@pytest.mark.parametrize("expression", ["=camunda.vars.env.TOKEN", "=if camunda.vars.x then 1"])
+async def test_a_clusters_variable_is_no_password(expression):
+    with pytest.raises(ConnectorError, match=r"^login\.password"):
+        await read({"login.password": expression})
 
 
 async def test_an_empty_field_and_helpers_of_a_template_are_left_alone():

@@ -313,7 +313,8 @@ def element(
     """
 
     def text(name: str) -> str:
-        return str(properties.get(name) or "").strip()
+        value = properties.get(name)
+        return ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)).strip()
 
     key = text("correlationKeyExpression")
     if kind == "catch" and not key:
@@ -440,7 +441,10 @@ def read_sources(file: Path) -> list[Element]:
         where = f"{file}: [{name}]"
         if not isinstance(table, dict) or not table.get("type"):
             raise SourcesError(f"{where} needs a type, such as type = 'io.camunda:connector-email-inbound:1'")
-        process, message = str(table.pop("process", "")), str(table.pop("message", ""))
+        for key in ("type", "process", "message"):
+            if not isinstance(table.get(key, ""), str):
+                raise SourcesError(f"{where}: {key} must be text")
+        process, message = table.pop("process", "").strip(), table.pop("message", "").strip()
         if bool(process) == bool(message):
             raise SourcesError(f"{where} needs either process (to start it) or message (to publish it)")
         table[TYPE] = table.pop("type")

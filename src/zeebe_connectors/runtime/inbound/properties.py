@@ -13,7 +13,12 @@ from typing import Any
 
 from zeebe_connectors import feel
 from zeebe_connectors.config.secrets import JobSecrets, Places, SecretResolver
-from zeebe_connectors.config.secrets.placeholders import CLUSTER_MARK, cluster_names_in, cluster_secret_name
+from zeebe_connectors.config.secrets.placeholders import (
+    CLUSTER_MARK,
+    cluster_names_in,
+    cluster_secret_name,
+    secret_name,
+)
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
 from zeebe_connectors.runtime.inbound.elements import Source
 from zeebe_connectors.runtime.providers import Providers, Use, asking
@@ -28,6 +33,9 @@ RIGHT = "REVEAL on the resource SECRET"
 _OPEN, _CLOSE = "\ue000", "\ue001"
 """Characters around a reference in an expression's result, which no text can contain."""
 _GIVEN = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
+_MARKED = re.compile(r"=\s*(\{\{.*\}\}|secrets\..*)", re.DOTALL)
+"""A placeholder with the mark of an expression in front, which it does not need."""
+_OF_CLUSTER = re.compile(r"camunda\.(?:secrets|vars)\b")
 _BATCH = 20
 _SECONDS = 10.0
 
@@ -171,17 +179,36 @@ def _evaluated(value: Any, secret: SecretPlaces | None, path: str = "", *, known
         return value
     if name := cluster_secret_name(value):
         return f"{_OPEN}{name}{_CLOSE}"
-    if not value.startswith("=") or (is_secret and '"' not in value and CLUSTER_MARK not in value):
+    if is_secret and (marked := _MARKED.fullmatch(value)) and secret_name(marked[1]) is not None:
+        return marked[1]
+    if not value.startswith("=") or (is_secret and '"' not in value and not _OF_CLUSTER.search(value)):
         return value
+    return _result(value, path, is_secret=is_secret)
+
+
+def _result(value: str, path: str, *, is_secret: bool) -> Any:
+    """The value of one `=…` text; in an input for a secret, the text itself where it is no expression.
+
+    Raises:
+        InputError: Names the property at this path.
+    """
     names = cluster_names_in(value)
     context = {"camunda": {"secrets": {name: f"{_OPEN}{name}{_CLOSE}" for name in names}}} if names else {}
+    refers = _OF_CLUSTER.search(value) is not None
     try:
         result = feel.to_json(feel.compile(value[1:]).run(context, limits=feel.QUICK_LIMITS).value)
     except feel.FeelError as error:
-        if is_secret:
+        if is_secret and not refers:
             return value
         raise InputError(f"{path} is not FEEL: {error}") from None
-    if is_secret and not isinstance(result, str):
+    is_text = isinstance(result, str)
+    if not _is_whole(result, names) or ("camunda.secrets" in value and not is_text and (is_secret or result is None)):
+        raise InputError(
+            f"{path}: its expression does not give the cluster's secret as it is. Write =camunda.secrets.NAME, or "
+            "texts joined to it with +; a name with other signs than letters, digits and _ stands between backticks: "
+            "camunda.secrets.`my-name`"
+        )
+    if is_secret and not is_text and not refers:
         return value
     if result is None and value[1:].strip() not in {"", "null"}:
         # As if it were empty, another folder or server than the one meant would be watched.
@@ -190,6 +217,16 @@ def _evaluated(value: Any, secret: SecretPlaces | None, path: str = "", *, known
             "the cluster's (camunda.vars); write the value itself, or a secret"
         )
     return result
+
+
+def _is_whole(result: Any, names: Container[str]) -> bool:
+    """Whether references to the cluster's secrets came out of an expression as they went in, not cut or changed."""
+    if isinstance(result, dict | list):
+        return all(_is_whole(item, names) for item in (result.values() if isinstance(result, dict) else result))
+    if not isinstance(result, str):
+        return True
+    rest = _GIVEN.sub(lambda match: "" if match[1] in names else match[0], result)
+    return _OPEN not in rest and _CLOSE not in rest
 
 
 def _references(value: Any) -> list[str]:
