@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import aiohttp
 import pytest
+from tests.waiting import until
 
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.engine.local import LocalEngine
@@ -439,6 +440,17 @@ async def test_a_poll_waits_for_a_job_and_ends_when_there_is_none(rest):
     await asyncio.sleep(0.1)
     await rest("POST", "process-instances", {"processDefinitionId": "order"})
     assert len((await waiting)["jobs"]) == 1
+
+
+async def test_a_worker_that_hangs_up_takes_no_job(engine, rest):
+    await rest.deploy(order=ORDER)
+    command = {"type": "pay", "worker": "gone", "timeout": 60_000, "maxJobsToActivate": 1, "requestTimeout": 20_000}
+    waiting = asyncio.create_task(rest("POST", "jobs/activation", command))
+    await until(lambda: engine.host._waiting)
+    waiting.cancel()
+    await until(lambda: not engine.host._waiting, within=3)
+    await rest("POST", "process-instances", {"processDefinitionId": "order"})
+    assert (await job_of(rest))["worker"] == "w"
 
 
 @pytest.mark.parametrize(

@@ -297,7 +297,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
                 try:
                     yield pb.ActivateJobsResponse(jobs=[_job(job) for job in jobs])
                 except BaseException:
-                    self._give_back(jobs)
+                    self._engine.jobs.give_back(jobs)
                     raise
                 return
             left = until - loop.time()
@@ -315,15 +315,9 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         try:
             await self._host.saved()
         except asyncio.CancelledError:
-            self._give_back(jobs)
+            self._engine.jobs.give_back(jobs)
             raise
         return jobs
-
-    def _give_back(self, jobs: Sequence[ActivatedJob]) -> None:
-        """Offer jobs again that did not reach their worker."""
-        self._engine.jobs.give_back(jobs)
-        if self._engine.scheduler is not None:
-            self._engine.scheduler()
 
     async def StreamActivatedJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
         """Push jobs to a worker as they become activatable."""
@@ -351,7 +345,7 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             while not waiting.empty():
                 undelivered.append(waiting.get_nowait())
             jobs.close_stream(stream)
-            self._give_back(undelivered)
+            self._engine.jobs.give_back(undelivered)
 
     @_answering
     async def CompleteJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names

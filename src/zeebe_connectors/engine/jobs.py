@@ -231,6 +231,8 @@ class Jobs:
             job = self.by_key.get(activated.key)
             if job is not None and job.state is JobState.ACTIVATED and job.deadline_ms == activated.deadline_ms:
                 self.make_activatable(job)
+        if self._engine.scheduler is not None:  # one that has no host has no worker that hangs up
+            self._engine.scheduler()
 
     def has_activatable(self, kind: str) -> bool:
         """Return whether a worker that polls would get a job."""

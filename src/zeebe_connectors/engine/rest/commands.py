@@ -166,11 +166,15 @@ class Commands:
                 fetch=fetch,
             )
 
-        found = await self._host.do(activate)
-        while not found and (left := until - loop.time()) > 0:
-            if not await self._host.job_available(kind, left):
-                break
-            found = await self._host.do(activate)
+        found: list[ActivatedJob] = []
+        try:
+            while not (found := activate()) and (left := until - loop.time()) > 0:
+                if not await self._host.job_available(kind, left):
+                    break
+            await self._host.saved()
+        except asyncio.CancelledError:  # the worker has hung up
+            self._engine.jobs.give_back(found)
+            raise
         return web.json_response({"jobs": [items.activated(one) for one in found]})
 
     async def _complete(self, request: web.Request) -> web.Response:

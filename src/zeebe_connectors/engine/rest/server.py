@@ -62,7 +62,8 @@ class RestServer:
             web.delete("/v2/documents/{id}", self._delete_document),
             web.post("/v2/documents/{id}/links", self._link),
         ])  # fmt: skip
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        # A worker that hangs up while it waits must get no job, so its request ends with its connection.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
         self.port = 0
 
     @property
