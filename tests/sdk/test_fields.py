@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from zeebe_connectors import Hint, InputError, Model, Secret
+from zeebe_connectors.sdk.document import Reference
 from zeebe_connectors.sdk.fields import read_input, wire_names
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
@@ -208,3 +209,19 @@ def test_members_of_a_union_with_bounds_are_not_named_as_the_library_names_them(
     with pytest.raises(InputError) as failure:
         read_input(Letter, given)
     assert failure.value.message == fragments
+
+
+def test_half_a_character_is_replaced_in_texts_with_a_minimum_length_too() -> None:
+    """Others hold it; here it was an error in the validator's words."""
+
+    class Letter(Model):
+        to: Annotated[str, Field(min_length=1)]
+        texts: list[Annotated[str, Field(min_length=1)]] = []
+        body: Any = None
+
+    given = {"to": "a\ud83d", "texts": ["\ud83d", "b"], "body": {"c\ud83d": Reference({"name": "x"})}}
+    letter = read_input(Letter, given)
+    assert (letter.to, letter.texts) == ("a\ufffd", ["\ufffd", "b"])
+    assert isinstance(letter.body["c\ufffd"], Reference)
+    with pytest.raises(InputError, match="to: must be text"):
+        read_input(Letter, {"to": {}, "texts": ["\ud83d"]})
