@@ -108,7 +108,7 @@ async def test_wrong_login(real):
     assert (fail.code, fail.retries) == ("FILES_AUTH_FAILED", 0)
 
 
-NAMES = ["~$report.docx", " first", "-r", "a (1) [b] {c}*?.txt", 'it\'s "q"', "☂😀", "%41#;&", "ä" * 127 + "x"]
+NAMES = ["~$report.docx", " first", "-r", "a (1) [b] {c}.txt", 'it\'s "q"', "☂😀", "%41#;&", "ä" * 127 + "x"]
 
 
 async def test_names_of_every_kind(real):

@@ -744,3 +744,13 @@ async def test_half_a_character_fails_no_query(pg):
     for kind in ("csv", "json"):
         text = await pg.text((await pg.do("query", query, result=kind))["document"])
         assert "x\ufffd" in text
+
+
+@pytest.mark.parametrize("lock", ["UPDATE", "NO KEY UPDATE", "SHARE"])
+async def test_rows_that_are_locked_are_no_keys(pg, lock):
+    await pg.do("execute", "CREATE TABLE k (id INT)")
+    assert (await pg.do("execute", "INSERT INTO k VALUES (5) RETURNING id"))["generatedKeys"] == [5]
+    statement = f"SELECT id FROM k FOR {lock}"
+    done = await pg.do("transaction", statements=[{"statement": statement}, {"statement": "UPDATE k SET id = 6"}])
+    assert (done["generatedKeys"], done["results"][0]["rows"]) == ([], [{"id": 5}])
+    assert (await pg.do("execute", statement))["generatedKeys"] == []

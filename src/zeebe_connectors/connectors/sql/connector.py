@@ -16,7 +16,7 @@ from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
 from zeebe_connectors.connectors.sql.running import (
     Rows,
     check_no_control,
-    only_asks,
+    gives_keys,
     outputs_query,
     prepared,
     procedure_call,
@@ -179,9 +179,10 @@ class _Task:
         return _done(await self._database.bounded(session, written), affected=None)
 
     async def _execute(self, session: Session) -> Done:
-        rows = self._start(self._request.statement or "", self._request.parameters, session)
+        statement = self._request.statement or ""
+        rows = self._start(statement, self._request.parameters, session)
         found = await self._collected(rows, session)
-        return _done(found, affected=rows.affected, keys=_keys(rows, found))
+        return _done(found, affected=rows.affected, keys=_keys(rows, found) if gives_keys(statement) else [])
 
     async def _batch(self, session: Session) -> Done:
         sets = self._request.parameter_sets or []
@@ -210,7 +211,7 @@ class _Task:
                     f"{field}: changed {rows.affected} rows and not {one.expect} as expected; everything is undone",
                     variables={"statement": number, "affected": rows.affected},
                 )
-            keys = [] if only_asks(bound.text) else _keys(rows, found)
+            keys = _keys(rows, found) if gives_keys(bound.text) else []
             results.append(StatementResult(affected=rows.affected, rows=found.rows, generated_keys=keys))
         last = results[-1]
         return Done(

@@ -23,6 +23,7 @@ _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
 _ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+_LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _ORDINARY = re.compile(
     _COMMENTS + r"(?:\(|(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|INSERT|UPDATE|DELETE|MERGE|REPLACE|CALL|EXEC)\b)",
@@ -120,6 +121,11 @@ def _leaves_traces(statement: str) -> bool:
 def only_asks(text: str) -> bool:
     """Returns whether a statement returns rows and, by its text, changes none."""
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
+
+
+def gives_keys(text: str) -> bool:
+    """Returns whether a statement's rows may be of keys: not those that it only reads, nor locks by FOR UPDATE."""
+    return not only_asks(_LOCKS.sub("", text))
 
 
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
