@@ -396,3 +396,24 @@ async def test_what_no_option_carries(place, given, field):
 async def test_a_host_is_named_in_small_letters(place):
     await place.do("get", path="thing", host="LocalHost")
     assert place.server.thing.requests[-1].opt.uri_host == "localhost"
+
+
+@pytest.mark.parametrize("content", ["NaN", '{"a": -Infinity}', '{"a": 1e999}'])
+async def test_what_json_does_not_know_is_not_sent(place, content):
+    assert (await place.fails("put", path="thing", content=content)).code == "COAP_CONTENT_INVALID"
+    assert not place.server.thing.requests
+
+
+async def test_numbers_and_characters_that_variables_do_not_hold(place):
+    place.server.thing.payload = b'{"a": [1e999, 12345678901234567890, 1.5, true], "\\ud800": "x\\udc00"}'
+    place.server.thing.number = JSON
+    want = {"a": ["Infinity", "12345678901234567890", 1.5, True], "\ufffd": "x\ufffd"}
+    assert (await place.do("get", path="thing"))["body"] == want
+
+
+async def test_an_empty_resource(place):
+    place.server.thing.payload = b""
+    assert (await place.do("get", path="thing", readAs="text"))["body"] == ""
+    done = await place.do("get", path="thing", readAs="document")
+    assert (await place.documents.read(Document(done["document"]), seconds=5)).data == b""
+    assert (await place.do("put", path="thing", content="1", readAs="document"))["document"] is None

@@ -106,3 +106,37 @@ async def test_wrong_login(real):
     login["username"] = "nobody-here"
     fail = await real.fails("list", authentication=login)
     assert (fail.code, fail.retries) == ("FILES_AUTH_FAILED", 0)
+
+
+NAMES = ["~$report.docx", " first", "-r", "a (1) [b] {c}*?.txt", 'it\'s "q"', "☂😀", "%41#;&", "ä" * 127 + "x"]
+
+
+async def test_names_of_every_kind(real):
+    for name in NAMES:
+        await real.do("write", file=name, content="1")
+        assert (await real.do("read", file=name, readAs="text"))["content"] == "1"
+        await real.do("makeFolder", directory=f"in/{name}")
+        await real.do("move", file=name, targetDirectory=f"in/{name}")
+    listed = (await real.do("list", maxDepth=3))["files"]
+    assert [one["path"].removeprefix("/home/") for one in listed] == sorted(f"in/{name}/{name}" for name in NAMES)
+    await real.do("removeFolder", directory="in", withContent=True)
+    assert list(real.home.iterdir()) == []
+
+
+async def test_a_folder_is_no_file_and_a_missing_one_is_named(real):
+    await real.do("write", directory="d", file="x", content="x", makeFolders=True)
+    for given, code in (
+        ({"operation": "read", "file": "d"}, "FILES_UNSUPPORTED"),
+        ({"operation": "delete", "file": "d"}, "FILES_UNSUPPORTED"),
+        ({"operation": "write", "file": "d", "content": "1"}, "FILES_EXISTS"),
+        ({"operation": "append", "file": "d", "content": "1"}, "FILES_EXISTS"),
+        ({"operation": "removeFolder", "directory": "d/x", "withContent": True}, "FILES_UNSUPPORTED"),
+        ({"operation": "write", "directory": "no", "file": "y", "content": "1"}, "FILES_NOT_FOUND"),
+        ({"operation": "append", "directory": "no", "file": "y", "content": "1"}, "FILES_NOT_FOUND"),
+        ({"operation": "move", "file": "d/x", "targetDirectory": "no"}, "FILES_NOT_FOUND"),
+        ({"operation": "copy", "file": "d/x", "targetDirectory": "no"}, "FILES_NOT_FOUND"),
+        ({"operation": "list", "directory": "no"}, "FILES_NOT_FOUND"),
+    ):
+        fail = await real.fails(**given)
+        assert (given, fail.code, fail.retries) == (given, code, 0)
+    assert real.names() == ["d/x"]

@@ -735,3 +735,12 @@ async def test_a_list_of_a_type_that_nobody_says_stays_an_array(pg):
     done = await pg.do("transaction", statements=[{"statement": "SELECT 1 AS a"}, count])
     assert done["rows"] == [{"n": 2}]
     assert (await pg.do("query", "SELECT cardinality(:l) AS n", {"l": [5, 6]}))["rows"] == [{"n": 2}]
+
+
+async def test_half_a_character_fails_no_query(pg):
+    """PostgreSQL's type `json` keeps the text that it got."""
+    query = """SELECT '{"a": ["x\\ud800"], "\\udc00": 1}'::json AS j"""
+    assert (await pg.do("query", query))["rows"] == [{"j": {"a": ["x\ufffd"], "\ufffd": 1}}]
+    for kind in ("csv", "json"):
+        text = await pg.text((await pg.do("query", query, result=kind))["document"])
+        assert "x\ufffd" in text

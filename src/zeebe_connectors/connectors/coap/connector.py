@@ -413,11 +413,13 @@ async def _answer(request: Request, response: Any, context: Context) -> Answer:
     }
     if request.operation == "discover":
         return Answer(links=links(data.decode("utf-8", "replace")), **common)
-    if not data:
+    # A resource that is empty has empty text, and an empty document; no other method answers with a resource.
+    if not data and not (request.operation == "get" and request.read_as in {"text", "document"}):
         return Answer(**common)
     body, for_document = decoded(data, number, request.read_as)
     if not for_document:
-        return Answer(body=body, **common)
+        # Past the model's leniency, for which empty text is none.
+        return Answer(**common).model_copy(update={"body": body})
     name = request.path.strip("/").rpartition("/")[2] or "resource"
     document = await context.documents.create(data, name=name, content_type=media_type(number))
     return Answer(document=document, **common)

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from zeebe_connectors import InputError, PermanentError
 from zeebe_connectors.sdk.numbers import INT64_BOUND
+from zeebe_connectors.sdk.text import sendable
 
 NUMBERS = {"text": 0, "json": 50, "cbor": 60, "bytes": 42, "link": 40, "xml": 41}
 """Names of the form -> numbers of the registry."""
@@ -70,14 +71,19 @@ def encoded(given: Any, kind: str) -> bytes:
             ) from None
     if isinstance(given, str):
         try:
-            given = json.loads(given)
+            given = json.loads(given, parse_constant=_no_json)
         except ValueError:
             if kind == "json":
                 raise InputError(
-                    "content: is not JSON; give a context, a list, or text that is JSON", code="COAP_CONTENT_INVALID"
+                    "content: is not JSON; give a context, or text that is JSON", code="COAP_CONTENT_INVALID"
                 ) from None
     if kind == "json":
-        return _utf8(json.dumps(given, ensure_ascii=False, separators=(",", ":")))
+        try:
+            return _utf8(json.dumps(given, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+        except ValueError:
+            raise InputError(
+                "content: holds an infinity, which JSON does not know; leave it out", code="COAP_CONTENT_INVALID"
+            ) from None
     import cbor2  # noqa: PLC0415 - only who uses it
 
     try:
@@ -121,7 +127,7 @@ def decoded(data: bytes, number: int | None, kind: str) -> tuple[Any, bool]:
             case "text":
                 return data.decode(), False
             case "json":
-                return json.loads(data, parse_constant=_no_json), False
+                return _plain(json.loads(data, parse_constant=_no_json), 0), False
             case "cbor":
                 return _from_cbor(data, is_sequence=number == _SEQUENCE), False
             case "base64":
@@ -181,7 +187,10 @@ def _from_cbor(data: bytes, *, is_sequence: bool = False) -> Any:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Converts CBOR's values to JSON: bytes as base64, times as ISO text, keys as text, `undefined` as null."""
+    """Converts values of CBOR and of JSON to what variables hold: bytes to base64, times to ISO text, keys to text.
+
+    `undefined` becomes null, and what JSON has no numbers for becomes text.
+    """
     import cbor2  # noqa: PLC0415 - only who uses it
 
     if depth > _MAX_DEPTH:
@@ -199,7 +208,9 @@ def _plain(value: Any, depth: int) -> Any:
 
 def _scalar(value: Any) -> Any:
     match value:
-        case str() | bool():
+        case str():
+            return sendable(value)
+        case bool():
             return value
         case int():
             return value if -INT64_BOUND <= value < INT64_BOUND else str(value)

@@ -12,6 +12,7 @@ from typing import Any
 from zeebe_connectors import ConnectorError, Context, Document, PermanentError
 from zeebe_connectors.connectors.sql.running import Rows
 from zeebe_connectors.connectors.sql.values import Convert
+from zeebe_connectors.sdk.text import sendable
 
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
@@ -79,7 +80,11 @@ class Collector:
         async for batch in rows.batches:
             for position, row in enumerate(batch):
                 item = self._context(rows, row)
-                size += len(_sizing(item).encode())
+                try:
+                    size += len(_sizing(item).encode())
+                except UnicodeEncodeError:  # from JSON's escapes
+                    item = _whole(item)
+                    size += len(_sizing(item).encode())
                 if found.count >= limits.rows or size > limits.size:
                     if limits.beyond in TYPES:
                         rest = self._rest(rows, found.rows, batch[position:])
@@ -168,12 +173,28 @@ async def _csv(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIter
             writer.writerow(rows.columns)
             headed = True
         writer.writerows([_cell(value) for value in row] for row in batch)
-        yield text.getvalue().encode()
+        yield _encoded(text.getvalue())
         text.seek(0)
         text.truncate()
     if not headed and rows.columns:
         writer.writerow(rows.columns)
-        yield text.getvalue().encode()
+        yield _encoded(text.getvalue())
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # from JSON's escapes
+        return sendable(text).encode()
+
+
+def _whole(value: Any) -> Any:
+    """Returns a JSON value without half surrogates, which PostgreSQL's type `json` keeps and UTF-8 cannot carry."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, dict):
+        return {sendable(name): _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _cell(value: Any) -> Any:
@@ -189,7 +210,7 @@ async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIte
     first = True
     async for batch in batches:
         lines = [json.dumps(dict(zip(rows.columns, row, strict=False)), ensure_ascii=False) for row in batch]
-        yield (("[\n" if first else ",\n") + ",\n".join(lines)).encode()
+        yield _encoded(("[\n" if first else ",\n") + ",\n".join(lines))
         first = False
     yield b"[]\n" if first else b"\n]\n"
 
