@@ -159,7 +159,8 @@ async def test_the_settings_of_secrets(tmp_path: Path) -> None:
     }
     found = SecretResolver(installed_providers(Environment(("environment", given))))
     texts = ["secrets.A", "secrets.FILE"]
-    assert await found.resolve(texts, SecretPlaces(everywhere=True), mask=Mask()) == ["mine", "from a file"]
+    resolved = await found.resolve(texts, SecretPlaces(everywhere=True), mask=Mask())
+    assert resolved.value == ["mine", "from a file"]
 
 
 def test_the_tables_defaults_are_the_settings() -> None:

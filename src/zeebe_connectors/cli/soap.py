@@ -203,8 +203,8 @@ def call(
     async def carry_out() -> Any:
         async with _context(located, config) as (context, needed):
             known = {**operator_defaults(connector, needed.settings), **given}
-            known = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
-            return await connector(read_input(Request, known), context)
+            resolved = await needed.secrets.resolve(known, connector.secret_places, mask=Mask())
+            return await connector(read_input(Request, resolved.value), context)
 
     started = time.monotonic()
     try:

@@ -47,19 +47,20 @@ def resolver() -> SecretResolver:
 )
 async def test_both_syntaxes(text: str, expected: str) -> None:
     """Braces anywhere in a text; the bare form as a whole value only, so that no ordinary text is taken for one."""
-    assert await resolver().resolve(text, ANYWHERE, mask=Mask()) == expected
+    assert (await resolver().resolve(text, ANYWHERE, mask=Mask())).value == expected
 
 
 async def test_a_value_brings_no_further_placeholders() -> None:
     """One pass: what a secret holds is text."""
-    assert await resolver().resolve({"a": "{{secrets.NESTED}}"}, ANYWHERE, mask=Mask()) == {"a": "{{secrets.TOKEN}}"}
+    found = await resolver().resolve({"a": "{{secrets.NESTED}}"}, ANYWHERE, mask=Mask())
+    assert found.value == {"a": "{{secrets.TOKEN}}"}
 
 
 async def test_a_text_full_of_openings_is_searched_in_linear_time() -> None:
     """Text from outside may stand beside a placeholder, in an address; it must not stop all jobs for minutes."""
     began = process_time()
     text = "{{secrets." * 100_000
-    assert await resolver().resolve(text, ANYWHERE, mask=Mask()) == text
+    assert (await resolver().resolve(text, ANYWHERE, mask=Mask())).value == text
     assert process_time() - began < 10  # quadratic, it takes some minutes
 
 
@@ -71,7 +72,7 @@ async def test_only_the_named_places_are_searched() -> None:
         "headers": {"X": ["secrets.TOKEN", 1, None]},
         "body": {"text": "secrets.TOKEN"},
     }
-    resolved = await resolver().resolve(given, places, mask=Mask())
+    resolved = (await resolver().resolve(given, places, mask=Mask())).value
     assert resolved == {
         "auth": {"token": "t0ken", "note": "{{secrets.TOKEN}}"},
         "headers": {"X": ["t0ken", 1, None]},
@@ -124,7 +125,7 @@ async def test_providers_are_asked_in_order(tmp_path: Path) -> None:
         ("settings.toml", {"SECRET_C": "settings"}),
     )
     found = SecretResolver(installed_providers(environment))
-    assert await found.resolve(["secrets.A", "secrets.B"], ANYWHERE, mask=Mask()) == ["environment", "file"]
+    assert (await found.resolve(["secrets.A", "secrets.B"], ANYWHERE, mask=Mask())).value == ["environment", "file"]
     with pytest.raises(InputError):
         await found.resolve("secrets.C", ANYWHERE, mask=Mask())
 

@@ -93,24 +93,7 @@ class SecretResolver:
         """
         return JobSecrets(mask, self.uses, process=process, element=element, log_mask=self._log_mask)
 
-    async def resolve(
-        self,
-        value: Any,
-        places: Places,
-        *,
-        mask: Mask,
-        tenant: str = "",
-        process: str = "",
-        custody: JobSecrets | None = None,
-    ) -> Any:
-        """Returns the value with its placeholders replaced, for those who need not know which ones stay.
-
-        Arguments and errors are those of `resolve_and_report`.
-        """
-        found = await self.resolve_and_report(value, places, mask=mask, tenant=tenant, process=process, custody=custody)
-        return found.value
-
-    async def resolve_and_report(  # noqa: D417 - tenant and process are explained at SecretProvider
+    async def resolve(  # noqa: D417 - tenant and process are explained at SecretProvider
         self,
         value: Any,
         places: Places,

@@ -76,9 +76,10 @@ class Properties:
             for name, value in found.items():
                 custody.resolved(name, value)
             data = _filled(data, found)
-        data = await self.secrets.resolve(
+        resolved = await self.secrets.resolve(
             data, places, mask=custody.mask, tenant=element.tenant, process=element.process, custody=custody
         )
+        data = resolved.value
         use: Use | None = None
         texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
 

@@ -300,7 +300,7 @@ class JobHandler:
         """The inputs with the modeler's placeholders replaced by secrets."""
         services = self._services
         element = await self._element(job) if services.scope.by_diagram else None
-        found = await services.secrets.resolve_and_report(
+        found = await services.secrets.resolve(
             data,
             services.scope.places(self._connector, job, element),
             mask=custody.mask,

@@ -291,7 +291,7 @@ class Providers:
         document = environment_document(known.provider, environment)
         used = _Names()
         resolved = await self._secrets.resolve(document, EVERYWHERE, mask=used.mask, custody=used)
-        texts = dict(revealed(resolved))
+        texts = dict(revealed(resolved.value))
         return texts, [*_held(document, texts), *used.values.values()]
 
     def used_by(self, name: str) -> list[str]:
@@ -394,7 +394,7 @@ class Providers:
         resolved = await self._secrets.resolve(
             document, EVERYWHERE, mask=used.mask, tenant=wanted.tenant, process=wanted.process, custody=used
         )
-        texts = revealed(resolved)
+        texts = revealed(resolved.value)
         prepared = self._prepared[key] = _Prepared(
             plan_of(connector.provider_places, known.provider, texts),
             tuple(sorted(_held(document, texts))),
