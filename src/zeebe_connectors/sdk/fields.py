@@ -308,10 +308,8 @@ def explain(error: ValidationError, kind: Any = None, data: Any = None) -> str:
     return "Invalid input:\n" + "\n".join(f" - {line}" for line in lines)
 
 
-_REASONS = {
+COMMON_REASONS = {
     "missing": "is required; fill it in",
-    "string_too_short": "must not be empty; fill it in",
-    "too_short": "must not be empty; fill it in",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "int_parsing": "must be a whole number",
@@ -319,6 +317,12 @@ _REASONS = {
     "int_type": "must be a whole number",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
+}
+"""By the validator's kind of error: what is wrong, in words that fit a form's field and a file's line alike."""
+_REASONS = {
+    **COMMON_REASONS,
+    "string_too_short": "must not be empty; fill it in",
+    "too_short": "must not be empty; fill it in",
     "string_type": "must be text",
     "is_instance_of": "must be text",
     "list_type": "must be a list",

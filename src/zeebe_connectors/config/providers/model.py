@@ -29,6 +29,7 @@ from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.net.addresses import literal, plain_host
 from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.fields import COMMON_REASONS
 
 Protocol = Literal[
     "http", "https", "smtp", "smtps", "imap", "imaps", "pop", "pops", "ftp", "ftps", "ftpes", "sftp", "database",
@@ -422,17 +423,10 @@ def _reason(first: Any, location: Sequence[str | int]) -> str:
 
 
 _REASONS = {
-    "missing": "is required; fill it in",
+    **COMMON_REASONS,
     "too_short": "must not be empty; add one",
     "list_type": "must be a list; write it like [one, other]",
     "string_type": "must be text; put it in quotes",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_type": "must be a whole number",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
 }
 _PATTERNS = {
     "documentation": "must be a link; write it like https://wiki.example.com/erp",
