@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from zeebe_connectors.runtime.documents.content import disposition_name
 from zeebe_connectors.runtime.documents.errors import refused, too_large, unread
-from zeebe_connectors.runtime.documents.local import LOCAL_STORE, MAX_BYTES, LocalDocuments
+from zeebe_connectors.runtime.documents.local import LOCAL_STORE, MAX_BYTES, OWN_STORES, LocalDocuments
 from zeebe_connectors.sdk.budget import decode_quick_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.document import TYPE_KEY, Content, Document, Reference
@@ -96,7 +96,7 @@ class ClusterDocuments(LocalDocuments):
 
         So documents that forms, other clients and the official runtime stored in the cluster are valid too.
         """
-        if reference.get("storeId") in (LOCAL_STORE, None):
+        if reference.get("storeId") in OWN_STORES:
             return super().made(reference, tenant=tenant)
         names = ("storeId", "documentId", "contentHash")
         return all(isinstance(reference.get(name), str) and reference[name] for name in names)

@@ -30,7 +30,8 @@ from zeebe_connectors.web import Call
 
 LOCAL_STORE = "zeebe-connectors"
 """`storeId` of documents in the local directory."""
-_OWN = (LOCAL_STORE, None)  # compared by equality: what only looks like a reference may have a list there
+OWN_STORES = (LOCAL_STORE, None)
+"""`storeId`s of a reference of ours; to be compared by equality, since what only looks like one may have a list."""
 MAX_BYTES = 50 * 1024 * 1024
 MAX_STREAMED = 4 * 1024**3
 _SWEEP_EVERY = 3600.0
@@ -206,11 +207,11 @@ class LocalDocuments:
 
     def _is_here(self, document: Document) -> bool:
         """Whether a stored document is in the local directory."""
-        return document.reference.get("storeId") in _OWN
+        return document.reference.get("storeId") in OWN_STORES
 
     def _key(self, document: Document) -> str:
         store, key = document.reference.get("storeId"), document.reference.get("documentId")
-        if store not in _OWN or not isinstance(key, str) or not _HASH.fullmatch(key):
+        if store not in OWN_STORES or not isinstance(key, str) or not _HASH.fullmatch(key):
             raise PermanentError(
                 "DOCUMENT_NOT_FOUND",
                 f"The document is in the store {str(store)[:60]!r}, which this runtime does not know; it stores "
@@ -228,7 +229,7 @@ class LocalDocuments:
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
         """Whether a runtime made this reference, for this tenant."""
         key, digest = reference.get("documentId"), reference.get("contentHash")
-        here = reference.get("storeId") in _OWN
+        here = reference.get("storeId") in OWN_STORES
         return here and isinstance(key, str) and isinstance(digest, str) and self._ids.made(key, digest, tenant)
 
     def _reference(self, digest: str, metadata: Mapping[str, Any]) -> Document:
