@@ -40,13 +40,14 @@ class Watched:
         finally:
             self.running -= 1
 
-    def most_in_a_second(self) -> int:
-        first = widest = 0
-        for last, start in enumerate(self.starts):
-            while start - self.starts[first] >= 1:
-                first += 1
-            widest = max(widest, last - first + 1)
-        return widest
+
+def most_in_a_second(moments) -> int:
+    first = widest = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= 1:
+            first += 1
+        widest = max(widest, last - first + 1)
+    return widest
 
 
 @pytest.mark.timeout(240)
@@ -91,6 +92,8 @@ async def test_each_file_is_fetched_once_and_the_rules_hold(tmp_path):
                     fetched.append(int(done["content"]))
 
             await asyncio.gather(*(worker() for _ in range(16)))
+            # When jobs were let in: a busy machine may begin some a moment later than others.
+            permits = list(services.providers.limits()["shop/live"].counts.recent)
         finally:
             await services.providers.aclose()
             await services.aclose()
@@ -98,6 +101,6 @@ async def test_each_file_is_fetched_once_and_the_rules_hold(tmp_path):
     assert not listed["more"]
     assert len(watched.starts) == FILES + 1
     assert watched.peak <= RULES["maxConcurrent"]
-    # A busy machine begins some a moment after their permit; `tests/runtime/limits` hold the number exactly.
-    assert watched.most_in_a_second() <= RULES["maxPerSecond"] * 1.05
+    assert len(permits) == FILES + 1
+    assert most_in_a_second(permits) <= RULES["maxPerSecond"]
     assert watched.starts[-1] - watched.starts[0] >= FILES / RULES["maxPerSecond"] - 1
