@@ -32,7 +32,9 @@ def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
 
 def shown_entry(entry: Entry) -> dict[str, Any]:
     """Shows a provider of the database, with the version that a change must name."""
-    values = {place: _secured(value.reference, changed=utc_time(value.changed)) for place, value in entry.secured.items()}
+    values = {
+        place: _secured(value.reference, changed=utc_time(value.changed)) for place, value in entry.secured.items()
+    }
     shown = {
         "name": entry.name,
         **({"protocol": "", "environments": {}} if entry.is_broken else with_values(entry.document, values)),
