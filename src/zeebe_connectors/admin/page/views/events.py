@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import ROWS
 from zeebe_connectors.admin.api.events import (
     MAX_QUERY,
     NO_EVENT,
     NO_ORIGINAL,
-    ROWS,
     STATES,
     EventShown,
     check_data_shown,
