@@ -7,7 +7,6 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -22,7 +21,7 @@ from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
 from zeebe_connectors.runtime.providers.exporting import exported
-from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known
+from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known, utc_time
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
 
@@ -151,7 +150,7 @@ def show(name: Name, history: bool = False, config: ConfigFile = None) -> None:
     async def work(room: _Room) -> Any:
         if history:
             return [
-                f"{change.version}  {_when(change.at)}  {change.who}  {change.what}"
+                f"{change.version}  {utc_time(change.at)}  {change.who}  {change.what}"
                 for change in await room.store.history(name)
             ]
         known = room.providers.directory.all().get(name)
@@ -353,10 +352,6 @@ def _without(known: Known, wanted: str) -> str | None:
             "name one here with --environment"
         )
     return f"has no environment {wanted}, only {', '.join(there)}: with that one in force its tasks become incidents"
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _read(file: Path) -> dict[str, Any]:

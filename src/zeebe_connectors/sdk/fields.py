@@ -31,7 +31,7 @@ from pydantic_core import CoreSchema, core_schema
 from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.leniency import ABSENT, is_empty, readers_of
-from zeebe_connectors.sdk.text import sendable
+from zeebe_connectors.sdk.text import sendable_value
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)  # per process: a fingerprint cannot be looked up or compared elsewhere
 
@@ -267,21 +267,11 @@ def read_input(kind: type[ModelT], data: Mapping[str, Any], *, seen: Callable[[s
         model: ModelT = _adapter(kind).validate_python(data, context=seen)  # type: ignore[arg-type]
     except ValidationError as error:
         kinds = {item["type"] for item in error.errors(include_url=False, include_context=False, include_input=False)}
-        if "string_unicode" in kinds and (whole := _whole(data)) != data:
+        # A text with a minimum length cannot hold half characters, while other texts can.
+        if "string_unicode" in kinds and (whole := sendable_value(data)) != data:
             return read_input(kind, whole, seen=seen)
         raise InputError(explain(error, kind, data)) from None
     return model
-
-
-def _whole(value: Any) -> Any:
-    """Inputs without half characters, which a text with a minimum length cannot hold while other texts can."""
-    if isinstance(value, str):
-        return sendable(value)
-    if isinstance(value, dict):  # or a subclass, such as a document reference
-        return type(value)({_whole(name): _whole(item) for name, item in value.items()})
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return value
 
 
 def explain(error: ValidationError, kind: Any = None, data: Any = None) -> str:

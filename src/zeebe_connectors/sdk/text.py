@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecs import CodecInfo
+from typing import Any
 
 _NOT_CHARACTER_SETS = frozenset(
     ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem")
@@ -19,6 +20,17 @@ def sendable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def sendable_value(value: Any) -> Any:
+    """The JSON value with all of its texts as `sendable` makes them, names included."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, dict):  # or a subclass, such as a document reference
+        return type(value)({sendable_value(name): sendable_value(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return [sendable_value(item) for item in value]
+    return value
 
 
 def is_character_set(codec: CodecInfo) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from zeebe_connectors.config.providers import Operation, Provider, Variable
 from zeebe_connectors.config.providers.addresses import placeholders
+from zeebe_connectors.config.providers.model import without_tls
 from zeebe_connectors.config.providers.operations import connector_of
 from zeebe_connectors.sdk.connector import Inbound, Outbound
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, word_for
@@ -139,9 +140,9 @@ class _Made:
 
     def _protocol(self, item: dict[str, Any]) -> str | None:
         """What the form calls the provider's protocol; None when it does not ask for one."""
-        protocol = self._provider.protocol
-        base = protocol.removesuffix("s") if protocol in {"smtps", "imaps", "pops"} else protocol
-        return word_for(base, tuple(str(choice["value"]) for choice in item.get("choices", ())))
+        return word_for(
+            without_tls(self._provider.protocol), tuple(str(choice["value"]) for choice in item.get("choices", ()))
+        )
 
     def _environment(self, item: dict[str, Any]) -> list[dict[str, Any]]:
         if "task" not in self._provider.environment_by:

@@ -22,7 +22,8 @@ _CLEAN = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*",
 _UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _MIN_MASKED = 4
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+"""A token of HTTP (RFC 9110, 5.6.2), such as a header's name."""
 _FIELD_VALUE = re.compile(r"[^\r\n\0]*")
 
 # Framing belongs to the client: a wrong length or a second encoding would let one job write into another's request.
@@ -224,7 +225,7 @@ def header_fields(values: Mapping[str, Any], *, name: str = "headers") -> CIMult
     headers: CIMultiDict[str] = CIMultiDict()
     spellings: dict[str, str] = {}  # the library would send only the last of several that differ in case
     for key, value in values.items():
-        if not _TOKEN.fullmatch(key):
+        if not TOKEN.fullmatch(key):
             raise InputError(
                 f"{name}: {_shown(key)} is not a header name; use letters, digits and dashes", code="HEADER_INVALID"
             )

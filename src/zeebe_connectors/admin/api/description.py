@@ -21,8 +21,10 @@ else:  # pydantic accepts no other TypedDict there
 
     from typing_extensions import TypedDict
 
-__all__ = ["Call", "NotRequired", "Service", "TypedDict", "described"]
+__all__ = ["ROWS", "Call", "NotRequired", "Service", "TypedDict", "described"]
 
+ROWS = 50
+"""Rows of a list in one answer, and on one page."""
 described = with_config(ConfigDict(use_attribute_docstrings=True, extra="forbid"))
 """Marks the shape of a JSON object: its docstrings become descriptions, and further members are refused."""
 

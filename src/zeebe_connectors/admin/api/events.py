@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.api.description import ROWS, Call, Service, TypedDict, described
 from zeebe_connectors.runtime.ledger import RETENTION, Entry, Search, State
 from zeebe_connectors.runtime.ledger.protocol import MAX_SEARCHED
 from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import InputError
 
-ROWS = 50
 MAX_SKIP = 10_000
 MAX_CHOSEN = 500
 MAX_QUERY = 200

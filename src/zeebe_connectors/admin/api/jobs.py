@@ -11,7 +11,7 @@ from itertools import accumulate
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.api.description import ROWS, Call, Service, TypedDict, described
 from zeebe_connectors.runtime.ledger import LedgerError
 from zeebe_connectors.runtime.outbound.stages import STEPS, StepName
 from zeebe_connectors.runtime.record import FAILED, OUTCOMES, ROOM, JobOutcome, JobRecord, RecordedJob
@@ -19,7 +19,6 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.templates.wording import plain
 
 _log = logging.getLogger("zeebe_connectors.admin")
-ROWS = 50
 SINCE = {"1h": 3600.0, "24h": 86400.0, "": 0.0}
 """Seconds to look back, by name; the empty name means everything that is kept."""
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call, Service
-from zeebe_connectors.admin.api.jobs import ROWS, job_shown
+from zeebe_connectors.admin.api.description import ROWS, Call, Service
+from zeebe_connectors.admin.api.jobs import job_shown
 from zeebe_connectors.admin.api.overview import Overview, OverviewShown
 from zeebe_connectors.admin.api.sources import sources_shown
 from zeebe_connectors.admin.live import STREAM_SECONDS, Live

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.description import Call, Service, TypedDict, described
+from zeebe_connectors.admin.api.description import ROWS, Call, Service, TypedDict, described
 from zeebe_connectors.admin.api.events import EventShown
 from zeebe_connectors.admin.api.last_events import LastEvents
 from zeebe_connectors.admin.api.source_settings import SettingOfSource, settings_of
@@ -25,7 +25,6 @@ from zeebe_connectors.runtime.supervisor import Runtime
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.fields import Model, read_input
 
-ROWS = 50
 WAKE_SECONDS = 5.0
 """Minimum seconds between two requests to poll a source now: each signs in to its mailbox."""
 MAX_HOURS = 24 * 366

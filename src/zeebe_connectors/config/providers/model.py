@@ -58,6 +58,11 @@ _WITH_PATH = frozenset({"database", "ftp", "ftps", "ftpes", "sftp", "imap", "ima
 _OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops"}
 
 
+def without_tls(protocol: str) -> str:
+    """Returns the name of a mail protocol without its `s`, as connectors say it; other protocols as they are."""
+    return protocol.removesuffix("s") if protocol in {"smtps", "imaps", "pops"} else protocol
+
+
 class ProviderError(InputError):
     """A provider is described wrongly; the message names the field, the reason and the remedy, and no value."""
 

@@ -156,17 +156,12 @@ def _kind_of(data: bytes, number: int | None) -> str:
 
 def _kind_of_format(number: int) -> str:
     """Returns how a registered content format is read; compressed ones are not."""
-    from aiocoap.numbers import ContentFormat  # noqa: PLC0415 - 0.2 s that only those pay who use it
-
-    known = ContentFormat(number)
-    media_type = str(getattr(known, "media_type", "") or "").partition(";")[0].strip().casefold()
-    if getattr(known, "encoding", "identity") != "identity":
-        return "document"
-    if media_type.endswith(("/json", "+json")):
+    kind = media_type(number).partition(";")[0].strip().casefold()
+    if kind.endswith(("/json", "+json")):
         return "json"
-    if number == _SEQUENCE or media_type.endswith(("/cbor", "+cbor", "/cwt", "/multipart-core")):
+    if number == _SEQUENCE or kind.endswith(("/cbor", "+cbor", "/cwt", "/multipart-core")):
         return "cbor"
-    is_text = media_type.startswith("text/") or media_type.endswith(("/link-format", "/xml", "+xml"))
+    is_text = kind.startswith("text/") or kind.endswith(("/link-format", "/xml", "+xml"))
     return "text" if is_text else "document"
 
 

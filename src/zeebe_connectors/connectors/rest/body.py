@@ -12,11 +12,10 @@ from multidict import CIMultiDict
 from zeebe_connectors import Context, Document, InputError
 from zeebe_connectors.web.charset import named_for_writing, parameter
 from zeebe_connectors.web.documents import with_contents
-from zeebe_connectors.web.message import header_value, json_bytes, text_of
+from zeebe_connectors.web.message import TOKEN, header_value, json_bytes, text_of
 from zeebe_connectors.web.multipart import Part, multipart_body, new_boundary
 
 _MULTIPART = "multipart/form-data"
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _BOUNDARY = re.compile(r'[^"\\\x00-\x1f\x7f-\U0010ffff]{1,200}')  # RFC 2046 allows fewer, servers take these
 _FORM = "application/x-www-form-urlencoded"
 
@@ -52,7 +51,7 @@ async def encoded_body(body: Any, headers: CIMultiDict[str], context: Context, *
         body = _without_nulls(body)
     if isinstance(body, Mapping) and kind == _MULTIPART:
         boundary = _boundary(given)
-        written = boundary if _TOKEN.fullmatch(boundary) else f'"{boundary}"'
+        written = boundary if TOKEN.fullmatch(boundary) else f'"{boundary}"'
         headers["Content-Type"] = f"{_MULTIPART}; boundary={written}"
         return multipart_body(await _parts(body, context, charset), boundary)
     if isinstance(body, Mapping) and kind == _FORM:

@@ -121,7 +121,6 @@ async def work(request: Work, context: Context) -> Done:
     URLs, how statements are written for them, the meaning of their drivers' errors, and how Oracle's driver reports
     a port where nothing listens.
     """
-    await load(_library)
     database = await _database(request, context)
     task = _Task(request, context, database)
     level = _LEVELS.get(request.isolation)
@@ -294,6 +293,7 @@ async def _database(request: Work, context: Context) -> Database:
         custody.sending(address.host)
 
     async def opened() -> Database:
+        await load(_library)
         resolver = None if file else await checked_resolver(address.port, context.clients)
         return Database(access, resolver)
 

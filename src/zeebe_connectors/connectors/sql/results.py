@@ -12,7 +12,7 @@ from typing import Any
 from zeebe_connectors import ConnectorError, Context, Document, PermanentError
 from zeebe_connectors.connectors.sql.running import Rows
 from zeebe_connectors.connectors.sql.values import Convert
-from zeebe_connectors.sdk.text import sendable
+from zeebe_connectors.sdk.text import sendable, sendable_value
 
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
@@ -82,8 +82,8 @@ class Collector:
                 item = self._context(rows, row)
                 try:
                     size += len(_sizing(item).encode())
-                except UnicodeEncodeError:  # from JSON's escapes
-                    item = _whole(item)
+                except UnicodeEncodeError:  # from JSON's escapes, which PostgreSQL's type `json` keeps
+                    item = sendable_value(item)
                     size += len(_sizing(item).encode())
                 if found.count >= limits.rows or size > limits.size:
                     if limits.beyond in TYPES:
@@ -186,15 +186,6 @@ def _encoded(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # from JSON's escapes
         return sendable(text).encode()
-
-
-def _whole(value: Any) -> Any:
-    """Returns a JSON value without half surrogates, which PostgreSQL's type `json` keeps and UTF-8 cannot carry."""
-    if isinstance(value, str):
-        return sendable(value)
-    if isinstance(value, dict):
-        return {sendable(name): _whole(item) for name, item in value.items()}
-    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _cell(value: Any) -> Any:

@@ -123,6 +123,7 @@ def only_asks(text: str) -> bool:
     return bool(_ROWS.match(text)) and not _CHANGES.search(text)
 
 
+@lru_cache(maxsize=512)
 def gives_keys(text: str) -> bool:
     """Returns whether a statement's rows may be of keys: not those that it only reads, nor locks by FOR UPDATE."""
     return not only_asks(_LOCKS.sub("", text))

@@ -21,7 +21,7 @@ from zeebe_connectors.config.providers.addresses import (
     joined,
 )
 from zeebe_connectors.config.providers.database_urls import is_file
-from zeebe_connectors.config.providers.model import OVER_HTTP, PORTS, SECURITY
+from zeebe_connectors.config.providers.model import OVER_HTTP, PORTS, SECURITY, without_tls
 from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
@@ -281,7 +281,7 @@ def address_of(provider: Provider, environment: Mapping[str, Any]) -> dict[str, 
         "host": environment.get("host"),
         "port": environment.get("port") or PORTS.get(protocol),
         "security": environment.get("security") or SECURITY.get(protocol),
-        "protocol": protocol.removesuffix("s") if protocol in {"smtps", "imaps", "pops"} else protocol,
+        "protocol": without_tls(protocol),
     }
     url = environment.get("url")
     if url and protocol not in OVER_HTTP:

@@ -32,13 +32,15 @@ def shown_known(known: Known, directory: Directory) -> dict[str, Any]:
 
 def shown_entry(entry: Entry) -> dict[str, Any]:
     """Shows a provider of the database, with the version that a change must name."""
-    values = {place: _secured(value.reference, changed=_when(value.changed)) for place, value in entry.secured.items()}
+    values = {
+        place: _secured(value.reference, changed=utc_time(value.changed)) for place, value in entry.secured.items()
+    }
     shown = {
         "name": entry.name,
         **({"protocol": "", "environments": {}} if entry.is_broken else with_values(entry.document, values)),
         "from": {"kind": "store"},
         "etag": str(entry.version),
-        "changed": _when(entry.changed),
+        "changed": utc_time(entry.changed),
         "by": entry.who,
     }
     if entry.dropped:
@@ -101,5 +103,10 @@ def _secured(reference: str, *, changed: str | None = None) -> dict[str, Any]:
     return shown
 
 
-def _when(seconds: float) -> str:
+def utc_time(seconds: float) -> str:
+    """Writes a time in UTC, to the second.
+
+    Args:
+        seconds: Since 1970.
+    """
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

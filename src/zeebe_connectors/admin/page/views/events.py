@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import ROWS
 from zeebe_connectors.admin.api.events import (
     MAX_QUERY,
     NO_EVENT,
     NO_ORIGINAL,
-    ROWS,
     STATES,
     EventShown,
     check_data_shown,
@@ -187,9 +187,8 @@ async def _list(visit: Visit) -> Drawn:
     given = _filter_of(visit)
     top = seconds_of(visit.query.get("top", ""))
     skip = skip_of(visit.query)
-    if (
-        top is not None
-    ):  # a stream: all that may be in the rows of the page, also when as many have come since as it has rows
+    if top is not None:
+        # A stream: all that may be in the rows of the page, also when as many have come since as it has rows.
         shown = await events_shown(visit.runtime, given, rows=skip + 2 * ROWS)
     else:
         shown = await events_shown(visit.runtime, given | {"skip": str(skip)})

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Role
+from zeebe_connectors.admin.api.description import ROWS
 from zeebe_connectors.admin.api.providers import provider_shown
 from zeebe_connectors.admin.page import provider_form
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
@@ -32,7 +33,6 @@ from zeebe_connectors.runtime.providers.showing import fitting, shown_now
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
 from zeebe_connectors.web.auth import SCHEMES
 
-ROWS = 50
 _HERE = "providers"
 
 

@@ -13,8 +13,9 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused
+from zeebe_connectors.admin.api.description import ROWS
 from zeebe_connectors.admin.api.events import EventShown
-from zeebe_connectors.admin.api.sources import ROWS, STATES, source_detail, sources_shown, wake, watches_of
+from zeebe_connectors.admin.api.sources import STATES, source_detail, sources_shown, wake, watches_of
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit, see_other
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.runtime.inbound.day import CELL_SECONDS
