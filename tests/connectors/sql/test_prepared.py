@@ -140,7 +140,9 @@ async def test_a_socket_that_the_server_closes_between_jobs_harms_nobody(table):
     """Neither the next job, nor another connection that gets the number of the closed socket."""
     for _ in range(3):
         await table.do("query", "SELECT 1", **ONE)
-        outside(table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zeebe-connectors'")
+        outside(
+            table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zeebe-connectors'"
+        )
         await asyncio.sleep(0.15)  # longer than a connection may rest untested
         await table.do("query", "SELECT 1", **ONE)
     jobs = [table.job("query", "SELECT pg_sleep(0.01)", timeout=5) for _ in range(8)]

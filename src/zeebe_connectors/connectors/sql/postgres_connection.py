@@ -64,7 +64,8 @@ class WatchedConnection(AsyncConnection[Any]):
             loop = self._loop = asyncio.get_running_loop()
             self._socket = self.pgconn.socket
             loop.add_reader(self._socket, self._is_ready, Ready.R)
-        waiter = self._waiter = loop.create_future()
+        waiter: asyncio.Future[int] = loop.create_future()
+        self._waiter = waiter
         if wanted & Wait.W:
             loop.add_writer(self._socket, self._is_ready, Ready.W)
         try:
