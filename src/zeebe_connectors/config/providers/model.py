@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -39,7 +38,6 @@ from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.net.addresses import literal, plain_host
 from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import COMMON_REASONS
 
 Protocol = Literal[
     "http", "https", "smtp", "smtps", "imap", "imaps", "pop", "pops", "ftp", "ftps", "ftpes", "sftp", "database",
@@ -437,74 +435,17 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
         # By the names of the document alone: secured values would be looked for in vain under any other.
         return Provider.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
+        from zeebe_connectors.config.providers.reasons import reason_of  # noqa: PLC0415 - only for those who erred
+
         found = error.errors(include_url=False, include_input=False)
         # A key that is spelt wrongly is missing too; its own line helps more.
         first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
         location = [part for part in first["loc"] if part != "[key]"]
-        reason = _reason(first, location)
+        reason = reason_of(first, location, Provider)
         # A check over several fields names its place in the text.
         path = [*location, *reason.partition(": ")[0].split(".")]
         where = ".".join(map(str, [*([name] if name else []), *location]))
         raise ProviderError(f"{where}: {reason}", path=path) from None
-
-
-def _reason(first: Any, location: Sequence[str | int]) -> str:
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        if near:
-            return f"is unknown; did you mean {near[0]}?"
-        return f"is unknown; known here: {', '.join(known)}"
-    if kind in {"model_type", "dict_type"}:
-        return "must be a mapping of names and values; indent them below it"
-    if kind == "literal_error":
-        return f"must be one of {first['ctx']['expected']}"
-    if kind in {"value_error", "assertion_error"}:
-        return str((first.get("ctx") or {}).get("error", first["msg"]))
-    if kind == "string_pattern_mismatch":
-        return _PATTERNS[str(location[-1])]
-    if kind in _BOUNDS:
-        return f"{_BOUNDS[kind]} {next(iter(first['ctx'].values()))}"
-    text: str = _REASONS.get(kind) or first["msg"]
-    return text[:1].lower() + text[1:]
-
-
-_REASONS = {
-    **COMMON_REASONS,
-    "too_short": "must not be empty; add one",
-    "list_type": "must be a list; write it like [one, other]",
-    "string_type": "must be text; put it in quotes",
-}
-_BOUNDS = {
-    "greater_than": "must be more than",
-    "greater_than_equal": "must be at least",
-    "less_than": "must be less than",
-    "less_than_equal": "must be at most",
-}
-_PATTERNS = {
-    "documentation": "must be a link; write it like https://wiki.example.com/erp",
-    "url": "must be the proxy's address, like http://proxy.example.com:3128; user and password have their own fields",
-}
-
-
-def _known_keys(location: Sequence[str | int]) -> list[str]:
-    """The keys that may stand at a place of the document."""
-    here: Any = Provider
-    for part in location:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            fields = here.model_fields.items()
-            here = next((info.annotation for name, info in fields if part in {name, info.alias}), None)
-        elif get_origin(here) is dict:  # a free name
-            here = get_args(here)[1]
-        here = (
-            next((item for item in get_args(here) if _is_model(item)), here) if get_origin(here) is not dict else here
-        )
-    return [info.alias or name for name, info in here.model_fields.items()] if _is_model(here) else []
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 __all__ = [
