@@ -635,6 +635,28 @@ async def test_half_a_surrogate_from_outside_is_answered() -> None:
     assert '"x\ufffd"' in done.payload
 
 
+class Anything(Model):
+    """Whatever comes."""
+
+    a: str
+    b: list[Any]
+    d: str
+
+
+async def test_half_a_character_in_an_input_is_replaced_for_every_connector() -> None:
+    """A service once sent it, and none can receive it: databases, devices and XML used to differ."""
+    seen: list[Any] = []
+
+    @outbound("half", title="Half", type="half", template=False)
+    async def half(given: Anything, context: Context) -> None:
+        """See what comes."""
+        seen.append(given.model_dump())
+
+    inputs = {"a": "x\ud83d", "b": [{"c\udc00": "\ud83d\ude00"}], "d": "\\ud83d"}
+    assert isinstance(await run(half, inputs), Complete)
+    assert seen == [{"a": "x\ufffd", "b": [{"c\ufffd": "\U0001f600"}], "d": "\\ud83d"}]
+
+
 @pytest.mark.parametrize("value", [b"bytes", "x" * 1_600_000, float("nan")])
 async def test_error_variables_that_cannot_be_sent_do_not_hide_the_error(value: Any) -> None:
     """The failure is told as what it is, with its retries."""

@@ -54,7 +54,7 @@ from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
-from zeebe_connectors.sdk.text import sendable
+from zeebe_connectors.sdk.text import sendable, sendable_value
 
 _ANSWER_SHARE = 0.15  # share of the job's time reserved for sending the answer before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
@@ -394,9 +394,12 @@ def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _variables(job: Job) -> dict[str, Any]:
-    data = _decode(job.variables or "{}")
+    text = job.variables or "{}"
+    data = _decode(text)
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
+    if "\\ud" in text or "\\uD" in text:  # half a character, which a service once sent, and none can receive
+        data = sendable_value(data)
     return data
 
 
