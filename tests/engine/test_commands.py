@@ -189,8 +189,29 @@ def test_a_message_must_reach_somebody_to_be_correlated(bench) -> None:
     """apis-tools/orchestration-cluster-api-rest, correlate message."""
     bench.deploy(catcher())
     key = bench.create(k="a")
-    assert bench.engine.correlate_message("m", "a", variables={"x": 1})[1] == key
-    bench.rejects(NOT_FOUND, bench.engine.correlate_message, "m", "a")
+    assert bench.engine.correlate_message("m", "a", variables={"x": 1}).keys()[1] == key
+    bench.rejects(NOT_FOUND, bench.engine.correlate_message("m", "a").keys)
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_message_is_correlated_to_who_reacts_and_not_to_who_has_just_ended(bench, another) -> None:
+    """apis-tools/orchestration-cluster-api-rest, correlate message: an instance that ends first receives nothing."""
+    late = boundary("late", "a", on_message("m"))
+    bench.deploy(process("p", "start > a > end; late > end2", task("a"), late, roots=message("m", "=k")))
+    keys = [bench.create(k="x") for _ in range(2 if another else 1)]
+    first = bench.job("a")
+    bench.engine.scheduler = lambda: None  # as in a host, the flow goes on later
+    bench.complete(first)
+    correlation = bench.engine.correlate_message("m", "x", variables={"n": 1})
+    assert not correlation.decided
+    bench.engine.flow.run()
+    assert correlation.decided
+    if another:
+        assert correlation.keys()[1] == keys[1]
+        assert bench.path(keys[1]) == ("start", "a", "late", "end2")
+    else:
+        bench.rejects(NOT_FOUND, correlation.keys)
+    assert bench.ended(keys[0])
 
 
 def test_message_throw_and_end_events_are_jobs(bench) -> None:

@@ -31,7 +31,7 @@ from tests.engine.diagrams import (
     variables,
 )
 
-from zeebe_connectors.engine import RejectionCode, finished
+from zeebe_connectors.engine import HappeningKind, RejectionCode, finished
 
 
 def test_conditions_are_tried_in_the_order_of_the_xml(bench) -> None:
@@ -269,6 +269,28 @@ def test_a_terminate_end_event_ends_its_own_scope_only(bench) -> None:
     bench.rejects(RejectionCode.NOT_FOUND, bench.complete, a)
     assert bench.do("t") == {"done": 1}
     assert bench.ended(key)
+
+
+def test_nothing_starts_in_a_scope_that_a_terminate_end_event_ends(bench) -> None:
+    """components/modeler/bpmn/terminate-events: its event sub-processes do not start any more, either."""
+    events = [
+        event_sub("es", "start3 > t > end3", start("start3", on_message("m"), interrupting=False), task("t")),
+        event_sub("es2", "start4 > t2 > end4", start("start4", on_signal("s")), task("t2")),
+    ]
+    flow = "start2 > par; par > a > stop; par > b > end2"
+    inner = sub("box", flow, task("a"), task("b"), end("stop", TERMINATE), *events)
+    bench.deploy(process("p", "start > box > end", inner, roots=message("m", "=k") + signal("s")))
+    key = bench.create(k="x")
+
+    def meanwhile(happening) -> None:
+        if happening.kind is HappeningKind.ELEMENT_ACTIVATED and happening.element_id == "stop":
+            bench.publish("m", "x", ttl=60)
+            bench.engine.broadcast_signal("s")
+
+    bench.engine.observe(meanwhile)
+    bench.do("a")
+    assert bench.ended(key)
+    assert bench.path(key) == ("start", "box", "start2", "par", "a", "b", "stop", "end")
 
 
 def test_errors_are_caught_scope_by_scope_a_code_before_all(bench) -> None:

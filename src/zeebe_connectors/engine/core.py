@@ -21,7 +21,7 @@ from zeebe_connectors.engine.happenings import Happening, HappeningKind, Observe
 from zeebe_connectors.engine.incidents import Incidents
 from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
 from zeebe_connectors.engine.keys import Keys
-from zeebe_connectors.engine.messages import Messages
+from zeebe_connectors.engine.messages import Correlation, Messages
 from zeebe_connectors.engine.model import Element
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
@@ -454,28 +454,21 @@ class Engine:
         Raises:
             Rejection: It has no name, or one with its id is in the buffer.
         """
-        message, _ = self.messages.publish(name, correlation_key, dict(variables or {}), ttl_ms, message_id)
+        message = self.messages.publish(name, correlation_key, dict(variables or {}), ttl_ms, message_id)
         self._after()
         return message.key
 
     def correlate_message(
         self, name: str, correlation_key: str = "", *, variables: Mapping[str, Any] | None = None
-    ) -> tuple[int, int]:
-        """Publish a message that must be received now; return its key and the process instance's.
+    ) -> Correlation:
+        """Publish a message that must be received now; return what comes of it.
 
         Raises:
-            Rejection: It has no name, or no instance waits for it.
+            Rejection: It has no name.
         """
-        message, instance_key = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
+        message = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
         self._after()
-        if not instance_key:
-            raise rejected(
-                "CORRELATE",
-                RejectionCode.NOT_FOUND,
-                f"Expected to find subscription for message with name '{name}' and correlation key "
-                f"'{correlation_key}', but none was found.",
-            )
-        return message.key, instance_key
+        return Correlation(message)
 
     def broadcast_signal(self, name: str, variables: Mapping[str, Any] | None = None) -> int:
         """Broadcast a signal; return the broadcast's key.
