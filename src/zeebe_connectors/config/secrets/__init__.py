@@ -12,11 +12,12 @@ from zeebe_connectors.config.secrets.lookup import (
     installed_providers,
 )
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.placeholders import may_hold
+from zeebe_connectors.config.secrets.placeholders import MARK, may_hold
 from zeebe_connectors.config.secrets.resolver import Places, SecretResolver, Unresolved
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses, read_rules
 
 __all__ = [
+    "MARK",
     "DirectorySecrets",
     "EnvironmentSecrets",
     "JobSecrets",

@@ -33,7 +33,7 @@ def errors_in(body: bytes) -> Any:
 
 def _at_the_beginning(text: str) -> Any:
     """The errors, if only small members stand before them; of a long list, the first."""
-    at = _BLANKS.match(text).end()  # type: ignore[union-attr] - it matches anything
+    at = _past_blanks(text, 0)
     if text[at : at + 1] != "{":
         return None
     at += 1
@@ -53,9 +53,14 @@ def _at_the_beginning(text: str) -> Any:
     return None
 
 
+def _past_blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    return found.end() if found else at
+
+
 def _first_of(text: str, at: int) -> list[Any] | None:
     """The first item of a list that goes on beyond the text."""
-    at = _BLANKS.match(text, at).end()  # type: ignore[union-attr] - it matches anything
+    at = _past_blanks(text, at)
     try:
         return [_decoder.raw_decode(text, at)[0]]
     except (ValueError, RecursionError):

@@ -354,10 +354,10 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any], source: 
     for item in elements:
         try:
             holds = not item.condition or await _evaluate(item.condition, data, "activationCondition") is True
-        except _Quarantine as reason:
+        except _Quarantine as failed:
             if item.version == newest:
                 raise
-            _log.warning("%s: version %d gets no event here: %s", source or item.process, item.version, reason)
+            _log.warning("%s: version %d gets no event here: %s", source or item.process, item.version, failed)
             continue  # somebody has corrected it since
         if holds:
             matching.setdefault(item.version, []).append(item)

@@ -399,7 +399,7 @@ def _variables(job: Job) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
     if "\\ud" in text or "\\uD" in text:  # half a character, which a service once sent, and none can receive
-        data = sendable_value(data)
+        return dict(sendable_value(data))
     return data
 
 
