@@ -31,7 +31,7 @@ from tests.engine.diagrams import (
     variables,
 )
 
-from zeebe_connectors.engine import RejectionCode, finished
+from zeebe_connectors.engine import HappeningKind, RejectionCode, finished
 
 
 def test_conditions_are_tried_in_the_order_of_the_xml(bench) -> None:
@@ -271,6 +271,28 @@ def test_a_terminate_end_event_ends_its_own_scope_only(bench) -> None:
     assert bench.ended(key)
 
 
+def test_nothing_starts_in_a_scope_that_a_terminate_end_event_ends(bench) -> None:
+    """components/modeler/bpmn/terminate-events: its event sub-processes do not start any more, either."""
+    events = [
+        event_sub("es", "start3 > t > end3", start("start3", on_message("m"), interrupting=False), task("t")),
+        event_sub("es2", "start4 > t2 > end4", start("start4", on_signal("s")), task("t2")),
+    ]
+    flow = "start2 > par; par > a > stop; par > b > end2"
+    inner = sub("box", flow, task("a"), task("b"), end("stop", TERMINATE), *events)
+    bench.deploy(process("p", "start > box > end", inner, roots=message("m", "=k") + signal("s")))
+    key = bench.create(k="x")
+
+    def meanwhile(happening) -> None:
+        if happening.kind is HappeningKind.ELEMENT_ACTIVATED and happening.element_id == "stop":
+            bench.publish("m", "x", ttl=60)
+            bench.engine.broadcast_signal("s")
+
+    bench.engine.observe(meanwhile)
+    bench.do("a")
+    assert bench.ended(key)
+    assert bench.path(key) == ("start", "box", "start2", "par", "a", "b", "stop", "end")
+
+
 def test_errors_are_caught_scope_by_scope_a_code_before_all(bench) -> None:
     """components/modeler/bpmn/error-events: through call activities, too."""
     bench.deploy(process("child", "start > c > end", task("c"), end("end", on_error("E1")), roots=error("E1")))
@@ -437,6 +459,15 @@ def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplo
     monkeypatch.undo()
     bench.resolve()
     assert bench.result(key) == {"r": 1}
+
+
+def test_a_loop_that_waits_for_nothing_ends_the_moving_of_the_clock(bench, monkeypatch) -> None:
+    monkeypatch.setattr("zeebe_connectors.engine.core._MAX_RUN_SECONDS", 0.1)
+    flow = "start > c > d > xor; xor > end {=false}; xor > d {default}"
+    bench.deploy(process("p", flow, catch("c", timer("PT1H")), catch("d", timer("PT0S"))))
+    bench.create()
+    with pytest.raises(RuntimeError, match="loop without waiting"):
+        bench.advance(3600)
 
 
 @pytest.mark.parametrize("inside", [script("s", "=1", "r"), catch("s", timer("PT0S"))], ids=["script", "timer"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from zeebe_connectors.config.secrets import Places, Unresolved
@@ -74,18 +74,40 @@ class SecretScope:
         return places.merged(SecretPlaces(below=more))
 
     def report(self, job: Job, unresolved: Sequence[Unresolved], element: Element | None) -> None:
+        """Reports unresolved placeholders of a job: see `report_at`.
+
+        Raises:
+            InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
+        """
+        self.report_at(job.bpmn_process_id, job.element_id, unresolved, lambda: self._remedy(element))
+
+    def report_at(
+        self, process: str, element: str, unresolved: Sequence[Unresolved], remedy: Callable[[], str]
+    ) -> None:
         """Reports unresolved placeholders: in the log, once for each element, or as an incident.
+
+        Args:
+            process: BPMN process id.
+            element: Id of the element, or name of the source.
+            unresolved: What stays as text.
+            remedy: Makes the sentence about those that are written as they should be.
 
         Raises:
             InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
         """
         if not unresolved:
             return
-        shown = ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in unresolved))
-        text = f"Placeholders of secrets are not resolved and stay as text: {shown}. {self._remedy(element)}"
+        right = _shown(one for one in unresolved if not one.is_slip)
+        slips = _shown(one for one in unresolved if one.is_slip)
+        text = f"Placeholders of secrets are not resolved and stay as text: {right}. {remedy()}" if right else ""
+        if slips:
+            text += (" " if text else "") + (
+                f"This looks like a secret's placeholder but stays as text: {slips}. If it is meant, write "
+                "{{secrets.NAME}}: small letters, two braces on both sides, no blank inside the name"
+            )
         if self._unresolved == "incident":
             raise InputError(text, code="SECRET_NOT_RESOLVED")
-        key = (job.bpmn_process_id, job.element_id)
+        key = (process, element)
         if key in self._logged:
             return
         self._logged[key] = None
@@ -106,6 +128,10 @@ class SecretScope:
         if self.by_diagram:
             remedy += ", or set CAMUNDA_CLIENT_REST_ADDRESS, so that the diagram decides"
         return remedy
+
+
+def _shown(unresolved: Iterable[Unresolved]) -> str:
+    return ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in unresolved))
 
 
 def _printable(text: str) -> str:

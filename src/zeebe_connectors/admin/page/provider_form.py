@@ -103,7 +103,7 @@ def rows(shown: Mapping[str, Any]) -> list[Row]:
         Row(
             path,
             _LABELS.get(path) or _label(path),
-            _is_secured(path),
+            _is_secured(path) or any(isinstance(fields.get(path), Mapping) for fields in there.values()),
             _choices(path, protocol),
             tuple(_cell(name, path, there[name], wanted[name]) for name in environments),
         )
@@ -176,8 +176,8 @@ def rest(document: Mapping[str, Any]) -> dict[str, Any]:
     derived = {"name", "from", "etag", "changed", "by", "usedBy", "problem", "dropped"}
     remaining = copy.deepcopy({name: value for name, value in document.items() if name not in derived})
     for environment in (remaining.get("environments") or {}).values():
-        for path, _ in list(_leaves(environment)):
-            if _is_secured(path):
+        for path, value in list(_leaves(environment)):
+            if _is_secured(path) or isinstance(value, Mapping):
                 put(environment, path, None)
     return remaining
 

@@ -192,6 +192,7 @@ class Flow:
         if instance.state is not State.ACTIVATING:
             return
         element = instance.element
+        before = dict(instance.variables) if instance.variables and element.inputs else None
         try:
             if instance.is_body:
                 multi_instance.activate_body(self, instance)
@@ -202,6 +203,8 @@ class Flow:
         except StepFailedError:
             subscriptions.close_all(self.engine, instance)
             instance.state = State.ACTIVATING
+            if element.inputs and not instance.is_body:
+                instance.variables = before  # the mappings are repeated, too, and must not see their own results
             raise
 
     def _complete(self, instance: ElementInstance, payload: dict[str, Any] | None) -> None:
@@ -233,9 +236,9 @@ class Flow:
     def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
         """Handle an event that an instance waits for; a message that comes too late may find another receiver."""
         event_id, payload, *messages = argument
-        definition = holder.process.definition
-        if not self._react(holder, definition.model.index[event_id], payload) and messages:
-            self.engine.messages.take_back(messages[0], definition.bpmn_process_id)
+        reacts = self._react(holder, holder.process.definition.model.index[event_id], payload)
+        if messages:
+            self.engine.messages.given(messages[0], holder, reacts=reacts)
 
     def _react(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> bool:
         """Let an event happen at what waits for it; return False if that has ended."""
