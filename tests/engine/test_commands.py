@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.engine.conftest import NOON
+from tests.engine.conftest import NOON, Bench
 from tests.engine.diagrams import (
     Node,
     attributes,
@@ -30,6 +30,7 @@ from tests.engine.diagrams import (
 
 from zeebe_connectors.engine import RejectionCode, parse_variables
 from zeebe_connectors.engine.jobs import MAX_ANSWER_BYTES, Stream
+from zeebe_connectors.engine.store import SqliteStore
 
 HOUR = 3600
 INVALID, NOT_FOUND, STATE, EXISTS = (
@@ -505,6 +506,17 @@ def test_who_called_a_process_has_its_incident_too(bench) -> None:
     assert not view(key).has_incident
 
 
+def test_a_repeated_step_repeats_its_input_mappings_on_what_there_was_before(bench) -> None:
+    """components/concepts/incidents: the step is repeated, and counts no further for that."""
+    counting = [("=n + 1", "n"), ("=kind", "type")]
+    bench.deploy(process("p", "start > t > end", task("t", "=type", inputs=counting)))
+    key = bench.create(n=1)
+    bench.resolve()
+    bench.set(key, kind="work")
+    bench.resolve()
+    assert bench.do("work") == {"n": 2, "kind": "work", "type": "work"}
+
+
 def test_a_resolved_incident_may_come_again(bench) -> None:
     """components/concepts/incidents, resolving: with a new key."""
     bench.deploy(process("p", "start > a > end", task("a", outputs=[("=assert(r, r > 0)", "s")])))
@@ -878,6 +890,33 @@ def test_a_number_that_no_variable_can_hold_is_an_incident(bench, number) -> Non
     bench.set(key, x=1.5)
     bench.resolve()
     assert bench.result(key)["r"] == 1.5
+
+
+@pytest.mark.parametrize("deeper", ["[x]", "{a: x}"])
+def test_a_value_that_grows_ever_deeper_is_an_incident(tmp_path, deeper) -> None:
+    """No page: what is written must be readable after a restart, and workers read no deeper JSON, either."""
+    bench = Bench(SqliteStore(tmp_path / "state.sqlite"))
+    flow = "start > n > s > xor; xor > n {=n < 1000}; xor > end {default}"
+    bench.deploy(process("p", flow, script("n", "=n + 1", "n"), script("s", f"={deeper}", "x")))
+    bench.create(n=0, x=1)
+    assert "at most 300 levels" in bench.incident().message
+    bench.engine.close()
+    again = Bench(SqliteStore(tmp_path / "state.sqlite"))
+    again.set(again.incident().element_instance_key, x=1)
+    again.resolve()
+    assert "at most 300 levels" in again.incident().message
+    again.engine.close()
+
+
+def test_a_path_of_a_mapping_may_nest_only_so_deep(bench) -> None:
+    deep = ".".join("a" * 101)
+    assert "at most 100 names" in bench.refused(process("p", "start > t > end", task("t", inputs=[("=1", deep)])))
+
+
+def test_half_a_pair_of_surrogates_is_no_character() -> None:
+    """No page: as in a cluster; nothing could store it, or send it to a worker."""
+    assert parse_variables('{"\\ud800":"a\\udfff"}') == {"?": "a?"}
+    assert parse_variables('{"a":"\\ud83d\\ude00\\\\ud800"}') == {"a": "\N{GRINNING FACE}\\ud800"}
 
 
 def test_keys_ascend_from_those_of_the_first_partition(bench) -> None:

@@ -285,5 +285,5 @@ def _find(value: Any, name: str, depth: int = 8) -> Any:
 def _seconds(value: Any) -> float | None:
     try:
         return max(0.0, float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
