@@ -506,6 +506,17 @@ def test_who_called_a_process_has_its_incident_too(bench) -> None:
     assert not view(key).has_incident
 
 
+def test_a_repeated_step_repeats_its_input_mappings_on_what_there_was_before(bench) -> None:
+    """components/concepts/incidents: the step is repeated, and counts no further for that."""
+    counting = [("=n + 1", "n"), ("=kind", "type")]
+    bench.deploy(process("p", "start > t > end", task("t", "=type", inputs=counting)))
+    key = bench.create(n=1)
+    bench.resolve()
+    bench.set(key, kind="work")
+    bench.resolve()
+    assert bench.do("work") == {"n": 2, "kind": "work", "type": "work"}
+
+
 def test_a_resolved_incident_may_come_again(bench) -> None:
     """components/concepts/incidents, resolving: with a new key."""
     bench.deploy(process("p", "start > a > end", task("a", outputs=[("=assert(r, r > 0)", "s")])))

@@ -461,6 +461,15 @@ def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplo
     assert bench.result(key) == {"r": 1}
 
 
+def test_a_loop_that_waits_for_nothing_ends_the_moving_of_the_clock(bench, monkeypatch) -> None:
+    monkeypatch.setattr("zeebe_connectors.engine.core._MAX_RUN_SECONDS", 0.1)
+    flow = "start > c > d > xor; xor > end {=false}; xor > d {default}"
+    bench.deploy(process("p", flow, catch("c", timer("PT1H")), catch("d", timer("PT0S"))))
+    bench.create()
+    with pytest.raises(RuntimeError, match="loop without waiting"):
+        bench.advance(3600)
+
+
 @pytest.mark.parametrize("inside", [script("s", "=1", "r"), catch("s", timer("PT0S"))], ids=["script", "timer"])
 def test_a_loop_that_waits_for_nothing_is_reported(bench, monkeypatch, inside) -> None:
     """No page: in process there is nobody else who could end it."""

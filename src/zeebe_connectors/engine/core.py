@@ -98,7 +98,7 @@ class Engine:
             idle, due = self.flow.run(max(0.0, end - time.thread_time())), self.is_due()
         self.save()
         if not idle or due:
-            raise RuntimeError(f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?")
+            raise _endless()
 
     def save(self) -> None:
         """Write what changed since the last time, in one transaction."""
@@ -145,10 +145,14 @@ class Engine:
 
     def advance_to(self, time_ms: int) -> None:
         """Move the clock forward to a time, in milliseconds since 1970."""
+        moment, end = None, 0.0
         while (due := self.agenda.next_due()) is not None and due <= time_ms:
+            if due != moment:
+                moment, end = due, time.thread_time() + _MAX_RUN_SECONDS
             self.clock.move_to(due)
             self.process_due()
-            self.flow.run()
+            if not self.flow.run(_MAX_RUN_SECONDS) or time.thread_time() > end:
+                raise _endless()
         self.clock.move_to(time_ms)
         self.changes.clock = True
         self._after()
@@ -488,3 +492,7 @@ class Engine:
         """
         self.incidents.resolve(key)
         self._after()
+
+
+def _endless() -> RuntimeError:
+    return RuntimeError(f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?")

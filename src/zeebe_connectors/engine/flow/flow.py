@@ -192,6 +192,7 @@ class Flow:
         if instance.state is not State.ACTIVATING:
             return
         element = instance.element
+        before = dict(instance.variables) if instance.variables and element.inputs else None
         try:
             if instance.is_body:
                 multi_instance.activate_body(self, instance)
@@ -202,6 +203,8 @@ class Flow:
         except StepFailedError:
             subscriptions.close_all(self.engine, instance)
             instance.state = State.ACTIVATING
+            if element.inputs and not instance.is_body:
+                instance.variables = before  # the mappings are repeated, too, and must not see their own results
             raise
 
     def _complete(self, instance: ElementInstance, payload: dict[str, Any] | None) -> None:
