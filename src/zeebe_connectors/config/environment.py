@@ -15,6 +15,8 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from zeebe_connectors.sdk.text import items_of
+
 FILE_SETTING = "ZEEBE_CONNECTORS_CONFIG"
 DEFAULT_FILE = "zeebe-connectors.toml"
 
@@ -149,8 +151,8 @@ class Environment(Mapping[str, str]):
         raise SettingsError(f"{name} ({self.origin(name)}): must be true or false")
 
     def names(self, name: str) -> list[str]:
-        """A comma-separated list."""
-        return [item.strip() for item in self.text(name).split(",") if item.strip()]
+        """Returns the items of a comma-separated list."""
+        return items_of(self.text(name))
 
 
 def _read_toml(path: Path) -> dict[str, str]:

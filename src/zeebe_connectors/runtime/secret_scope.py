@@ -15,6 +15,7 @@ from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.secret_places import SecretPlaces
+from zeebe_connectors.sdk.text import items_of
 
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs (comma-separated) where placeholders resolve if the diagram is unknown."""
@@ -30,11 +31,8 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
     Raises:
         InputError: It is not a list of names.
     """
-    text = headers.get(SECRET_FIELDS)
-    if text is None or not text.strip():
-        return
-    for name in map(str.strip, text.split(",")):
-        if name and not _NAME.fullmatch(name):
+    for name in items_of(headers.get(SECRET_FIELDS, "")):
+        if not _NAME.fullmatch(name):
             raise InputError(
                 f"The task's header {SECRET_FIELDS} must be names of inputs separated by commas, such as body, "
                 f"headers; {_printable(name)} is not a name"
@@ -70,10 +68,9 @@ class SecretScope:
         if self.by_diagram and element is not None:
             return element.place
         places = connector.secret_inputs if self.mode == "secrets-only" else connector.secret_places
-        names = job.headers.get(SECRET_FIELDS, "")
-        if not names.strip():
+        more = dict.fromkeys(items_of(job.headers.get(SECRET_FIELDS, "")), EVERYWHERE)
+        if not more:
             return places
-        more = {name.strip(): EVERYWHERE for name in names.split(",") if name.strip()}
         return places.merged(SecretPlaces(below=more))
 
     def report(self, job: Job, unresolved: Sequence[Unresolved], element: Element | None) -> None:

@@ -16,6 +16,7 @@ from zeebe_connectors.config.providers import ProviderError
 from zeebe_connectors.config.providers.logins import Login, logins, own_word
 from zeebe_connectors.config.providers.model import OVER_HTTP, PROTOCOLS
 from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
+from zeebe_connectors.sdk.text import items_of
 from zeebe_connectors.templates.kinds import label_of
 
 Form = Mapping[str, list[str]]
@@ -186,7 +187,7 @@ def _general(form: Form, document: dict[str, Any]) -> None:
         if name in form:
             _set(document, name, _text(form, name))
     if "tags" in form:
-        _set(document, "tags", [tag.strip() for tag in _text(form, "tags").split(",") if tag.strip()])
+        _set(document, "tags", items_of(_text(form, "tags")))
     if "has_active" in form and ("active" in form) != document.get("active", True):
         document["active"] = "active" in form
     if "rest" in form:

@@ -255,6 +255,10 @@ class Egress(_Strict):
         return self
 
 
+METHOD_INPUTS = ("method", "operation", "graphql.method")
+"""Inputs of connectors that hold what an operation names as its method."""
+
+
 class Operation(_Strict):
     """One thing to do with a provider, with an element template of its own."""
 
