@@ -20,7 +20,7 @@ LATER = frozenset(
 """Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
 
 BUDGET = 558 if sys.version_info < (3, 12) else 561
-"""Modules at the start; from 3.12 on, Python's own library imports three more."""
+"""Modules at the start; from Python 3.12 on its own library imports three more."""
 
 
 def _imported(only: list[str] | None) -> list[str]:

@@ -290,6 +290,7 @@ async def test_a_preview_shows_the_mails_beside_one_that_the_server_does_not_sho
     harness.server.mails = {"a": message("one"), "b": message("two")}
     sources = await harness.runtime(existingMails="skip")
     await harness.until(lambda: sources.health()["status"] == "UP")
+    await harness.until(lambda: "p#mail" in sources.watches)
     watching = sources.watches["p#mail"]
     given, context = read_input(Pop3Mailbox, watching.source.input()), watching.context()
     await harness.end(sources)
