@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
@@ -22,6 +24,8 @@ _MARKUP = re.compile('[&<>"\n\r\t]')  # what is written otherwise in an element'
 _MAX_NAMES = 4096
 _MAX_REMEMBERED = 100
 """Characters of the longest name that is remembered."""
+_MAX_SHORT = 4096
+"""Characters of all namespaces of an envelope that are remembered."""
 _sound_names: set[str] = set()
 _Place = tuple[Any, str]
 """The place around a value, or the input's name, and the value's name: messages alone need the whole path."""
@@ -55,7 +59,9 @@ def _write(  # noqa: C901 - one case per kind of value
     if isinstance(value, list):
         for item in value:
             if isinstance(item, list):
-                raise InputError(f"{_path(place)}: holds a list in a list, which XML cannot tell; name the inner elements")
+                raise InputError(
+                    f"{_path(place)}: holds a list in a list, which XML cannot tell; name the inner elements"
+                )
             _write(name, item, out, style, place)
     elif isinstance(value, dict):
         attributes = ""
@@ -140,7 +146,7 @@ def build(
         InputError: Which of the two is not well-formed, and where.
     """
     envelope = ENVELOPES[version]
-    declared = _declarations(namespaces) if namespaces else ""
+    declared = _declarations(namespaces)
     header, body = _bare(header), _bare(body)
     text = (
         f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{envelope}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"{declared}>'
@@ -169,6 +175,18 @@ def build(
     return data, root
 
 
+def empty(version: str, namespaces: Mapping[str, str]) -> etree._Element:
+    """The tree of an envelope whose header and body are to be filled; see `build`."""
+    if not _is_short(namespaces):
+        return build("", "", version=version, namespaces=namespaces)[1]
+    return deepcopy(_empty(version, tuple(namespaces.items())))
+
+
+@lru_cache(maxsize=64)
+def _empty(version: str, namespaces: tuple[tuple[str, str], ...]) -> etree._Element:
+    return build("", "", version=version, namespaces=dict(namespaces))[1]
+
+
 def to_bytes(root: etree._Element) -> bytes:
     """The envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
     data: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=False)
@@ -191,8 +209,21 @@ def _encoded(text: str) -> bytes:
 
 
 def _declarations(namespaces: Mapping[str, str]) -> str:
+    """The namespaces as attributes, written once for all jobs that have the same."""
+    if not namespaces:
+        return ""
+    return (_declared if _is_short(namespaces) else _declared.__wrapped__)(tuple(namespaces.items()))
+
+
+def _is_short(namespaces: Mapping[str, str]) -> bool:
+    """Whether namespaces are few and short enough to be remembered."""
+    return sum(map(len, namespaces)) + sum(map(len, namespaces.values())) <= _MAX_SHORT
+
+
+@lru_cache(maxsize=64)
+def _declared(namespaces: tuple[tuple[str, str], ...]) -> str:
     out = []
-    for prefix, uri in namespaces.items():
+    for prefix, uri in namespaces:
         if prefix in {"SOAP-ENV", "wsse", "wsu", "xml", "xmlns"}:
             if prefix in {"wsse", "wsu"} and uri in {WSSE, WSU}:
                 continue

@@ -86,7 +86,8 @@ class Reply:
         return _child(self.root, self._name("Header"))
 
     def _name(self, local: str) -> str:
-        return self.root.tag.removesuffix("Envelope") + local
+        envelope: str = self.root.tag
+        return envelope.removesuffix("Envelope") + local
 
     def fault(self) -> Fault | None:
         """The fault, if the body is one."""
@@ -160,9 +161,7 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip()[:60] or "no media type"
 
 
-def json_of(
-    element: etree._Element, includes: Mapping[str, Any], declarations: int = _MAX_WORK
-) -> dict[str, Any]:
+def json_of(element: etree._Element, includes: Mapping[str, Any], declarations: int = _MAX_WORK) -> dict[str, Any]:
     """An element as JSON in the shape of Camunda's connector: local names, attributes beside children, `$content`.
 
     Args:
@@ -170,10 +169,10 @@ def json_of(
         includes: What stands for a part that the reply refers to (`xop:Include`), by Content-ID.
         declarations: How many namespaces are declared in it at most.
     """
-    return {_local(element.tag): _value(element, {}, includes, _Work(declarations))}
+    return {local_name(element): _value(element, {}, includes, _Work(declarations))}
 
 
-def _value(  # noqa: C901 - flat, because it runs once per element
+def _value(  # noqa: C901, PLR0912 - flat, because it runs once per element
     element: etree._Element, around: Mapping[str | None, str], includes: Mapping[str, Any], work: _Work
 ) -> Any:
     declared = work.namespaces(element, around) if work.declarations else around
@@ -237,6 +236,11 @@ class _Work:
             return around
         self.declarations -= sum(around.get(prefix, _MISSING) != uri for prefix, uri in found.items())
         return found
+
+
+def local_name(element: etree._Element) -> str:
+    """An element's name without its namespace."""
+    return _local(element.tag)
 
 
 def _local(name: str) -> str:
