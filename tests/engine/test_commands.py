@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.engine.conftest import NOON
+from tests.engine.conftest import NOON, Bench
 from tests.engine.diagrams import (
     Node,
     attributes,
@@ -30,6 +30,7 @@ from tests.engine.diagrams import (
 
 from zeebe_connectors.engine import RejectionCode, parse_variables
 from zeebe_connectors.engine.jobs import MAX_ANSWER_BYTES, Stream
+from zeebe_connectors.engine.store import SqliteStore
 
 HOUR = 3600
 INVALID, NOT_FOUND, STATE, EXISTS = (
@@ -189,8 +190,29 @@ def test_a_message_must_reach_somebody_to_be_correlated(bench) -> None:
     """apis-tools/orchestration-cluster-api-rest, correlate message."""
     bench.deploy(catcher())
     key = bench.create(k="a")
-    assert bench.engine.correlate_message("m", "a", variables={"x": 1})[1] == key
-    bench.rejects(NOT_FOUND, bench.engine.correlate_message, "m", "a")
+    assert bench.engine.correlate_message("m", "a", variables={"x": 1}).keys()[1] == key
+    bench.rejects(NOT_FOUND, bench.engine.correlate_message("m", "a").keys)
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_message_is_correlated_to_who_reacts_and_not_to_who_has_just_ended(bench, another) -> None:
+    """apis-tools/orchestration-cluster-api-rest, correlate message: an instance that ends first receives nothing."""
+    late = boundary("late", "a", on_message("m"))
+    bench.deploy(process("p", "start > a > end; late > end2", task("a"), late, roots=message("m", "=k")))
+    keys = [bench.create(k="x") for _ in range(2 if another else 1)]
+    first = bench.job("a")
+    bench.engine.scheduler = lambda: None  # as in a host, the flow goes on later
+    bench.complete(first)
+    correlation = bench.engine.correlate_message("m", "x", variables={"n": 1})
+    assert not correlation.decided
+    bench.engine.flow.run()
+    assert correlation.decided
+    if another:
+        assert correlation.keys()[1] == keys[1]
+        assert bench.path(keys[1]) == ("start", "a", "late", "end2")
+    else:
+        bench.rejects(NOT_FOUND, correlation.keys)
+    assert bench.ended(keys[0])
 
 
 def test_message_throw_and_end_events_are_jobs(bench) -> None:
@@ -482,6 +504,17 @@ def test_who_called_a_process_has_its_incident_too(bench) -> None:
     bench.engine.update_job_retries(incident.job_key, 1)
     bench.resolve()
     assert not view(key).has_incident
+
+
+def test_a_repeated_step_repeats_its_input_mappings_on_what_there_was_before(bench) -> None:
+    """components/concepts/incidents: the step is repeated, and counts no further for that."""
+    counting = [("=n + 1", "n"), ("=kind", "type")]
+    bench.deploy(process("p", "start > t > end", task("t", "=type", inputs=counting)))
+    key = bench.create(n=1)
+    bench.resolve()
+    bench.set(key, kind="work")
+    bench.resolve()
+    assert bench.do("work") == {"n": 2, "kind": "work", "type": "work"}
 
 
 def test_a_resolved_incident_may_come_again(bench) -> None:
@@ -857,6 +890,33 @@ def test_a_number_that_no_variable_can_hold_is_an_incident(bench, number) -> Non
     bench.set(key, x=1.5)
     bench.resolve()
     assert bench.result(key)["r"] == 1.5
+
+
+@pytest.mark.parametrize("deeper", ["[x]", "{a: x}"])
+def test_a_value_that_grows_ever_deeper_is_an_incident(tmp_path, deeper) -> None:
+    """No page: what is written must be readable after a restart, and workers read no deeper JSON, either."""
+    bench = Bench(SqliteStore(tmp_path / "state.sqlite"))
+    flow = "start > n > s > xor; xor > n {=n < 1000}; xor > end {default}"
+    bench.deploy(process("p", flow, script("n", "=n + 1", "n"), script("s", f"={deeper}", "x")))
+    bench.create(n=0, x=1)
+    assert "at most 300 levels" in bench.incident().message
+    bench.engine.close()
+    again = Bench(SqliteStore(tmp_path / "state.sqlite"))
+    again.set(again.incident().element_instance_key, x=1)
+    again.resolve()
+    assert "at most 300 levels" in again.incident().message
+    again.engine.close()
+
+
+def test_a_path_of_a_mapping_may_nest_only_so_deep(bench) -> None:
+    deep = ".".join("a" * 101)
+    assert "at most 100 names" in bench.refused(process("p", "start > t > end", task("t", inputs=[("=1", deep)])))
+
+
+def test_half_a_pair_of_surrogates_is_no_character() -> None:
+    """No page: as in a cluster; nothing could store it, or send it to a worker."""
+    assert parse_variables('{"\\ud800":"a\\udfff"}') == {"?": "a?"}
+    assert parse_variables('{"a":"\\ud83d\\ude00\\\\ud800"}') == {"a": "\N{GRINNING FACE}\\ud800"}
 
 
 def test_keys_ascend_from_those_of_the_first_partition(bench) -> None:

@@ -31,7 +31,7 @@ from tests.engine.diagrams import (
     variables,
 )
 
-from zeebe_connectors.engine import RejectionCode, finished
+from zeebe_connectors.engine import HappeningKind, RejectionCode, finished
 
 
 def test_conditions_are_tried_in_the_order_of_the_xml(bench) -> None:
@@ -271,6 +271,28 @@ def test_a_terminate_end_event_ends_its_own_scope_only(bench) -> None:
     assert bench.ended(key)
 
 
+def test_nothing_starts_in_a_scope_that_a_terminate_end_event_ends(bench) -> None:
+    """components/modeler/bpmn/terminate-events: its event sub-processes do not start any more, either."""
+    events = [
+        event_sub("es", "start3 > t > end3", start("start3", on_message("m"), interrupting=False), task("t")),
+        event_sub("es2", "start4 > t2 > end4", start("start4", on_signal("s")), task("t2")),
+    ]
+    flow = "start2 > par; par > a > stop; par > b > end2"
+    inner = sub("box", flow, task("a"), task("b"), end("stop", TERMINATE), *events)
+    bench.deploy(process("p", "start > box > end", inner, roots=message("m", "=k") + signal("s")))
+    key = bench.create(k="x")
+
+    def meanwhile(happening) -> None:
+        if happening.kind is HappeningKind.ELEMENT_ACTIVATED and happening.element_id == "stop":
+            bench.publish("m", "x", ttl=60)
+            bench.engine.broadcast_signal("s")
+
+    bench.engine.observe(meanwhile)
+    bench.do("a")
+    assert bench.ended(key)
+    assert bench.path(key) == ("start", "box", "start2", "par", "a", "b", "stop", "end")
+
+
 def test_errors_are_caught_scope_by_scope_a_code_before_all(bench) -> None:
     """components/modeler/bpmn/error-events: through call activities, too."""
     bench.deploy(process("child", "start > c > end", task("c"), end("end", on_error("E1")), roots=error("E1")))
@@ -439,6 +461,15 @@ def test_a_defect_of_the_engine_stops_one_element_only(bench, monkeypatch, caplo
     assert bench.result(key) == {"r": 1}
 
 
+def test_a_loop_that_waits_for_nothing_ends_the_moving_of_the_clock(bench, monkeypatch) -> None:
+    monkeypatch.setattr("zeebe_connectors.engine.core._MAX_RUN_SECONDS", 0.1)
+    flow = "start > c > d > xor; xor > end {=false}; xor > d {default}"
+    bench.deploy(process("p", flow, catch("c", timer("PT1H")), catch("d", timer("PT0S"))))
+    bench.create()
+    with pytest.raises(RuntimeError, match="loop without waiting"):
+        bench.advance(3600)
+
+
 @pytest.mark.parametrize("inside", [script("s", "=1", "r"), catch("s", timer("PT0S"))], ids=["script", "timer"])
 def test_a_loop_that_waits_for_nothing_is_reported(bench, monkeypatch, inside) -> None:
     """No page: in process there is nobody else who could end it."""
@@ -480,3 +511,27 @@ def test_what_ended_is_kept_within_a_bound(bench, monkeypatch) -> None:
     assert len(bench.engine.queries.instances()) == 1
     shorts = [bench.create("short") for _ in range(21)]
     assert [view.key for view in bench.engine.queries.instances()] == shorts[1:]
+
+
+@pytest.mark.parametrize(
+    ("flow", "way"),
+    [
+        ("start > a > a", "a > a"),
+        ("start > xor1 > a > b > xor2; xor2 > xor1 {default}; xor2 > end {=x}", "a > b > xor2 > xor1 > a"),
+        ("start > a > par; par > a; par > end", "a > par > a"),
+        ("start > xor > n > out; back > xor", "n > out > back > xor > n"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["task", "manualTask"])
+def test_a_loop_in_which_nothing_waits_is_refused(bench, flow, way, tag) -> None:
+    """No page: a cluster refuses it as well, because an instance would never leave it."""
+    tasks = [Node(tag, name) for name in ("a", "b") if name in flow.replace("back", "")]
+    links = [throw("n"), throw("out", on_link("l")), catch("back", on_link("l"))] if "back" in flow else []
+    message = bench.refused(process("p", flow, *(node for node in [*tasks, *links] if node.id in flow)))
+    assert f"straight-through processing loop: {way}" in message
+
+
+@pytest.mark.parametrize("waits", [task("a"), catch("a", timer("PT1H")), script("a", "=x + 1", "x")])
+def test_a_loop_in_which_something_waits_or_is_computed_is_fine(bench, waits) -> None:
+    flow = "start > xor1 > m > a > xor2; xor2 > xor1 {default}; xor2 > end {=x > 3}"
+    bench.deploy(process("p", flow, Node("manualTask", "m"), waits))

@@ -11,6 +11,7 @@ from tests.waiting import until
 
 from zeebe_connectors import ConnectorError
 from zeebe_connectors.engine.local import LocalEngine
+from zeebe_connectors.engine.rest.documents import DocumentStore
 from zeebe_connectors.engine.rest.search import meets
 from zeebe_connectors.runtime.documents import ClusterDocuments
 from zeebe_connectors.runtime.inbound.deployed import DeployedProcesses
@@ -255,16 +256,30 @@ async def test_no_page_skips_anything_because_items_of_the_last_are_gone(rest, o
         ("a\\x", r"a\\*", True),
         ("a.b", "a?b", True),
         ("a\nb", "a*b", True),
+        ("abcabc", "a*c", True),
+        ("abcab", "a*c", False),
+        ("aba", "ab*ba", False),
+        ("abab", "*b?b*", True),
+        ("ab", "**", True),
+        ("", "*", True),
+        ("", "?", False),
     ],
 )
 def test_wildcards_that_stand_for_themselves(had, pattern, meant):
     assert meets(had, {"$like": pattern}) is meant
 
 
+def test_no_pattern_takes_long():
+    began = time.process_time()
+    assert not meets("a" * 8_000, {"$like": "*a" * 400 + "*b"})
+    assert time.process_time() - began < 0.5
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "words"),
     [
         ("POST", "process-instances/search", {"filter": {"nonsense": 1}}, 400, "nonsense"),
+        ("POST", "process-instances/search", {"filter": {"state": {"$like": "*" * 1001}}}, 400, "1000 characters"),
         ("POST", "process-instances/search", {"filter": {"state": {"$near": 1}}}, 400, "$near"),
         ("POST", "process-instances/search", {"sort": [{"field": "nonsense"}]}, 400, "nonsense"),
         ("POST", "process-instances/search", {"page": {"limit": -1}}, 400, "page.limit"),
@@ -359,6 +374,15 @@ async def test_a_body_that_cannot_be_read(engine, path, kind, content):
         assert (answer.status, (await answer.json(content_type=None))["title"]) == (400, "INVALID_ARGUMENT")
 
 
+async def test_a_name_of_undecodable_bytes_is_refused_and_nothing_else_suffers(engine, rest):
+    head = b'Content-Disposition: form-data; name="resources"; filename="a\xff.bpmn"'
+    part = b"--x\r\n" + head + b"\r\n\r\n" + ORDER.encode() + b"\r\n--x--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    async with rest.session.post(f"{engine.rest_address}/v2/deployments", data=part, headers=kind) as answer:
+        assert (answer.status, "UTF-8" in (await answer.json(content_type=None))["detail"]) == (400, True)
+    assert (await rest.deploy(order=ORDER))[0] == 200
+
+
 async def test_a_deployment_is_refused_whole(rest):
     status, problem = await rest.deploy(good=ORDER, bad="<no/>")
     assert status == 400
@@ -427,6 +451,14 @@ async def test_documents_outlive_the_engine_that_has_a_state(tmp_path):
         clients = ClientCache()
         assert (await cluster_documents(engine, tmp_path, clients).read(made, seconds=5)).data == b"kept"
         await clients.aclose()
+
+
+async def test_any_id_names_one_document(tmp_path):
+    documents = DocumentStore(tmp_path)
+    ids = ["a", "a.json", "\N{GRINNING FACE}" * 200, "nul\0"]
+    for number, identity in enumerate(ids):
+        documents.create(bytes([number]), {}, identity)
+    assert [documents.read(identity, None, None).content for identity in ids] == [b"\0", b"\1", b"\2", b"\3"]
 
 
 async def test_a_poll_waits_for_a_job_and_ends_when_there_is_none(rest):

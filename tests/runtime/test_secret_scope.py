@@ -242,6 +242,42 @@ async def test_a_placeholder_that_stays_is_logged_once_for_each_element(caplog):
     assert "CAMUNDA_CLIENT_REST_ADDRESS" in warnings[1]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{{SECRETS.DB}}",
+        "{{secrets. DB}}",
+        "{{secrets .DB}}",
+        "{{Secrets.DB}}",
+        "{{secret.DB}}",
+        "{{ secrets DB }}",
+        "{{secrets.MY DB}}",
+        "{{secrets.DB}",
+        "{secrets.DB}",
+        "${secrets.DB}",
+        "{{camunda.secrets.DB}}",
+    ],
+)
+async def test_a_slip_in_a_placeholder_is_reported(caplog, written):
+    """It stays as text, as everywhere; but whoever wrote it meant a secret."""
+    found = await result({"body": f"a {written}"}, inputs={"body": f"a {written}"})
+    assert found["body"] == f"a {written}"
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"{written.removeprefix('$')} in body" in warning
+    assert "write {{secrets.NAME}}" in warning
+    outcome = await handled({"body": written}, scope=SecretScope("diagram", "incident"))
+    assert isinstance(outcome, Fail)
+    assert outcome.code == "SECRET_NOT_RESOLVED"
+
+
+@pytest.mark.parametrize(
+    "text", ["Dear {{name}}", "{{secretary.name}}", "{secret 5}", "{{#secrets}}", "{{secrets}}", "keep secrets. {a}"]
+)
+async def test_other_braces_are_no_slips(caplog, text):
+    assert (await result({"body": text}, inputs={"body": "=text"}))["body"] == text
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("inputs", [None, {"body": "=mail"}])
 async def test_it_can_be_an_incident(inputs):
     """Nothing was sent then."""

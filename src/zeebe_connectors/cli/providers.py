@@ -20,7 +20,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.runtime.ledger import LedgerError, Store, store_of
 from zeebe_connectors.runtime.providers import ENVIRONMENT_SETTING, Editor, Known, Providers, ProviderStore
 from zeebe_connectors.runtime.providers.checking import Finding, check
-from zeebe_connectors.runtime.providers.exporting import exported
+from zeebe_connectors.runtime.providers.exporting import as_yaml, exported
 from zeebe_connectors.runtime.providers.showing import fitting, shown_entry, shown_known, utc_time
 from zeebe_connectors.runtime.services import Services, services_of
 from zeebe_connectors.sdk.errors import ConnectorError
@@ -66,11 +66,6 @@ class _Room:
         known = self.providers.directory.all().get(name)
         if known is not None and known.kind == "file":
             _fail(f"{name} is defined in {self.providers.directory.file}, line {known.line}; change it there")
-
-    def unusable(self) -> Mapping[str, str]:
-        """Why providers of the database cannot be used, by name; without those that a file replaces."""
-        known = self.providers.directory.all()
-        return {name: why for name, why in self.store.problems.items() if name not in known}
 
     async def version(self, name: str) -> int:
         entry = await self.store.find(name)
@@ -123,7 +118,7 @@ def list_(
     async def work(room: _Room) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
         directory = room.providers.directory
         shown = [shown_known(known, directory) for known in fitting(directory.all().values(), tag=tag, text=text)]
-        return shown, room.unusable()
+        return shown, directory.unusable()
 
     found, unusable = _run(config, work)
     if as_json:
@@ -261,16 +256,14 @@ async def show_checked(
     chosen = [directory.get(name)] if name else list(directory.all().values())
     found: list[tuple[str, list[Finding]]] = []
     for known in chosen:
-        if (text := _without(known, environment)) is not None:
-            found.append((known.name, [Finding("environment", "warning", text)]))
-        for one in _environments(known, environment):
+        environments = _environments(known, environment)
+        if not environments:
+            found.append((known.name, [Finding("environment", "warning", _why_none(known, environment))]))
+        for one in environments:
             findings = await check(providers, known, one, services=services, store=database, connect=connect)
             found.append((f"{known.name}/{one}", findings))
-    problems = directory.store.problems if directory.store is not None else {}
-    for missing, why in problems.items():
-        if missing in directory.all() or (name and name != missing):
-            continue
-        found.append((missing, [Finding("secrets", "failed", why)]))
+    if not name:
+        found += [(one, [Finding("secrets", "failed", why)]) for one, why in directory.unusable().items()]
     for where, findings in found:
         for finding in findings or [Finding("address", "ok", "is described well")]:
             typer.echo(f"{where:<28} {finding.verdict:<8} {finding.what}: {finding.text}")
@@ -310,9 +303,7 @@ def export(config: ConfigFile = None) -> None:
     async def work(room: _Room) -> dict[str, Any]:
         return await exported(room.providers.directory)
 
-    import yaml
-
-    typer.echo(yaml.safe_dump({"providers": _run(config, work)}, sort_keys=False, allow_unicode=True), nl=False)
+    typer.echo(as_yaml(_run(config, work)), nl=False)
 
 
 @app.command()
@@ -333,6 +324,7 @@ def rotate(config: ConfigFile = None) -> None:
 
 
 def _environments(known: Known, wanted: str) -> list[str]:
+    """Returns the environments to check: all for `*`, the named one if there is one, or the only one."""
     there = list(known.provider.environments)
     if wanted == _ALL:
         return there
@@ -341,23 +333,21 @@ def _environments(known: Known, wanted: str) -> list[str]:
     return there if len(there) == 1 and not wanted else []
 
 
-def _without(known: Known, wanted: str) -> str | None:
-    """What to say of a provider that has no environment to check."""
-    there = list(known.provider.environments)
-    if wanted == _ALL or wanted in there or (len(there) == 1 and not wanted):
-        return None
-    if not wanted:
-        return (
-            f"has {', '.join(there)}, and none is in force: its tasks become incidents; set {ENVIRONMENT_SETTING}, or "
-            "name one here with --environment"
-        )
-    return f"has no environment {wanted}, only {', '.join(there)}: with that one in force its tasks become incidents"
+def _why_none(known: Known, wanted: str) -> str:
+    """Says why a provider has no environment to check, and what to do."""
+    there = ", ".join(known.provider.environments)
+    if wanted:
+        return f"has no environment {wanted}, only {there}: with that one in force its tasks become incidents"
+    return (
+        f"has {there}, and none is in force: its tasks become incidents; set {ENVIRONMENT_SETTING}, or name one here "
+        "with --environment"
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:
     import yaml
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    text = sys.stdin.read() if str(file) == "-" else file.read_bytes()
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:

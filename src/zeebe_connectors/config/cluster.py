@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.net.connect import is_loopback
+from zeebe_connectors.sdk.text import items_of
 
 DEFAULT_ADDRESS = "localhost:26500"
 SAAS_DOMAIN = "zeebe.camunda.io"
@@ -251,7 +252,7 @@ class _Reader:
             scope=self._text("scope") if auth == "oidc" else "",
             username=self._text("username") if auth == "basic" else "",
             password=self._text("password") if auth == "basic" else "",
-            tenants=tuple(item.strip() for item in self._text("tenants").split(",") if item.strip()),
+            tenants=tuple(items_of(self._text("tenants"))),
             rest_address=self._text("rest_address").rstrip("/"),
             sources=self._used,
         )

@@ -21,7 +21,7 @@ from zeebe_connectors.engine.happenings import Happening, HappeningKind, Observe
 from zeebe_connectors.engine.incidents import Incidents
 from zeebe_connectors.engine.jobs import ActivatedJob, Jobs
 from zeebe_connectors.engine.keys import Keys
-from zeebe_connectors.engine.messages import Messages
+from zeebe_connectors.engine.messages import Correlation, Messages
 from zeebe_connectors.engine.model import Element
 from zeebe_connectors.engine.queries import Queries
 from zeebe_connectors.engine.rejections import RejectionCode, rejected
@@ -98,7 +98,7 @@ class Engine:
             idle, due = self.flow.run(max(0.0, end - time.thread_time())), self.is_due()
         self.save()
         if not idle or due:
-            raise RuntimeError(f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?")
+            raise _endless()
 
     def save(self) -> None:
         """Write what changed since the last time, in one transaction."""
@@ -145,10 +145,14 @@ class Engine:
 
     def advance_to(self, time_ms: int) -> None:
         """Move the clock forward to a time, in milliseconds since 1970."""
+        moment, end = None, 0.0
         while (due := self.agenda.next_due()) is not None and due <= time_ms:
+            if due != moment:
+                moment, end = due, time.thread_time() + _MAX_RUN_SECONDS
             self.clock.move_to(due)
             self.process_due()
-            self.flow.run()
+            if not self.flow.run(_MAX_RUN_SECONDS) or time.thread_time() > end:
+                raise _endless()
         self.clock.move_to(time_ms)
         self.changes.clock = True
         self._after()
@@ -454,28 +458,21 @@ class Engine:
         Raises:
             Rejection: It has no name, or one with its id is in the buffer.
         """
-        message, _ = self.messages.publish(name, correlation_key, dict(variables or {}), ttl_ms, message_id)
+        message = self.messages.publish(name, correlation_key, dict(variables or {}), ttl_ms, message_id)
         self._after()
         return message.key
 
     def correlate_message(
         self, name: str, correlation_key: str = "", *, variables: Mapping[str, Any] | None = None
-    ) -> tuple[int, int]:
-        """Publish a message that must be received now; return its key and the process instance's.
+    ) -> Correlation:
+        """Publish a message that must be received now; return what comes of it.
 
         Raises:
-            Rejection: It has no name, or no instance waits for it.
+            Rejection: It has no name.
         """
-        message, instance_key = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
+        message = self.messages.publish(name, correlation_key, dict(variables or {}), 0, "")
         self._after()
-        if not instance_key:
-            raise rejected(
-                "CORRELATE",
-                RejectionCode.NOT_FOUND,
-                f"Expected to find subscription for message with name '{name}' and correlation key "
-                f"'{correlation_key}', but none was found.",
-            )
-        return message.key, instance_key
+        return Correlation(message)
 
     def broadcast_signal(self, name: str, variables: Mapping[str, Any] | None = None) -> int:
         """Broadcast a signal; return the broadcast's key.
@@ -495,3 +492,7 @@ class Engine:
         """
         self.incidents.resolve(key)
         self._after()
+
+
+def _endless() -> RuntimeError:
+    return RuntimeError(f"After {_MAX_RUN_SECONDS:.0f} s a process still goes on: does it loop without waiting?")

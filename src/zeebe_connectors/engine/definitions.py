@@ -391,7 +391,19 @@ def _read_all(candidates: list[_Candidate]) -> None:
             raise _refused(candidate.name, missing)
 
 
+def _is_text(value: str) -> bool:
+    """Return whether a text can be stored and sent: half of a surrogate pair, or an undecodable byte, cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read(candidate: _Candidate) -> None:
+    if not _is_text(candidate.name):
+        shown = candidate.name.encode(errors="replace").decode()
+        raise _refused(shown, [Problem("resource", "Expected the name to be UTF-8 text")])
     name = candidate.name.lower()
     if name.endswith(BPMN_SUFFIXES):
         try:
@@ -435,6 +447,6 @@ def _form(candidate: _Candidate) -> tuple[str, str, str]:
     except (ValueError, RecursionError) as error:
         raise _refused(candidate.name, [Problem("form", f"the JSON cannot be read: {error}")]) from None
     identifier = form.get("id") if isinstance(form, dict) else None
-    if not isinstance(identifier, str) or not identifier.strip():
+    if not isinstance(identifier, str) or not identifier.strip() or not _is_text(identifier):
         raise _refused(candidate.name, [Problem("form", "Expected the form id to be present, but none given")])
     return "form", identifier, ""

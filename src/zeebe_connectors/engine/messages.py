@@ -13,6 +13,7 @@ from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
     from zeebe_connectors.engine.definitions import Definition
+    from zeebe_connectors.engine.flow.instances import ElementInstance
     from zeebe_connectors.engine.flow.subscriptions import Subscription
 
 
@@ -22,9 +23,13 @@ class Message:
     Attributes:
         until_ms: When it leaves the buffer.
         seen: Ids of the processes that received it; each receives it once.
+        given: How many waiting instances it was given to that have not reacted yet.
+        reached: The first process instance that received it; 0 while there is none.
     """
 
-    __slots__ = ("correlation_key", "key", "message_id", "name", "seen", "until_ms", "variables")
+    __slots__ = (
+        "correlation_key", "given", "key", "message_id", "name", "reached", "seen", "until_ms", "variables",
+    )  # fmt: skip
 
     def __init__(
         self, key: int, name: str, correlation_key: str, message_id: str, until_ms: int, variables: dict[str, Any]
@@ -36,6 +41,36 @@ class Message:
         self.until_ms = until_ms
         self.variables = variables
         self.seen: set[str] = set()
+        self.given = 0
+        self.reached = 0
+
+
+class Correlation:
+    """What comes of a message that must be received now: an instance may end before it can react."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    @property
+    def decided(self) -> bool:
+        """Whether an instance has received the message, or none can any more; without a host, this is so at once."""
+        return bool(self._message.reached) or self._message.given <= 0
+
+    def keys(self) -> tuple[int, int]:
+        """Return the message's key, and that of the first process instance that received it.
+
+        Raises:
+            Rejection: No instance has received it.
+        """
+        message = self._message
+        if not message.reached:
+            raise rejected(
+                "CORRELATE",
+                RejectionCode.NOT_FOUND,
+                f"Expected to find subscription for message with name '{message.name}' and correlation key "
+                f"'{message.correlation_key}', but none was found.",
+            )
+        return message.key, message.reached
 
 
 class Messages:
@@ -44,6 +79,7 @@ class Messages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.buffer: dict[int, Message] = {}
+        self._given: dict[int, Message] = {}  # on their way to an instance, which may end before it can react
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
         self._ids: set[tuple[str, str, str]] = set()
         # By address, then by process, as each process receives a message once; then in the order of opening.
@@ -97,6 +133,8 @@ class Messages:
         if process_id in message.seen:
             return False
         self._saw(message, process_id)
+        message.given += 1
+        self._given[message.key] = message
         if self._engine.observers:
             self._engine.tell(
                 HappeningKind.MESSAGE_CORRELATED, message.key, subscription.holder, {"name": message.name}
@@ -104,13 +142,23 @@ class Messages:
         subscriptions.trigger(self._engine, subscription, dict(message.variables), message.key)
         return True
 
-    def take_back(self, key: int, process_id: str) -> None:
-        """Offer a buffered message to a process again: what it was given to had ended before it could react."""
-        message = self.buffer.get(key)
+    def given(self, key: int, holder: ElementInstance, *, reacts: bool) -> None:
+        """Note whether an instance reacts to a message; if it had ended before, another of its process gets it."""
+        message = self._given.get(key) or self.buffer.get(key)  # after a restart, only the buffer knows it
         if message is None:
             return
+        message.given -= 1
+        if reacts:
+            message.reached = message.reached or holder.process.key
+        else:
+            self._offer_again(message, holder.process.definition.bpmn_process_id)
+        if message.given <= 0:
+            self._given.pop(key, None)
+
+    def _offer_again(self, message: Message, process_id: str) -> None:
         message.seen.discard(process_id)
-        self._engine.changes.messages[key] = message
+        if message.key in self.buffer:
+            self._engine.changes.messages[message.key] = message
         waiting = self._waiting.get((message.name, message.correlation_key), {}).get(process_id, ())
         other = next((found for found in waiting if found.holder.state is State.ACTIVATED), None)
         if other is not None:
@@ -125,8 +173,8 @@ class Messages:
 
     def publish(
         self, name: str, correlation_key: str, variables: dict[str, Any], ttl_ms: int, message_id: str
-    ) -> tuple[Message, int]:
-        """Deliver a message to all waiting instances, and buffer it; return it, and an instance that received it, or 0.
+    ) -> Message:
+        """Deliver a message to all waiting instances, and buffer it; return it.
 
         Raises:
             Rejection: It has no name, or its id is that of a message in the buffer.
@@ -148,14 +196,12 @@ class Messages:
             self._buffer(message)
         if engine.observers:
             engine.tell(HappeningKind.MESSAGE_PUBLISHED, message.key, None, {"name": name, "key": correlation_key})
-        reached = 0
         first = [next(iter(waiting)) for waiting in self._waiting.get((name, correlation_key), {}).values()]
         for subscription in first:
-            if self._give(message, subscription):
-                reached = reached or subscription.holder.process.key
+            self._give(message, subscription)
         for definition, event_id in engine.definitions.started_by_message(name):
-            reached = self._start(message, definition, event_id) or reached
-        return message, reached
+            self._start(message, definition, event_id)
+        return message
 
     def _buffer(self, message: Message) -> None:
         self.restore(message)
@@ -183,14 +229,16 @@ class Messages:
 
     # --- processes that messages start
 
-    def _start(self, message: Message, definition: Definition, event_id: str) -> int:
+    def _start(self, message: Message, definition: Definition, event_id: str) -> bool:
+        """Start a process with a message; return whether it starts."""
         process_id, key = definition.bpmn_process_id, message.correlation_key
         if process_id in message.seen or (key and (process_id, key) in self._locks):
-            return 0
+            return False
         self._saw(message, process_id)
         begin = {"event": event_id, "variables": dict(message.variables)}
         instance = self._engine.start_process(definition, {}, begin=begin, correlation_key=key)
-        return instance.key
+        message.reached = message.reached or instance.key
+        return True
 
     def lock(self, process_id: str, correlation_key: str, instance_key: int) -> None:
         """Keep messages of a key from starting further instances while one is active."""

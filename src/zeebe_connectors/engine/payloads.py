@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import json.encoder
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zeebe_connectors.engine.model.expressions import MAX_DEPTH
 from zeebe_connectors.engine.rejections import invalid
 
 _MAX_CACHED_WEIGHT = 16_384
 _MAX_CACHED_VARIABLES = 256
-_MAX_VARIABLE_DEPTH = 300
 
 
 def is_large(variables: Mapping[str, Any]) -> bool:
@@ -73,7 +74,7 @@ def parse_variables(text: str | bytes) -> dict[str, Any]:
             "Expected the variables to be a JSON object with a name for each value, but the root is "
             f"'{type(value).__name__}'"
         )
-    if len(text) > 2 * _MAX_VARIABLE_DEPTH:  # a shorter text has too few brackets
+    if len(text) > 2 * MAX_DEPTH:  # a shorter text has too few brackets
         check_depth(value)
     return value
 
@@ -84,10 +85,8 @@ def check_depth(variables: Mapping[str, Any]) -> None:
     Raises:
         Rejection: They are nested too deeply.
     """
-    if _is_deeper_than(variables, _MAX_VARIABLE_DEPTH):
-        raise invalid(
-            f"Expected the variables to be nested at most {_MAX_VARIABLE_DEPTH} levels deep, but they are deeper"
-        )
+    if _is_deeper_than(variables, MAX_DEPTH):
+        raise invalid(f"Expected the variables to be nested at most {MAX_DEPTH} levels deep, but they are deeper")
 
 
 def _is_deeper_than(value: Any, depth: int) -> bool:
@@ -114,14 +113,23 @@ def _finite(text: str) -> float:
     return number
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def read_json(text: str) -> Any:
-    """Read a JSON document whose numbers all can be written again.
+    """Read a JSON document, in a form that can be written again.
+
+    Half of a surrogate pair, which is no character, becomes a question mark, as in a cluster.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or has a number that is too large.
         RecursionError: It is nested too deeply.
     """
-    return _DECODER.decode(text)
+    value = _DECODER.decode(text)
+    if _SURROGATE.search(text) is not None:
+        written = json.dumps(value, ensure_ascii=False)
+        readable = written.encode(errors="replace").decode()
+        if readable != written:
+            return _DECODER.decode(readable)
+    return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from zeebe_connectors.feel import builtins, methods, temporal, tree
@@ -59,10 +59,11 @@ FROM_ONE = "items are counted from 1: the first one is [1], the last one [-1]"
 _CURRENCIES = "$\u20ac\u00a3"
 _QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e"
 _OF_ERROR_EXPRESSIONS = {
-    "bpmnError": "bpmnError(errorCode, errorMessage)",
-    "jobError": "jobError(errorMessage)",
-    "ignoreError": "ignoreError(variables)",
+    "bpmnError": ("errorCode", "errorMessage", "variables"),
+    "jobError": ("errorMessage", "variables", "retries", "retryBackoff"),
+    "ignoreError": ("variables",),
 }
+"""The functions of error expressions, with the names of their arguments."""
 _SIMILAR = 0.75
 
 
@@ -74,17 +75,23 @@ def advice(node: tree.Node, functions: Collection[str] = ()) -> list[str]:
         functions: names of the host's functions, to suggest for a misspelled name.
     """
     found: dict[str, None] = {}
+    local = _local_functions(node)
+    for each in tree.walk(node):
+        sentence = _of(each, functions, local)
+        if sentence:
+            found[sentence] = None
+    return list(found)
+
+
+def _local_functions(node: tree.Node) -> set[str]:
+    """The names under which an expression may define functions itself."""
     local: set[str] = set()
     for each in tree.walk(node):
         if isinstance(each, tree.ContextOf):
             local.update(key for key, value in each.entries if isinstance(value, tree.FunctionOf))
         elif isinstance(each, tree.FunctionOf):
             local.update(each.parameters)
-    for each in tree.walk(node):
-        sentence = _of(each, functions, local)
-        if sentence:
-            found[sentence] = None
-    return list(found)
+    return local
 
 
 def _of(node: tree.Node, functions: Collection[str], local: Collection[str]) -> str | None:
@@ -130,6 +137,26 @@ def _of_variable(name: str, *, alone: bool) -> str | None:
     return None
 
 
+def on_calls(node: tree.Node, functions: Collection[str]) -> list[str]:
+    """Lists the calls of an expression that have no value whatever the variables are, one sentence each.
+
+    Args:
+        node: the expression.
+        functions: names of the host's functions.
+    """
+    local = _local_functions(node)
+    found: dict[str, None] = {}
+    for each in tree.walk(node):
+        if not isinstance(each, tree.Call) or each.path or each.name in local:
+            continue
+        sentence = _of_call(each, functions, local)
+        if sentence is None and each.name not in functions and not builtins.overloads(each.name):
+            sentence = f"FEEL has no {each.name}()"
+        if sentence:
+            found[sentence] = None
+    return list(found)
+
+
 def is_quoted(key: str) -> bool:
     """Whether a context's key is enclosed in other quotes than straight double ones, which are then part of the key."""
     return len(key) > 1 and key[0] in _QUOTES and key[-1] in _QUOTES
@@ -145,13 +172,24 @@ def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]
     arguments = tuple(_short(each) for each in node.arguments)
     if node.path:
         return methods.member(node.path, name, arguments)
-    if name in functions and node.names and name in _OF_ERROR_EXPRESSIONS:
-        return f"its arguments are named as in {_OF_ERROR_EXPRESSIONS[name]}"
+    if name in functions and name in _OF_ERROR_EXPRESSIONS:
+        return _of_verdict(name, _OF_ERROR_EXPRESSIONS[name], node)
     if builtins.overloads(name) or name in functions or name in local:
         return None
     if name in _OF_ERROR_EXPRESSIONS:
-        return f"{name}() belongs in an error expression, written {_OF_ERROR_EXPRESSIONS[name]}"
+        return f"{name}() belongs in an error expression, written {name}({', '.join(_OF_ERROR_EXPRESSIONS[name])})"
     return _of_unknown(name, arguments, node) or _near(name, functions)
+
+
+def _of_verdict(name: str, parameters: Sequence[str], node: tree.Call) -> str | None:
+    """What is wrong with the arguments of a function of error expressions."""
+    written = f"write {name}({', '.join(parameters)})"
+    if node.names:
+        wrong = [each for each in node.names if each not in parameters]
+        return f"{name}() has no argument '{wrong[0]}': {written}" if wrong else None
+    if len(node.arguments) > len(parameters) or (not node.arguments and name != "ignoreError"):
+        return f"{name}() is called with {len(node.arguments)} arguments: {written}; all but the first may be left out"
+    return None
 
 
 def _of_unknown(name: str, arguments: tuple[str, ...], node: tree.Call) -> str | None:

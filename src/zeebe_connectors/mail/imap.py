@@ -28,7 +28,7 @@ from zeebe_connectors.mail.imap_syntax import (
     string,
     with_literals,
 )
-from zeebe_connectors.mail.refusals import is_temporary
+from zeebe_connectors.mail.refusals import is_temporary, login_advice
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
@@ -305,10 +305,10 @@ class ImapSession:
     def _login_failed(self, text: str) -> ConnectorError:
         if is_temporary(text):
             return TransientError("IMAP_IN_USE", f"{self._host} accepts no login now: {text}", delay=30)
+        encrypted = self._protocol.transport.get_extra_info("ssl_object") is not None
         return PermanentError(
             "IMAP_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an "
-            "app password or OAuth 2.0",
+            f"{self._host} refused the login: {text}. {login_advice(text, encrypted=encrypted)}",
         )
 
     async def _signed_in(self) -> None:

@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.mail.greetings import TLS_RECORDS, other_protocol
-from zeebe_connectors.mail.refusals import is_temporary
+from zeebe_connectors.mail.refusals import is_temporary, login_advice
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
@@ -33,10 +33,11 @@ MAX_COMMAND_SECONDS = 900.0
 """Seconds after which a command has failed, even if bytes still trickle in."""
 MAX_LINE = 64 * 1024
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_MAX_LIST_BYTES = 32 * 1024 * 1024
 _END = re.compile(rb"\n\.\r?\n")
 _PAUSE = 0.5
 """Seconds of silence after which a lone dot following a bare line feed counts as the end, not as part of a mail."""
-_EMPTY = re.compile(r"no (new )?(messages?|mails?)|empty", re.IGNORECASE)
+_EMPTY = re.compile(r"no (new )?(messages?|mails?)\b|empty|^0( (messages?|mails?)\b|$)", re.IGNORECASE)
 ResultT = TypeVar("ResultT")
 
 
@@ -66,6 +67,8 @@ class Pop3Session:
         self.refused: set[str] = set()
         """Which of CAPA and APOP the server refused; they are not tried again."""
         self._limit: tuple[asyncio.Timeout, float] | None = None
+        self.nameless = 0
+        """How many messages have no unique id, by the last `ids`: they cannot be processed once and only once."""
         self.capabilities: dict[str, list[str]] = {}
         """Capabilities by name in upper case, with their arguments."""
 
@@ -207,7 +210,9 @@ class Pop3Session:
             raise missing
         try:
             await self.command("STLS")
-        except Refused:
+        except Refused as error:
+            if is_temporary(error.text):
+                raise
             raise missing from None
         self._refuse_early_bytes()
         await self._writer.start_tls(context or trust(), server_hostname=self._host)
@@ -223,7 +228,7 @@ class Pop3Session:
         if "CAPA" in self.refused:
             return
         try:
-            text = await self._several("CAPA")
+            text = await self._several("CAPA", limit=MAX_LINE, patience=TIMEOUT / 2)
         except (Refused, TransientError) as error:
             self.refused.add("CAPA")
             if isinstance(error, Refused):
@@ -240,9 +245,8 @@ class Pop3Session:
             TransientError: `POP3_IN_USE`: another session has the mailbox.
         """
         stamp = re.search(r"<[^<>\s]+@[^<>\s]+>", self._banner)
-        encrypted = self._writer.get_extra_info("ssl_object") is not None
         try:
-            if stamp and not encrypted and "APOP" not in self.refused:
+            if stamp and not self._is_encrypted and "APOP" not in self.refused:
                 digest = hashlib.md5((stamp[0] + password).encode(), usedforsecurity=False).hexdigest()
                 try:
                     await self.command("APOP", username, digest)
@@ -254,21 +258,35 @@ class Pop3Session:
                         raise
                 else:
                     return
-            if "USER" not in self.capabilities and "PLAIN" in map(str.upper, self.capabilities.get("SASL", [])):
-                await self._authenticate_plain(username, password)
-                return
-            await self.command("USER", username)
-            await self.command("PASS", password)
+            await self._sign_in_by_password(username, password)
         except Refused as error:
             raise self._login_failed(error.text) from None
 
-    async def _authenticate_plain(self, username: str, password: str) -> None:
-        """Signs in with AUTH PLAIN (RFC 5034), for servers that refuse USER."""
-        answer = await self._within(self._exchange_line, "AUTH PLAIN")
-        if answer.startswith(b"+") and not _is_ok(answer):
+    async def _sign_in_by_password(self, username: str, password: str) -> None:
+        """Signs in by USER and PASS, or by AUTH PLAIN (RFC 5034) where USER is not offered.
+
+        A server that refuses the one before it has seen the password is asked for the other, if it offers that.
+        """
+        plain = "PLAIN" in map(str.upper, self.capabilities.get("SASL", []))
+        by_plain = plain and "USER" not in self.capabilities
+        for is_last in (not plain, True):
+            try:
+                if by_plain:
+                    answer = await self._within(self._exchange_line, "AUTH PLAIN")
+                    if not answer.startswith(b"+"):
+                        _accepted("AUTH PLAIN", answer)
+                else:
+                    await self.command("USER", username)
+                break
+            except Refused as error:
+                if is_last or is_temporary(error.text):
+                    raise
+                by_plain = not by_plain
+        if by_plain and not _is_ok(answer):
             proof = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-            answer = await self._within(self._exchange_line, proof)
-        _accepted("AUTH PLAIN", answer)
+            _accepted("AUTH PLAIN", await self._within(self._exchange_line, proof))
+        elif not by_plain:
+            await self.command("PASS", password)
 
     async def login_with_token(self, username: str, token: str) -> None:
         """Signs in with an OAuth 2.0 access token (XOAUTH2).
@@ -291,19 +309,22 @@ class Pop3Session:
         if not _is_ok(answer):
             raise self._login_failed(custody.clipped(answer.decode("utf-8", "replace"), 300))
 
+    @property
+    def _is_encrypted(self) -> bool:
+        return self._writer.get_extra_info("ssl_object") is not None
+
     def _login_failed(self, text: str) -> ConnectorError:
         if is_temporary(text):
             return TransientError("POP3_IN_USE", f"{self._host} cannot open the mailbox now: {text}", delay=30)
         return PermanentError(
             "POP3_AUTH_FAILED",
-            f"{self._host} refused the login: {text}. Check user name and password or token; many providers require an "
-            "app password or OAuth 2.0",
+            f"{self._host} refused the login: {text}. {login_advice(text, encrypted=self._is_encrypted)}",
         )
 
     async def sizes(self) -> dict[int, int]:
         """Returns the size of each message in bytes, by its number in this session."""
         try:
-            lines = (await self._several("LIST")).decode("ascii", "replace").splitlines()
+            lines = (await self._list("LIST")).decode("ascii", "replace").splitlines()
         except Refused as error:
             if not await self._is_empty(error):
                 raise
@@ -311,14 +332,29 @@ class Pop3Session:
         found = (words for words in map(str.split, lines) if len(words) > 1)
         return {int(words[0]): int(words[1]) for words in found if is_number(words[0]) and is_number(words[1])}
 
+    async def _list(self, command: str) -> bytes:
+        """Returns a list of all messages; for an empty one, some servers leave out its end."""
+
+        async def work() -> bytes:
+            self._send(command)
+            if _EMPTY.search(await self._answer(command)) and not self._buffer:
+                try:
+                    async with asyncio.timeout(_PAUSE):
+                        await self._more()
+                except TimeoutError:
+                    return b""
+            return await self._lines(_MAX_LIST_BYTES)
+
+        return await self._within(work)
+
     async def _is_empty(self, refusal: Refused) -> bool:
         """Whether a list was refused because there is nothing to list."""
         count = await self._count()
         return _EMPTY.search(refusal.text) is not None if count is None else count == 0
 
     async def _count(self) -> int | None:
-        """How many messages there are; None when the server does not say."""
-        with suppress(Refused):
+        """How many messages there are; None when the server does not say, or has closed."""
+        with suppress(Refused, TransientError):
             words = (await self.command("STAT")).split()
             return int(words[0]) if words and is_number(words[0]) else None
         return None
@@ -326,14 +362,15 @@ class Pop3Session:
     async def ids(self) -> dict[int, str]:
         """Returns the unique id of each message, by its number in this session.
 
-        Messages with the same id, which servers may assign to copies of one mail, are numbered: `id`, `id (2)`.
+        Messages with the same id, which servers may assign to copies of one mail, are numbered: `id`, `id (2)`. Those
+        without one are left out, and counted by `nameless`.
 
         Raises:
             PermanentError: `POP3_NO_IDS`: the server has none, so that new messages cannot be told from old ones.
             TransientError: `POP3_NO_IDS`: it lists none although it has messages.
         """
         try:
-            lines = (await self._several("UIDL")).split(b"\n")
+            lines = (await self._list("UIDL")).split(b"\n")
         except Refused as error:
             if is_temporary(error.text):
                 raise
@@ -344,13 +381,18 @@ class Pop3Session:
                 f"{self._host} does not know UIDL, without which a mail would be processed twice; use IMAP",
             ) from None
         found: dict[int, str] = {}
+        unread = False
         copies: Counter[str] = Counter()
         for words in (line.split(None, 1) for line in lines):
             number = words[0].rstrip(b".:") if words else b""
             if len(words) == 2 and is_number(number) and (uid := _id(words[1].strip())):
                 copies[uid] += 1
                 found[int(number)] = uid if copies[uid] == 1 else f"{uid} ({copies[uid]})"
-        if not found and (count := await self._count()):
+            else:
+                unread = unread or bool(words)
+        count = await self._count() if unread or not found else None
+        self.nameless = max(0, (count or 0) - len(found))
+        if not found and count:
             raise TransientError(
                 "POP3_NO_IDS",
                 f"{self._host} has {count} mails and lists the id of none (UIDL), without which a mail would be "
@@ -420,6 +462,9 @@ class Pop3Session:
         """
         try:
             await self.command("QUIT")
+        except ConnectorError:
+            if self._marked:
+                raise
         finally:
             self.close()
 
@@ -448,23 +493,32 @@ class Pop3Session:
 
         return await self._within(work)
 
-    async def _several(self, *words: str | int) -> bytes:
+    async def _several(self, *words: str | int, limit: int = MAX_MESSAGE_BYTES, patience: float | None = None) -> bytes:
         async def work() -> bytes:
             self._send(" ".join(map(str, words)))
             await self._answer(str(words[0]))
-            return await self._lines()
+            return await self._lines(limit)
 
-        return await self._within(work)
+        return await self._within(work, patience=patience)
 
     async def _exchange_line(self, line: str) -> bytes:
         self._send(line)
-        return await self._line()
+        return await self._status()
 
-    async def _within(self, work: Callable[..., Awaitable[ResultT]], *arguments: str) -> ResultT:
+    async def _within(
+        self, work: Callable[..., Awaitable[ResultT]], *arguments: str, patience: float | None = None
+    ) -> ResultT:
+        """Awaits a command's work.
+
+        Args:
+            work: Sends it and reads the answer.
+            arguments: For `work`.
+            patience: Seconds after which it has failed, even if bytes arrive; None for the usual two limits.
+        """
         now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(now + TIMEOUT) as timeout:
-                self._limit = (timeout, now + MAX_COMMAND_SECONDS)
+            async with asyncio.timeout_at(now + (patience or TIMEOUT)) as timeout:
+                self._limit = (timeout, now + (patience or MAX_COMMAND_SECONDS))
                 return await work(*arguments)
         except TimeoutError:
             self.close()
@@ -488,9 +542,7 @@ class Pop3Session:
         """
         await self._more()
         tls = self._buffer.startswith(TLS_RECORDS)
-        line = bytes(self._buffer[:2]) if tls else await self._line()
-        if not line.strip():  # some servers begin with an empty line
-            line = await self._line()
+        line = bytes(self._buffer[:2]) if tls else await self._status()
         try:
             return _accepted("the connection", line)
         except Refused as error:
@@ -500,7 +552,13 @@ class Pop3Session:
             raise Refused("the connection", reason) from None
 
     async def _answer(self, command: str) -> str:
-        return _accepted(command, await self._line())
+        return _accepted(command, await self._status())
+
+    async def _status(self) -> bytes:
+        """The next line that says something: some servers begin with a blank line, or send one after a mail's end."""
+        while not (line := await self._line()).strip(b". \t"):
+            pass
+        return line
 
     async def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
@@ -512,7 +570,7 @@ class Pop3Session:
         self._line_feeds = not line.endswith(b"\r")
         return line.removesuffix(b"\r")
 
-    async def _lines(self) -> bytes:
+    async def _lines(self, limit: int = MAX_MESSAGE_BYTES) -> bytes:
         """The lines up to the terminating dot, with dot-stuffing removed.
 
         Lines end with CR LF; but some servers use bare line feeds throughout, and some send mails as they are stored,
@@ -527,7 +585,7 @@ class Pop3Session:
                 break
             scanned = match.start() + 1 if match else max(0, len(self._buffer) - len(b"\n.\r"))
             if match is None:
-                if len(self._buffer) > MAX_MESSAGE_BYTES:
+                if len(self._buffer) > limit:
                     raise ConnectionResetError("it sent an endless message")
                 await self._more()
         data = bytes(self._buffer[: match.start() + 1])

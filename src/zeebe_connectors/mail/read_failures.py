@@ -37,7 +37,7 @@ class ReadFailures:
     def verdict(self, mail: str, *, limit: int = MAX_FAILURES) -> str:
         """Returns why a mail must not be read any more; empty while it may be."""
         count, reason = self._failures.get(mail, (0, ""))
-        return f"the connection ended {count} times while this mail was read: {reason}" if count >= limit else ""
+        return f"the connection ended {count} times at this mail: {reason}" if count >= limit else ""
 
 
 async def failures_of(source: str, clients: ClientCache) -> ReadFailures:

@@ -1,4 +1,4 @@
-"""Decide from a mail server's words whether a refusal is temporary or permanent, for IMAP and POP3 alike."""
+"""Decide from a mail server's words whether a refusal is temporary and what to do, for IMAP and POP3 alike."""
 
 from __future__ import annotations
 
@@ -54,3 +54,22 @@ def is_temporary(text: str) -> bool:
     if _SURELY_FOR_NOW.search(text):
         return True
     return _FOR_GOOD.search(text) is None and _FOR_NOW.search(text) is not None
+
+
+_UNENCRYPTED = _any(
+    r"PRIVACYREQUIRED",
+    r"(plain|clear)[ -]?text",
+    r"start ?tls|\bstls\b|\b(ssl|tls)\b|encrypt|secure (connection|channel|session)",
+)
+
+
+def login_advice(text: str, *, encrypted: bool) -> str:
+    """Returns what to do about a refused login.
+
+    Args:
+        text: What the server said.
+        encrypted: Whether the session is.
+    """
+    if not encrypted and _UNENCRYPTED.search(text):
+        return "Set security to STARTTLS or TLS: the server takes no password on an unencrypted connection"
+    return "Check user name and password or token; many providers require an app password or OAuth 2.0"

@@ -29,8 +29,9 @@ from zeebe_connectors.net.addresses import (
     plain_host,
 )
 from zeebe_connectors.net.proxies import Proxies
-from zeebe_connectors.net.setting_values import items_of, whole_number
+from zeebe_connectors.net.setting_values import whole_number
 from zeebe_connectors.sdk.errors import InputError, TransientError
+from zeebe_connectors.sdk.text import items_of
 
 __all__ = ["RULES", "HostRules", "NetworkRules", "Reach"]
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from zeebe_connectors.net.setting_values import items_of, whole_number
+from zeebe_connectors.net.setting_values import whole_number
+from zeebe_connectors.sdk.text import items_of
 
 
 @dataclass(frozen=True, slots=True)

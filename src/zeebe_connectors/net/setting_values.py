@@ -1,4 +1,4 @@
-"""Read numbers and lists from the operator's network settings, for `egress` and `proxies`."""
+"""Read numbers from the operator's network settings, for `egress` and `proxies`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,3 @@ def whole_number(text: str, name: str, maximum: int) -> int:
     if not text.strip().isdecimal() or not 1 <= int(text) <= maximum:
         raise InputError(f"{name}: must be a whole number from 1 to {maximum}; the operator sets it in the environment")
     return int(text)
-
-
-def items_of(text: str, separator: str = ",") -> list[str]:
-    """Returns the parts of a list, without blanks around them and without empty ones."""
-    return [item.strip() for item in text.split(separator) if item.strip()]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.feel.advice import on_calls
 from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
 from zeebe_connectors.sdk.document import Content, Document, Documents
@@ -68,18 +69,24 @@ class ResultMapping:
         self.error = source(headers, ERROR_EXPRESSION)
         """The error expression, likewise."""
 
-    def check(self) -> None:
+    def check(self) -> list[str]:
         """Parses both expressions, so that one that is not FEEL is found before anything happens.
+
+        Returns:
+            Calls that have no value, whatever the job: one sentence each, which begins with the header.
 
         Raises:
             InputError: `EXPRESSION_INVALID`; the message names the header and the place.
         """
+        found: list[str] = []
         for name, expression in ((RESULT_EXPRESSION, self.result), (ERROR_EXPRESSION, self.error)):
             if expression:
                 try:
-                    feel.compile(expression)
+                    tree = feel.compile(expression).tree
                 except feel.FeelError as error:
                     raise InputError(f"{name}: {error}", code="EXPRESSION_INVALID") from None
+                found += [f"{name}: {sentence}" for sentence in on_calls(tree, _NAMES)]
+        return found
 
 
 async def result_variables(mapping: ResultMapping, response: Any, documents: Documents) -> tuple[dict[str, Any], str]:
@@ -349,12 +356,12 @@ def _bpmn_error(code: Any, message: Any = None, variables: Any = None) -> dict[s
     return context
 
 
-def _job_error(message: Any, variables: Any = None, retries: Any = 0, backoff: Any = None) -> dict[str, Any]:
+def _job_error(message: Any, variables: Any = None, retries: Any = None, backoff: Any = None) -> dict[str, Any]:
     return {
         "errorType": "jobError",
         "errorMessage": _need(message, str, "errorMessage"),
         "variables": {} if variables is None else _need(variables, dict, "variables"),
-        "retries": _number(retries, "retries"),
+        "retries": 0 if retries is None else _number(retries, "retries"),
         "retryBackoff": feel.DaysTime(0) if backoff is None else _need(backoff, feel.DaysTime, "retryBackoff"),
     }
 
@@ -418,3 +425,5 @@ FUNCTIONS = feel.HostFunctions(
         *_overloads("backoff", _backoff, ["attempt", "minDelay", "factor", "maxDelay", "jitterFactor"], 1),
     ]
 )
+_NAMES = frozenset((*FUNCTIONS.by_name, "createDocument"))
+"""Names of all functions that these expressions may call beside FEEL's own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from zeebe_connectors.config.secrets import Places, Unresolved
@@ -15,6 +15,7 @@ from zeebe_connectors.sdk.connector import Description
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.sdk.secret_places import SecretPlaces
+from zeebe_connectors.sdk.text import items_of
 
 SECRET_FIELDS = "secretFields"  # noqa: S105 - a header's name
 """Header that names further inputs (comma-separated) where placeholders resolve if the diagram is unknown."""
@@ -30,11 +31,8 @@ def check_secret_fields(headers: Mapping[str, str]) -> None:
     Raises:
         InputError: It is not a list of names.
     """
-    text = headers.get(SECRET_FIELDS)
-    if text is None or not text.strip():
-        return
-    for name in map(str.strip, text.split(",")):
-        if name and not _NAME.fullmatch(name):
+    for name in items_of(headers.get(SECRET_FIELDS, "")):
+        if not _NAME.fullmatch(name):
             raise InputError(
                 f"The task's header {SECRET_FIELDS} must be names of inputs separated by commas, such as body, "
                 f"headers; {_printable(name)} is not a name"
@@ -70,25 +68,46 @@ class SecretScope:
         if self.by_diagram and element is not None:
             return element.place
         places = connector.secret_inputs if self.mode == "secrets-only" else connector.secret_places
-        names = job.headers.get(SECRET_FIELDS, "")
-        if not names.strip():
+        more = dict.fromkeys(items_of(job.headers.get(SECRET_FIELDS, "")), EVERYWHERE)
+        if not more:
             return places
-        more = {name.strip(): EVERYWHERE for name in names.split(",") if name.strip()}
         return places.merged(SecretPlaces(below=more))
 
     def report(self, job: Job, unresolved: Sequence[Unresolved], element: Element | None) -> None:
+        """Reports unresolved placeholders of a job: see `report_at`.
+
+        Raises:
+            InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
+        """
+        self.report_at(job.bpmn_process_id, job.element_id, unresolved, lambda: self._remedy(element))
+
+    def report_at(
+        self, process: str, element: str, unresolved: Sequence[Unresolved], remedy: Callable[[], str]
+    ) -> None:
         """Reports unresolved placeholders: in the log, once for each element, or as an incident.
+
+        Args:
+            process: BPMN process id.
+            element: Id of the element, or name of the source.
+            unresolved: What stays as text.
+            remedy: Makes the sentence about those that are written as they should be.
 
         Raises:
             InputError: `SECRET_NOT_RESOLVED`, if the operator wants an incident.
         """
         if not unresolved:
             return
-        shown = ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in unresolved))
-        text = f"Placeholders of secrets are not resolved and stay as text: {shown}. {self._remedy(element)}"
+        right = _shown(one for one in unresolved if not one.is_slip)
+        slips = _shown(one for one in unresolved if one.is_slip)
+        text = f"Placeholders of secrets are not resolved and stay as text: {right}. {remedy()}" if right else ""
+        if slips:
+            text += (" " if text else "") + (
+                f"This looks like a secret's placeholder but stays as text: {slips}. If it is meant, write "
+                "{{secrets.NAME}}: small letters, two braces on both sides, no blank inside the name"
+            )
         if self._unresolved == "incident":
             raise InputError(text, code="SECRET_NOT_RESOLVED")
-        key = (job.bpmn_process_id, job.element_id)
+        key = (process, element)
         if key in self._logged:
             return
         self._logged[key] = None
@@ -109,6 +128,10 @@ class SecretScope:
         if self.by_diagram:
             remedy += ", or set CAMUNDA_CLIENT_REST_ADDRESS, so that the diagram decides"
         return remedy
+
+
+def _shown(unresolved: Iterable[Unresolved]) -> str:
+    return ", ".join(dict.fromkeys(f"{_printable(one.name)} in {_printable(one.field)}" for one in unresolved))
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Make text with JSON's escapes encodable as UTF-8, and tell character sets from Python's other codecs."""
+"""Split lists, make text with JSON's escapes encodable as UTF-8, and tell character sets from Python's other codecs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ _NOT_CHARACTER_SETS = frozenset(
     ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem")
 )
 """Codecs that are slow by design, unescape code, depend on the machine or decode nothing."""
+
+
+def items_of(text: str, separator: str = ",") -> list[str]:
+    """Returns the parts of a list, without blanks around them and without empty ones."""
+    return [item.strip() for item in text.split(separator) if item.strip()]
 
 
 def sendable(text: str) -> str:

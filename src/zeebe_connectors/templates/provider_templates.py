@@ -14,7 +14,7 @@ from typing import Any
 
 from zeebe_connectors.config.providers import Operation, Provider, Variable
 from zeebe_connectors.config.providers.addresses import placeholders
-from zeebe_connectors.config.providers.model import without_tls
+from zeebe_connectors.config.providers.model import METHOD_INPUTS, without_tls
 from zeebe_connectors.config.providers.operations import connector_of
 from zeebe_connectors.sdk.connector import Inbound, Outbound
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, word_for
@@ -134,7 +134,7 @@ class _Made:
                 return self._protocol(item)
             case "database" if any(there.url for there in self._provider.environments.values()):
                 return str(item["value"])  # the address of each environment names it
-            case "method" | "operation" | "graphql.method":
+            case _ if name in METHOD_INPUTS:
                 return self._operation.method
         return None
 

@@ -113,9 +113,8 @@ class EngineCluster:
         async def correlate() -> Correlated:
             _check_tenant(tenant)
             try:
-                return Correlated(
-                    *self._core.correlate_message(name, correlation_key, variables=plain(dict(variables)))
-                )
+                found = self._core.correlate_message(name, correlation_key, variables=plain(dict(variables)))
+                return Correlated(*found.keys())
             except Rejection as rejection:
                 _refused(rejection, f"The message {name!r}", RejectionCode.NOT_FOUND, "MESSAGE_NOT_CORRELATED")
 

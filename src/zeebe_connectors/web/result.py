@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,7 @@ from zeebe_connectors.web.words import challenge_words, words_of
 INLINE_LIMIT = 1536 * 1024
 _MAX_DELAY = 86_400.0
 _MAX_DATE = 100
+_JSON_BEGINS = re.compile(rb"[ \t\r\n]*+[{\[]")
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 
 
@@ -168,7 +170,7 @@ def _utf8(response: HttpResponse) -> bytes:
 
 
 def _looks_like_json(data: bytes) -> bool:
-    return data[:64].lstrip()[:1] in {b"{", b"["}
+    return _JSON_BEGINS.match(data) is not None
 
 
 def _as_text(data: bytes) -> str | None:

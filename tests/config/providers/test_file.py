@@ -7,7 +7,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from zeebe_connectors.config.providers import ProviderError, ProvidersFileError, names, provider_of
+from zeebe_connectors.config.providers import (
+    ProviderError,
+    ProvidersFileError,
+    database_urls,
+    names,
+    provider_of,
+)
 from zeebe_connectors.config.providers.file import read_text
 from zeebe_connectors.config.providers.schema import schema
 
@@ -64,10 +70,10 @@ def test_a_provider_with_rules_and_no_number_gets_five_a_second():
     [
         ("    protocol: https", "    protokol: https", 5, "did you mean protocol?"),
         ("minDelayMs", "minDelay", 11, "did you mean minDelayMs?"),
-        ("minDelayMs: 250", "minDelayMs: 5001", 11, "less than or equal to 5000"),
+        ("minDelayMs: 250", "minDelayMs: 5001", 11, "must be at most 5000"),
         ("        url: https://${region}", "        urll: https://${region}", 20, "did you mean url?"),
         ("providers:\n", "provider:\n", 3, "did you mean providers?"),
-        ("port: 1025", "port: 70000", 25, "less than or equal to 65535"),
+        ("port: 1025", "port: 70000", 25, "must be at most 65535"),
         ("  mail:", "  erp:", 22, "is there twice"),
         ("protocol: smtp", "protocol: smpt", 23, "must be one of"),
         ("https://test-", "http://test-", 17, "must begin with https://"),
@@ -114,8 +120,9 @@ _SECURED = """providers:
 
 @pytest.mark.parametrize(
     "value",
-    ["0123", "12:30:45", "1_000", "yes", "off", "2026-01-02", "0x1F", "1e5", "+5", ".5", "12345678901234567890"],
-)
+    ["0123", "12:30:45", "1_000", "yes", "off", "2026-01-02", "0x1F", "1e5", "+5", ".5", "12345678901234567890",
+     "2026-99-99", "2026-01-01T99:00:00Z", "0x_", "0b_", "=", "<<", pytest.param("1" * 5000, id="5000 digits")],
+)  # fmt: skip
 def test_a_password_is_what_is_written(value):
     """YAML 1.1 makes other numbers, times and truths of these."""
     found = read_text(_SECURED.replace("VALUE", value)).providers["erp"].environments["live"]
@@ -123,7 +130,15 @@ def test_a_password_is_what_is_written(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "says"), [("{{secrets.X}}", "in quotes"), ("[a]", "in quotes"), ("true", "in quotes")]
+    ("value", "says"),
+    [
+        ("{{secrets.X}}", "in quotes"),
+        ("[a]", "in quotes"),
+        ("true", "in quotes"),
+        ("{a: b}", "in quotes"),
+        ("!!set {a}", "in quotes"),
+        ("!python/tuple [a]", "in quotes"),
+    ],
 )
 def test_a_password_that_is_no_text(value, says):
     with pytest.raises(ProvidersFileError, match=says) as caught:
@@ -254,6 +269,17 @@ def test_a_login_says_its_kind(section, says):
         ({"active": "perhaps"}, "erp.active: must be true or false"),
         ({"rules": {"maxPerSecond": "many"}}, "erp.rules.maxPerSecond: must be a number"),
         ({"rules": {"maxConcurrent": 1.5}}, "erp.rules.maxConcurrent: must be a whole number"),
+        ({"rules": {"maxPerSecond": True}}, "erp.rules.maxPerSecond: must be a number"),
+        ({"rules": {"minDelayMs": True}}, "erp.rules.minDelayMs: must be a number"),
+        ({"rules": {"maxConcurrent": False}}, "erp.rules.maxConcurrent: must be a number"),
+        ({"rules": {"shareOf": True}}, "erp.rules.shareOf: must be a number"),
+        ({"rules": {"shareOf": 0}}, "erp.rules.shareOf: must be at least 1"),
+        ({"egress": {"ports": [443, True]}}, "erp.egress.ports.1: must be a number"),
+        ({"dynamicHosts": ["*.co.uk"]}, "dynamicHosts: anybody may have a host below co.uk"),
+        ({"environments": {"t": {"url": "http://h.example.com/", "proxy": {"url": "http://p", "password": True}}}},
+         "proxy.password: must be text; put it in quotes"),
+        ({"environments": {"t": {"url": "http://h.example.com/", "tls": {"keystore": {"keystorePassword": [1]}}}}},
+         "keystorePassword: must be text; put it in quotes"),
         ({"documentation": "wiki"}, "erp.documentation: must be a link; write it like https://"),
         ({"description": 7}, "erp.description: must be text; put it in quotes"),
         ({"environments": {"t": {"url": "http://h.example.com/", "proxy": {"url": "http://u:p@proxy:3128"}}}},
@@ -287,6 +313,15 @@ def test_a_wrong_value_says_what_is_right(change, says):
         ),
         ("database", {"url": "jdbc:postgresql://db.example.com/orders?sslmode=require"}, "set by security"),
         ("database", {"url": "sqlite://"}, "names no file"),
+        ("database", {"url": "db2://db.example.com/orders"}, "url: begins with a scheme that no connector for"),
+        ("database", {"url": "jdbc:db2://db.example.com/orders"}, "write one of postgresql://, mysql://"),
+        ("database", {"url": "https://db.example.com/orders"}, "url: begins with a scheme that no connector for"),
+        ("smtp", {"url": "smtp://mail.example.com:25", "port": 26}, "port: the url names another one"),
+        ("smtp", {"host": "mail.example.com", "port": True}, "port: must be a number"),
+        ("smtp", {"host": "${x}.co.uk"}, "host: a task could choose the domain by ${x}"),
+        ("http", {"url": "http://${x}.com.au/"}, "a domain of your own such as .example.com"),
+        ("http", {"url": "http://${x}.0.0.1/"}, "url: a task could choose the domain by ${x}"),
+        ("http", {"url": "http://${x}.0.0x1/"}, "url: a task could choose the domain by ${x}"),
     ],
 )
 def test_an_address_that_would_not_be_read_as_it_is_meant(protocol, environment, says):
@@ -330,3 +365,23 @@ def test_an_operation_that_no_task_could_carry_out(operation, says):
     with pytest.raises(ProviderError) as caught:
         provider_of(document, name="erp")
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("listed", ["[]", "''", "false", "0", "[erp]"])
+def test_what_lists_no_providers_removes_none(listed):
+    """Only `{}` and nothing say that there are none."""
+    with pytest.raises(ProvidersFileError, match=r"^providers\.yaml:1: providers must be a mapping by name; write"):
+        read_text(f"providers: {listed}")
+    assert not read_text("providers:").providers
+
+
+@pytest.mark.parametrize("host", ["${x}.example.co.uk", "${x}.co.example.com", "${x}.com.example", "${x}.localhost"])
+def test_a_domain_that_somebody_has(host):
+    """A registry's label counts only right below a country's."""
+    provider_of({"protocol": "smtp", "environments": {"t": {"host": host}}})
+
+
+def test_a_database_of_another_package_s_connector(monkeypatch):
+    document = {"protocol": "database", "environments": {"t": {"url": "jdbc:db2://db.example.com/orders"}}}
+    monkeypatch.setattr(database_urls, "installed_words", lambda source: {"db2"} if source == "options.scheme" else {})
+    assert provider_of(document).environments["t"].url == "db2://db.example.com/orders"

@@ -386,7 +386,7 @@ def test_identity_and_key_are_utf_8(identity, key, want):
 
 @pytest.mark.parametrize(
     ("given", "field"),
-    [({"path": "a\ud800"}, "path"), ({"path": "a", "query": {"x": "\ud800"}}, "query"), ({"path": "ü" * 128}, "path")],
+    [({"path": "ü" * 128}, "path"), ({"path": "a", "query": {"x": "ü" * 128}}, "query")],
 )
 async def test_what_no_option_carries(place, given, field):
     fail = await place.fails("get", **given)

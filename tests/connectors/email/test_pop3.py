@@ -97,6 +97,26 @@ async def test_a_large_mail_is_not_fetched(email, server):
     assert not [one for one in server.commands if one.startswith("RETR")]
 
 
+async def test_a_size_that_the_list_gives_too_small_does_not_count(email, server):
+    async def sizes(session, arguments):
+        session.send_lines(b"1 10")
+
+    server.answers["LIST"] = sizes
+    server.mails = {"1": message(message_id="a@x", body="x" * 10_000)}
+    await fails(email, "MAIL_TOO_LARGE", server, "readEmailPop3", {"messageId": "<a@x>", "maxMailSize": "5000"})
+    assert (await act(email, server, "readEmailPop3", {"messageId": "<a@x>"}))["subject"] == "s"
+
+
+async def test_a_mail_that_cannot_be_read_does_not_end_a_search(email, server):
+    async def retr(session, number):
+        await (session.do_retr(number) if number == "2" else asyncio.sleep(0, session.send("-ERR corrupt")))
+
+    server.answers["RETR"] = retr
+    server.mails = {str(n): message(f"s{n}", body="roses") for n in (1, 2)}
+    found = await act(email, server, "searchEmailsPop3", {"criteria": {"field": "BODY", "value": "roses"}})
+    assert [one["subject"] for one in found] == ["s2"]
+
+
 async def test_a_mail_is_gone_once_the_server_confirms_it(email, server):
     server.mails = {"1": message(message_id="a@x"), "2": message(message_id="b@x")}
     deleted = await act(email, server, "deleteEmailPop3", {"messageId": "a@x"})

@@ -72,6 +72,41 @@ async def test_an_answer_too_large_to_be_read_is_stored(graphql, server, stored)
     assert answer["document"]["metadata"]["size"] > JSON_BYTES
 
 
+LARGE = {"items": [{"errors": ["of an item"], "text": 'x "errors": [1]}'}, "x" * JSON_BYTES]}
+REFUSED = [{"message": "half of it is missing"}, {"message": "the other half, too"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"errors": REFUSED, "data": LARGE}, REFUSED[0]["message"]),
+        ({"extensions": {"a": 1}, "errors": REFUSED, "data": LARGE}, REFUSED[0]["message"]),
+        ({"data": LARGE, "errors": REFUSED}, REFUSED[0]["message"]),
+        ({"data": LARGE, "errors": REFUSED, "extensions": {"cost": {"errors": 3}}}, REFUSED[0]["message"]),
+        ({"errors": [REFUSED[0], *REFUSED * 70_000], "data": LARGE}, REFUSED[0]["message"]),
+        ({"errors": [{"message": "x" * 100_000}], "data": LARGE}, "an error that has no message"),
+        ({"errors": [], "data": LARGE}, None),
+        ({"data": LARGE, "errors": None}, None),
+        ({"data": {**LARGE, "errors": REFUSED}}, None),
+        ({"data": [LARGE, {"errors": REFUSED}]}, None),
+        ({"data": {"a": LARGE, "b": {"errors": REFUSED}}, "extensions": {}}, None),
+        ({"data": LARGE, "extensions": {"errors": REFUSED}}, None),
+    ],
+    ids=["first", "second", "last", "before extensions", "long", "endless", *map(str, range(6))],
+)
+async def test_errors_in_an_answer_too_large_to_be_read(graphql, server, answer, message):
+    """They are a failure as in any other answer; an entry of the data that has their name is none."""
+    server.answer("/graphql", Reply.json(answer))
+    if message is None:
+        stored = await graphql(documentReturnFormat={"choice": "DOCUMENT"})
+        assert stored["document"]["metadata"]["size"] > JSON_BYTES
+        return
+    for choice in ("DOCUMENT", "AUTO"):
+        with pytest.raises(ConnectorError, match=message) as caught:
+            await graphql(documentReturnFormat={"choice": choice})
+        assert caught.value.code == "GRAPHQL_ERROR"
+
+
 async def test_a_request_in_a_character_set(graphql, server):
     """The body is written in the set that the header names; half a character is escaped."""
     kind = {"Content-Type": "application/json; charset=ISO-8859-1"}

@@ -43,6 +43,7 @@ async def test_no_reason_phrase(rest, server):
     [
         (b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
         (b" \n[1, 2]", [1, 2]),
+        (b"\r\n" * 500 + b'{"page": "of a template"}', {"page": "of a template"}),
         (b"[]", []),
         (b'\xef\xbb\xbf{"bom": 1}', {"bom": 1}),
         (b'"text"', '"text"'),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 import pytest
 
@@ -121,3 +123,33 @@ async def test_a_document_that_cannot_be_written_ends_the_statement(table):
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%/* for a file */'"
     assert outside(table, running) == [(0,)]
     assert (await table.do("query", "SELECT 1 AS one", **ONE))["rows"] == [{"one": 1}]
+
+
+async def test_a_connection_is_registered_with_the_event_loop_once(table, monkeypatch):
+    await table.do("query", "SELECT 1", **ONE)
+    registered = []
+    loop = asyncio.get_running_loop()
+    known = type(loop).add_reader
+    monkeypatch.setattr(type(loop), "add_reader", lambda self, *more: registered.append(more) or known(self, *more))
+    for number in range(10):
+        await table.do("query", "SELECT name FROM t WHERE id = :id", {"id": number}, **ONE)
+    assert len(registered) <= 1
+
+
+async def test_a_socket_that_the_server_closes_between_jobs_harms_nobody(table):
+    """Neither the next job, nor another connection that gets the number of the closed socket."""
+    for _ in range(3):
+        await table.do("query", "SELECT 1", **ONE)
+        outside(
+            table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zeebe-connectors'"
+        )
+        await asyncio.sleep(0.15)  # longer than a connection may rest untested
+        await table.do("query", "SELECT 1", **ONE)
+    jobs = [table.job("query", "SELECT pg_sleep(0.01)", timeout=5) for _ in range(8)]
+    assert all(isinstance(outcome, Complete) for outcome in await asyncio.gather(*jobs))
+
+
+async def test_a_statement_longer_than_the_sockets_buffers_is_sent_whole(table):
+    text = "x" * 20_000_000
+    done = await table.do("query", "SELECT length(:text) AS size", {"text": text}, **ONE)
+    assert done["rows"] == [{"size": len(text)}]

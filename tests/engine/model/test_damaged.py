@@ -11,6 +11,7 @@ from tests.engine.model.judged import DIAGRAMS
 from zeebe_connectors.engine import Engine, InvalidResourceError, Rejection, RejectionCode, read_processes
 
 NAMES = sorted(DIAGRAMS)
+HEAD = '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL">'
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
@@ -66,6 +67,15 @@ def test_damaged_diagrams(seed) -> None:
         else:
             code = None
         assert code in {None, RejectionCode.INVALID_ARGUMENT, RejectionCode.INVALID_STATE}
+
+
+@pytest.mark.parametrize("levels", [100, 101, 5000])
+def test_sub_processes_may_be_nested_only_so_deep(levels) -> None:
+    inside = "".join(f'<subProcess id="b{level}"><startEvent id="s{level}"/>' for level in range(levels))
+    begin = '<process id="p" isExecutable="true"><startEvent id="s"/>'
+    content = HEAD + f"{begin}{inside}{'</subProcess>' * levels}</process></definitions>"
+    found = reasons(content.encode())
+    assert found is None if levels == 100 else "100 levels" in str(found)
 
 
 @pytest.mark.parametrize("content", [b"", b"<", b"<a/>", b"\x00", b"text", "<\u00e4/>".encode("utf-16"), b"<a>" * 5000])

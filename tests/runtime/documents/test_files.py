@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 import tracemalloc
 
 import pytest
 
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.documents import files as files_of_documents
 from zeebe_connectors.sdk.document import Document
 from zeebe_connectors.sdk.errors import ConnectorError, TransientError
 
@@ -56,6 +59,44 @@ async def test_too_large_is_refused_before_it_is_stored(local):
     with pytest.raises(ConnectorError) as caught:
         await local.store(pieces(*[b"a" * 1_000_000] * 11))
     assert caught.value.code == "DOCUMENT_TOO_LARGE"
+    assert files(local) == []
+
+
+async def test_a_large_file_is_flushed_while_it_grows(local, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(files_of_documents.os, "fsync", flushed.append)
+    piece = bytes(1_000_000)
+    document = await local.store(pieces(*[piece] * 9))
+    assert len(flushed) >= 2
+    assert await read(local, document) == piece * 9
+
+
+@pytest.mark.parametrize("slow", ["write", "fsync"])
+async def test_a_cancelled_file_is_closed_only_after_its_threads(local, monkeypatch, slow):
+    """Its number might be another file's by then."""
+    begun, ended = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+    known = getattr(os, slow)
+
+    def slowly(handle, *more):
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.1)
+        done = known(handle, *more)
+        ended.append(handle)
+        return done
+
+    monkeypatch.setattr(files_of_documents.os, slow, slowly)
+    closed = []
+    close = os.close
+    monkeypatch.setattr(files_of_documents.os, "close", lambda handle: closed.append(len(ended)) or close(handle))
+    storing = asyncio.create_task(local.store(pieces(b"a")))
+    await begun.wait()
+    storing.cancel()
+    await asyncio.sleep(0)
+    storing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await storing
+    assert closed == [1]
     assert files(local) == []
 
 

@@ -125,6 +125,18 @@ def test_what_is_no_diagram_is_refused(xml):
         read_diagram(xml)
 
 
+def test_a_page_of_html_in_a_diagrams_text_is_no_document_type():
+    page = b"<bpmn:documentation><![CDATA[<!DOCTYPE html><html><!ENTITY></html>]]></bpmn:documentation>"
+    xml = diagram(node("startEvent", "s", TYPE))
+    at = xml.index(b"<bpmn:process")
+    assert read_diagram(xml[:at] + page + xml[at:]).elements
+    before = (
+        b"<?xml version='1.0'?><!-- > --><?p <a>?>\n<!DOCTYPE a [<!ENTITY b 'c'>]>" + xml[xml.index(b"<bpmn:def") :]
+    )
+    with pytest.raises(DiscoveryError, match="document type"):
+        read_diagram(before)
+
+
 def with_message(name: str, reference: str = "M") -> bytes:
     """A diagram in which an element waits for a message of this name."""
     xml = diagram(node("intermediateCatchEvent", "c", TYPE, KEY, message=reference))

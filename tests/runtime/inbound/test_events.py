@@ -247,6 +247,22 @@ async def test_the_newest_version_decides_and_older_ones_get_what_they_wait_for(
     assert (await harness.entry()).state == "done"
 
 
+@pytest.mark.parametrize(
+    ("older", "reason"),
+    [
+        ([{"resultExpression": "={a: k}"}, {"resultExpression": "={b: k}"}], "several elements hold (c, c)"),
+        ([{"activationCondition": '=assert(k, false, "no")'}], "activationCondition"),
+    ],
+)
+async def test_an_older_version_that_gets_nothing_is_in_the_log(harness, caplog, older, reason):
+    olds = [caught(1, **properties) for properties in older]
+    assert await harness.handler(caught(2), *olds).handle(harness.event(k="1")) == "handed over"
+    assert published(harness) == [("m", "1", {})]
+    (record,) = caplog.records
+    assert "version 1 gets no event here" in record.getMessage()
+    assert reason in record.getMessage()
+
+
 async def test_an_event_for_instances_of_an_older_version_only(harness):
     old = caught(1, activationCondition='=k = "1"', resultExpression="={old: k}")
     new = caught(2, activationCondition='=k = "2"')

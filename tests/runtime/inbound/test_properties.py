@@ -134,6 +134,48 @@ async def test_a_clusters_variable_is_no_password(expression):
         await read({"login.password": expression})
 
 
+@pytest.mark.parametrize(
+    ("properties", "answer", "seen"),
+    [
+        ({"folder": "=camunda.vars.env.FOLDER"}, "Orders", {"folder": "Orders"}),
+        ({"imapPort": "=camunda.vars.env.PORT + 1"}, 144, {"imapPort": 144}),
+        ({"login.user": '="x-" + camunda.vars.tenant.USER'}, "x-ann", {"user": "x-ann"}),
+        ({"login.password": "=camunda.vars.env.TOKEN"}, "t0k3n", {"password": "t0k3n"}),
+        ({"folder": "=camunda.vars.env.FOLDER"}, "=1+1 {{secrets.DB}}", {"folder": "=1+1 {{secrets.DB}}"}),
+    ],
+)
+async def test_the_cluster_evaluates_what_reads_its_variables(cluster, properties, answer, seen):
+    """As for the official runtime; what it gives is a value, neither FEEL nor a place for secrets."""
+    server, api = cluster
+    server.answer("/v2/expression/evaluation", Reply.json({"result": answer, "warnings": []}))
+    found, _ = await read(properties, cluster=api)
+    shown = {**found.model_dump(by_alias=True), "user": found.login.user, "password": found.login.password.reveal()}
+    assert {name: shown[name] for name in seen} == seen
+    assert json.loads(server.seen[-1].body) == {"expression": next(iter(properties.values()))}
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply.json({"result": None, "warnings": ["x"]}), "folder: the cluster's variables give null"),
+        (Reply.json({"detail": "no such"}, 400), "folder: the cluster cannot evaluate it: .*no such"),
+        (Reply(403), "folder: .*EVALUATE"),
+        (Reply(404), "folder: its expression gave null"),
+    ],
+)
+async def test_a_cluster_that_does_not_evaluate_is_an_error_with_the_property(cluster, reply, message):
+    server, api = cluster
+    server.answer("/v2/expression/evaluation", reply)
+    with pytest.raises(ConnectorError, match=message):
+        await read({"folder": "=camunda.vars.env.FOLDER"}, cluster=api)
+
+
+async def test_what_only_looks_like_a_placeholder_is_reported(caplog):
+    await read({"folder": "{{SECRETS.DB}}"})
+    assert "{{SECRETS.DB}} in folder" in caplog.text
+    assert "write {{secrets.NAME}}" in caplog.text
+
+
 async def test_an_empty_field_and_helpers_of_a_template_are_left_alone():
     expected, _ = await read({})
     assert (await read({"folder": "=null", "helper": "=orderId", "more.helpers": "=If"}))[0] == expected

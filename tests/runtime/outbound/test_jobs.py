@@ -28,9 +28,9 @@ from zeebe_connectors import (
 )
 from zeebe_connectors.config.secrets import SecretResolver
 from zeebe_connectors.runtime.documents import LocalDocuments
+from zeebe_connectors.runtime.outbound.expression_warnings import ExpressionWarnings
 from zeebe_connectors.runtime.outbound.headers import task_headers
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
-from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.services import Services
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.context import Job
@@ -247,6 +247,40 @@ async def test_an_error_expression_that_cannot_see_the_response_is_warned_of_onc
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("expression", "part"),
+    [
+        ('bpmnError(code: "x")', "has no argument 'code': write bpmnError(errorCode, errorMessage, variables)"),
+        ('jobError(message: "x")', "write jobError(errorMessage, variables, retries, retryBackoff)"),
+        ("ignoreError({}, 1)", "called with 2 arguments"),
+        ("bpmnError()", "called with 0 arguments"),
+        ('bpmError("x")', "did you mean bpmnError()?"),
+        ('frobnicate("x")', "FEEL has no frobnicate()"),
+    ],
+)
+async def test_a_call_that_gives_null_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, expression: str, part: str
+) -> None:
+    """The job completes, as with the official runtime, but not silently."""
+    text = f'=if status = 200 then {expression} else bpmnError(errorCode: "y")'
+    outcome = await run(answering({"status": 200}), {}, error_expression=text)
+    assert isinstance(outcome, Complete)
+    (record,) = caplog.records
+    assert "errorExpression: " in record.getMessage()
+    assert part in record.getMessage()
+    caplog.clear()
+    await run(answering({"status": 200}), {}, result_expression=f"={{a: {expression}}}")
+    assert "resultExpression: " in caplog.text
+
+
+async def test_a_call_by_names_may_leave_some_out(caplog: pytest.LogCaptureFixture) -> None:
+    expression = '=jobError(errorMessage: "later", retryBackoff: duration("PT5S"))'
+    outcome = await run(answering({}), {}, error_expression=expression)
+    assert isinstance(outcome, Fail)
+    assert (outcome.message.partition(" ")[0], outcome.retries, outcome.backoff) == ("later", 0, 5.0)
+    assert caplog.records == []
+
+
 async def test_headers_are_read_once_for_all_jobs_of_a_task() -> None:
     """By their identity, as the gateway gives them; what somebody may change is read each time."""
     headers = MappingProxyType({"resultExpression": "={a: 1}", "retryBackoff": "PT5S"})
@@ -268,11 +302,11 @@ async def test_headers_are_read_once_for_all_jobs_of_a_task() -> None:
 
 
 async def test_one_element_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    unmapped = UnmappedResponses()
+    warnings = ExpressionWarnings()
     job = Job(1, "t", bpmn_process_id="p", element_id="a")
     for _ in range(3):
-        unmapped.warn(job, "response.body", {"r": 1})
-    unmapped.warn(dataclasses.replace(job, element_id="b"), "response.body", {"r": 1})
+        warnings.of_response(job, "response.body", {"r": 1})
+    warnings.of_response(dataclasses.replace(job, element_id="b"), "response.body", {"r": 1})
     assert len(caplog.records) == 2
 
 
@@ -599,6 +633,28 @@ async def test_half_a_surrogate_from_outside_is_answered() -> None:
         outcome.payload.encode()
         assert not isinstance(outcome, Fail | Throw) or outcome.message.encode()
     assert '"x\ufffd"' in done.payload
+
+
+class Anything(Model):
+    """Whatever comes."""
+
+    a: str
+    b: list[Any]
+    d: str
+
+
+async def test_half_a_character_in_an_input_is_replaced_for_every_connector() -> None:
+    """A service once sent it, and none can receive it: databases, devices and XML used to differ."""
+    seen: list[Any] = []
+
+    @outbound("half", title="Half", type="half", template=False)
+    async def half(given: Anything, context: Context) -> None:
+        """See what comes."""
+        seen.append(given.model_dump())
+
+    inputs = {"a": "x\ud83d", "b": [{"c\udc00": "\ud83d\ude00"}], "d": "\\ud83d"}
+    assert isinstance(await run(half, inputs), Complete)
+    assert seen == [{"a": "x\ufffd", "b": [{"c\ufffd": "\U0001f600"}], "d": "\\ud83d"}]
 
 
 @pytest.mark.parametrize("value", [b"bytes", "x" * 1_600_000, float("nan")])

@@ -170,19 +170,21 @@ async def test_an_operation_that_makes_no_template_is_reported(tmp_path):
         "send": {"connector": "resst", "path": "/x"},
         "mail": {"connector": "smtp"},
         "make": {"method": "PSOT", "path": "/x", "defaults": {"bodyy": "=x", "headers": {}}},
+        "query": {"connector": "graphql", "method": "PSOT", "defaults": {"graphql.query": "{a}"}},
         "fine": {"method": "POST", "path": "/x", "defaults": {"body": "=x"}},
         "ask": {"connector": "graphql", "method": "post", "defaults": {"graphql.query": "{a}"}},
     }
     where = {"url": f"http://127.0.0.1:{free_port()}/"}
-    found = [await finding_of(tmp_path, "http", where, "", at=at, operations=operations) for at in range(4)]
-    assert [(one.what, one.verdict) for one in found] == [("operations", "warning")] * 4
-    smtp, default, method, unknown = sorted(one.text for one in found)
+    found = [await finding_of(tmp_path, "http", where, "", at=at, operations=operations) for at in range(5)]
+    assert [(one.what, one.verdict) for one in found] == [("operations", "warning")] * 5
+    smtp, default, method, query, unknown = sorted(one.text for one in found)
     assert unknown.startswith("operations.send.connector: 'resst' takes no providers of http")
     assert "graphql, rest, soap" in unknown
     assert smtp.startswith("operations.mail.connector: 'smtp' takes no providers of http")
     assert default.startswith("operations.make.defaults.bodyy: ")
     assert "did you mean body?" in default
     assert method.startswith("operations.make.method: 'PSOT' is none")
+    assert query.endswith("'PSOT' is none of the connector graphql; write one of get, post")
 
 
 async def test_a_password_in_a_soap_header_counts_as_a_login(tmp_path):

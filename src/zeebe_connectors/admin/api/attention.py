@@ -129,7 +129,9 @@ def _engine_items(runtime: Runtime) -> list[AttentionItem]:
             f"{engine['error'] or 'It says nothing'}. Check that the cluster at {engine['address']} runs, its address "
             "(CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network between; jobs are fetched again once it is back."
         )
-        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=_last_heard(runtime))]
+        contact = _last_contact(runtime)
+        since = _wall_clock(contact) if contact is not None else None
+        return [_item("bad", "ENGINE_AWAY", "The engine does not answer", text, since=since)]
     found = []
     for worker in runtime.workers:
         state = worker.liveness()
@@ -141,10 +143,10 @@ def _engine_items(runtime: Runtime) -> list[AttentionItem]:
     return found
 
 
-def _last_heard(runtime: Runtime) -> float | None:
-    """When the engine was heard last, in seconds since 1970; None if it never was."""
-    heard = [state.last_contact for state in runtime.liveness().values() if state.last_contact is not None]
-    return _wall_clock(max(heard)) if heard else None
+def _last_contact(runtime: Runtime) -> float | None:
+    """Returns when the engine last answered a worker, in seconds of `time.monotonic`; None if it never did."""
+    states = runtime.liveness().values()
+    return max((state.last_contact for state in states if state.last_contact is not None), default=None)
 
 
 def _wall_clock(monotonic: float) -> float:
@@ -252,7 +254,7 @@ def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
     if directory.problem:
         text = f"{_sentence(directory.problem)} The providers stay as they were."
         found.append(_item("bad", "PROVIDERS_FILE", "The file of providers cannot be read", text, since=None))
-    for name, reason in directory.store.problems.items() if directory.store is not None else ():
+    for name, reason in directory.unusable().items():
         title = f"Provider {name} cannot be used"
         text = _sentence(reason)
         found.append(_item("bad", "PROVIDER_UNUSABLE", title, text, since=None, href=_provider_href(name)))
@@ -339,8 +341,8 @@ def _setting_items(runtime: Runtime) -> list[AttentionItem]:
 def engine_state(runtime: Runtime) -> EngineState:
     """Returns whether the engine answers: it does if any worker heard from it recently."""
     states = runtime.liveness().values()
-    heard = [state.last_contact for state in states if state.last_contact is not None]
-    silent = round(time.monotonic() - max(heard), 1) if heard else None
+    contact = _last_contact(runtime)
+    silent = round(time.monotonic() - contact, 1) if contact is not None else None
     error = next((state.last_error for state in states if state.last_error), None)
     busy = any(state.in_flight for state in states)
     up = not states or (silent is not None and (silent < _SILENT or busy) and not all(s.errors for s in states))

@@ -22,12 +22,15 @@ from zeebe_connectors.admin.api import runtime as runtime_view
 from zeebe_connectors.admin.api.connectors import ConnectorsApi, gallery_of
 from zeebe_connectors.admin.api.description import Call
 from zeebe_connectors.admin.api.feel import Playground
+from zeebe_connectors.admin.api.importing import TemplateImports
 from zeebe_connectors.admin.api.last_events import LastEvents
 from zeebe_connectors.admin.api.openapi import openapi
 from zeebe_connectors.admin.api.overview import Overview
 from zeebe_connectors.admin.api.providers import ProvidersApi
 from zeebe_connectors.admin.api.runtime import RuntimeView
 from zeebe_connectors.admin.api.sources import SourceTests
+from zeebe_connectors.admin.api.trials import Trials
+from zeebe_connectors.admin.busy import AtOnce
 from zeebe_connectors.admin.cross_site import check_origin
 from zeebe_connectors.admin.live import Live
 from zeebe_connectors.config.secrets import Mask
@@ -71,12 +74,14 @@ class Api:
         self._runtime = runtime
         self._seconds = seconds
         self._max_bytes = max_bytes
-        self._running = 0
+        self._at_once = AtOnce(MAX_CONCURRENT, f"{MAX_CONCURRENT} calls are running already")
         self.access = Access(runtime.settings, wrong_token_seconds=wrong_token_seconds)
         self.overview = Overview(runtime)
         self.tests = SourceTests(runtime)
         self.last_events = LastEvents(runtime)
         self.playground = Playground()
+        self.trials = Trials(runtime)
+        self.imports = TemplateImports(runtime)
         self.live = Live()
         self.view = RuntimeView(runtime)
         self.app = web.Application(middlewares=[self._guarded])
@@ -88,8 +93,8 @@ class Api:
             *secrets.calls(runtime),
             *ProvidersApi(runtime, self, self._editor).calls(),
             *ConnectorsApi(gallery_of(runtime)).calls(),
-            *trials.calls(runtime, self),
-            *importing.calls(runtime, self),
+            *trials.calls(self.trials, self),
+            *importing.calls(self.imports, self),
             *feel.calls(self.playground, self),
             *runtime_view.calls(self.view),
             *live.calls(self.overview, self.live, self),
@@ -201,20 +206,17 @@ class Api:
         return bytes(data)
 
     async def limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
-        """Answers with the work's result, unless too many calls are running already."""
-        if self._running >= MAX_CONCURRENT:
-            answer = _error(429, "BUSY", f"{MAX_CONCURRENT} calls are running already; try again in a few seconds")
-            answer.headers["Retry-After"] = "5"
-            return answer
-        self._running += 1
-        try:
+        """Answers with the work's result.
+
+        Raises:
+            Refused: 429 `BUSY`: too many calls are running already; 422 `ANSWER_TOO_LARGE`.
+        """
+        with self._at_once.one():
             result = await work()
             text = await asyncio.to_thread(_json, result)
             if len(text) > MAX_ANSWER:
                 raise Refused(422, "ANSWER_TOO_LARGE", "The answer would be too large; name fewer operations")
             return web.Response(text=text, content_type="application/json")
-        finally:
-            self._running -= 1
 
     async def _describe(self, _: web.Request) -> web.Response:
         if not self._description:  # takes half a second, and few callers ask
@@ -244,4 +246,6 @@ def _error(status: int, code: str, message: str | None) -> web.Response:
     answer = web.json_response(body, status=status)
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
+    if status == 429:
+        answer.headers["Retry-After"] = "5"
     return answer

@@ -90,5 +90,9 @@ class Service(Protocol):
         ...
 
     async def limited(self, work: Callable[[], Awaitable[Any]]) -> web.Response:
-        """Answers with the work's result, unless too many calls are running already."""
+        """Answers with the work's result.
+
+        Raises:
+            Refused: Too many calls are running already, or the answer would be too large.
+        """
         ...

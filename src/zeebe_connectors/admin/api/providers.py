@@ -282,7 +282,7 @@ class ProvidersApi:
         query = request.query
         found = fitting(directory.all().values(), tag=query.get("tag", ""), text=query.get("q", ""))
         shown = [await self._shown(known) for known in found[:MAX_SHOWN]]
-        problems = dict(directory.store.problems) if directory.store is not None else {}
+        problems = dict(directory.unusable())
         if directory.problem is not None:
             problems[str(directory.file)] = directory.problem
         answer = {"providers": shown, "count": len(found), "environment": self._providers.environment}

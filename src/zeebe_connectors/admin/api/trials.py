@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from pydantic import Field
@@ -45,7 +44,6 @@ _MODES = frozenset({"method", "operation", "imapActionDiscriminator", "pop3Actio
 """Last parts of the names of inputs that choose the operation."""
 _READING = frozenset({"get", "head", "options", "exists"})
 _READING_BEGINS = ("list", "search", "read")
-_running: WeakKeyDictionary[Runtime, AtOnce] = WeakKeyDictionary()
 
 
 class Try(Model):
@@ -101,56 +99,66 @@ class Tried(TypedDict):
     """The inputs as the connector got them; None if it was not called."""
 
 
-def calls(runtime: Runtime, service: Service) -> list[Call]:
+class Trials:
+    """Runs one runtime's connectors by hand, a few at a time.
+
+    Args:
+        runtime: The runtime.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._at_once = AtOnce(MAX_AT_ONCE, f"{MAX_AT_ONCE} trials are running already")
+
+    async def run(self, name: str, wanted: Try, role: Role) -> dict[str, Any]:
+        """Runs a connector once.
+
+        Args:
+            name: The connector's name.
+            wanted: What to try.
+            role: The caller's role: only operators use secrets by name, or providers restricted to some processes.
+
+        Returns:
+            `outcome` (`complete`, `bpmnError`, `retry` or `incident`), `variables`, `error` (code, message, remedy),
+            `retries`, `backoff`, `warnings` of FEEL, `sent` (the inputs as the connector got them, masked; None if
+            it was not called), `steps`, `seconds`.
+
+        Raises:
+            Refused: 404, 403 (`SECRETS_FORBIDDEN`, `TRY_CLOSED`, `PROVIDER_FORBIDDEN`), 409 `CONFIRM`, 429 `BUSY`.
+            InputError: An expression of the inputs or a header cannot be used.
+        """
+        runtime = self._runtime
+        connector = runtime.registry.outbound.get(name)
+        if connector is None or not runtime.settings.outbound.runs(name, connector.type):
+            raise Refused(404, "NOT_FOUND", "No connector of this name runs here; GET /api/connectors lists them")
+        headers = _headers(wanted)
+        warnings: list[str] = []
+        data = await _evaluated(wanted.inputs, wanted.variables, warnings, "")
+        text = json.dumps(data, ensure_ascii=False)
+        _check_secrets(runtime, wanted, text, role)
+        _check_provider(runtime, wanted, role)
+        if not wanted.confirmed and changes_outside(connector, data):
+            raise Refused(
+                409,
+                "CONFIRM",
+                f"This changes something outside, at {receiver(connector, wanted, data)}. Confirm that it may",
+            )
+        with self._at_once.one():
+            return await _run(runtime, connector, text, headers, warnings)
+
+
+def calls(trials: Trials, service: Service) -> list[Call]:
     """Returns the call `POST /connectors/NAME/try`."""
 
     async def run(request: web.Request) -> web.Response:
         wanted = read_input(Try, await service.given(request))
         role = service.access.role_of(request) or Role.VIEWER
-        return web.json_response(await run_trial(runtime, request.match_info["name"], wanted, role))
+        return web.json_response(await trials.run(request.match_info["name"], wanted, role))
 
     forbidden = ("SECRETS_FORBIDDEN", "TRY_CLOSED", "PROVIDER_FORBIDDEN")
     errors = {403: forbidden, 404: ("NOT_FOUND",), 409: ("CONFIRM",), 429: ("BUSY",)}
     what = "Runs a connector once, with the operator's rules but without a process"
     return [Call("POST", "/connectors/{name}/try", Role.MODELER, what, run, Tried, body=Try, errors=errors)]
-
-
-async def run_trial(runtime: Runtime, name: str, wanted: Try, role: Role) -> dict[str, Any]:
-    """Runs a connector once.
-
-    Args:
-        runtime: The runtime.
-        name: The connector's name.
-        wanted: What to try.
-        role: The caller's role: only operators use secrets by name, or providers restricted to some processes.
-
-    Returns:
-        `outcome` (`complete`, `bpmnError`, `retry` or `incident`), `variables`, `error` (code, message, remedy),
-        `retries`, `backoff`, `warnings` of FEEL, `sent` (the inputs as the connector got them, masked; None if it was
-        not called), `steps`, `seconds`.
-
-    Raises:
-        Refused: 404, 403 (`SECRETS_FORBIDDEN`, `TRY_CLOSED`, `PROVIDER_FORBIDDEN`), 409 `CONFIRM`, 429 `BUSY`.
-        InputError: An expression of the inputs or a header cannot be used.
-    """
-    connector = runtime.registry.outbound.get(name)
-    if connector is None or not runtime.settings.outbound.runs(name, connector.type):
-        raise Refused(404, "NOT_FOUND", "No connector of this name runs here; GET /api/connectors lists them")
-    headers = _headers(wanted)
-    warnings: list[str] = []
-    data = await _evaluated(wanted.inputs, wanted.variables, warnings, "")
-    text = json.dumps(data, ensure_ascii=False)
-    _check_secrets(runtime, wanted, text, role)
-    _check_provider(runtime, wanted, role)
-    if not wanted.confirmed and changes_outside(connector, data):
-        raise Refused(
-            409,
-            "CONFIRM",
-            f"This changes something outside, at {receiver(connector, wanted, data)}. Confirm that it may",
-        )
-    bound = _running.setdefault(runtime, AtOnce(MAX_AT_ONCE, f"{MAX_AT_ONCE} trials are running already"))
-    with bound.one():
-        return await _run(runtime, connector, text, headers, warnings)
 
 
 async def _run(

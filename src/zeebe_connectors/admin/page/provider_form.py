@@ -16,6 +16,7 @@ from zeebe_connectors.config.providers import ProviderError
 from zeebe_connectors.config.providers.logins import Login, logins, own_word
 from zeebe_connectors.config.providers.model import OVER_HTTP, PROTOCOLS
 from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
+from zeebe_connectors.sdk.text import items_of
 from zeebe_connectors.templates.kinds import label_of
 
 Form = Mapping[str, list[str]]
@@ -102,7 +103,7 @@ def rows(shown: Mapping[str, Any]) -> list[Row]:
         Row(
             path,
             _LABELS.get(path) or _label(path),
-            _is_secured(path),
+            _is_secured(path) or any(isinstance(fields.get(path), Mapping) for fields in there.values()),
             _choices(path, protocol),
             tuple(_cell(name, path, there[name], wanted[name]) for name in environments),
         )
@@ -175,8 +176,8 @@ def rest(document: Mapping[str, Any]) -> dict[str, Any]:
     derived = {"name", "from", "etag", "changed", "by", "usedBy", "problem", "dropped"}
     remaining = copy.deepcopy({name: value for name, value in document.items() if name not in derived})
     for environment in (remaining.get("environments") or {}).values():
-        for path, _ in list(_leaves(environment)):
-            if _is_secured(path):
+        for path, value in list(_leaves(environment)):
+            if _is_secured(path) or isinstance(value, Mapping):
                 put(environment, path, None)
     return remaining
 
@@ -186,7 +187,7 @@ def _general(form: Form, document: dict[str, Any]) -> None:
         if name in form:
             _set(document, name, _text(form, name))
     if "tags" in form:
-        _set(document, "tags", [tag.strip() for tag in _text(form, "tags").split(",") if tag.strip()])
+        _set(document, "tags", items_of(_text(form, "tags")))
     if "has_active" in form and ("active" in form) != document.get("active", True):
         document["active"] = "active" in form
     if "rest" in form:

@@ -16,6 +16,15 @@ PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LOCAL = frozenset({"localhost", "local", "internal", "test", "lan"})
 """Domains of one label that are nobody's."""
+_REGISTRIES = frozenset(
+    {
+        "ac", "asn", "biz", "co", "com", "ed", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gub",
+        "id", "idf", "ind", "inf", "info", "int", "ltd", "me", "mil", "mod", "muni", "ne", "net", "nhs", "nic",
+        "nom", "or", "org", "plc", "police", "pri", "priv", "pro", "sch", "school", "sci",
+    }
+)  # fmt: skip
+"""Labels below a country's under which anybody may register a domain, as in .co.uk."""
+_NUMERIC = re.compile(r"\d+|0[xX][0-9A-Fa-f]*")
 _HOST = re.compile(r"(?=.{1,253}$)(?!.*\.\.)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|https?:|//", re.IGNORECASE)
@@ -101,11 +110,21 @@ def _check_owner(authority: str, variables: Mapping[str, Declared], name: str) -
     if not found or all(_choices(variables.get(one)) for one in found):
         return
     domain = last[last.find(".") :] if "." in last else ""  # what stands before it is a part of the task's label
-    if domain.count(".") < 2 and domain[1:] not in _LOCAL:
+    if not _has_owner(domain):
         raise AddressError(
-            f"{name}: a task could choose the domain by ${{{found[-1]}}}; let a dot and a domain such as "
-            ".example.com follow it, or list its choices"
+            f"{name}: a task could choose the domain by ${{{found[-1]}}}; let a dot and a domain of your "
+            "own such as .example.com follow it, or list its choices"
         )
+
+
+def _has_owner(domain: str) -> bool:
+    """Whether somebody has this domain, with its dot in front, and so all names below it."""
+    labels = domain.casefold().split(".")[1:]
+    if not labels or _NUMERIC.fullmatch(labels[-1]):  # an address, of which a task would choose a part
+        return False
+    if len(labels) == 1:
+        return labels[0] in _LOCAL
+    return len(labels) > 2 or len(labels[1]) != 2 or labels[0] not in _REGISTRIES
 
 
 def _check_url(url: str, protocol: str | None) -> None:
@@ -167,6 +186,11 @@ def check_host_pattern(pattern: str, *, field: str = "dynamicHosts") -> None:
     rest = pattern.removeprefix("*.")
     if not _HOST.fullmatch(_bracketed(rest)) or ("." not in rest and rest != "localhost"):
         raise ValueError(f"{field}: each is a host name such as api.example.com, or *.example.com")
+    if field == "dynamicHosts" and rest != pattern and not _has_owner(f".{rest}"):
+        raise ValueError(
+            f"{field}: anybody may have a host below {rest[:64]}; let a domain of your own follow the asterisk, such "
+            "as *.example.com"
+        )
 
 
 def check_path(path: str, *, name: str = "path") -> None:

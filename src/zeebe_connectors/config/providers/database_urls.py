@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from zeebe_connectors.config.providers.addresses import AddressError
+from zeebe_connectors.config.providers.names import installed_words
+
 _BEGINNING = re.compile(r"^(?:rdcp:)?(?:jdbc:)?(?=[a-z0-9+]+:)", re.IGNORECASE)
 _ORACLE = re.compile(
     r"oracle:(?:thin|oci):(?P<login>[^@]*)@(?:tcps?:)?(?://)?(?P<place>[^/?@]+)"
@@ -11,8 +14,8 @@ _ORACLE = re.compile(
     re.IGNORECASE,
 )
 _SQLSERVER = re.compile(r"(?:sqlserver|mssql)://(?P<place>[^/;?@]*);(?P<properties>.*)", re.IGNORECASE)
-_PROPERTY = re.compile(r"([^=;]+)=\s*(?:\{((?:[^}]|\}\})*)\}|([^;]*))")
 _PLACE = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _SID = re.compile(r".+:\d+:[^:]+")
 _SQLITE = "sqlite:"
 _READ = frozenset(("servername", "server", "portnumber", "port", "databasename", "database", "instancename"))
@@ -53,12 +56,30 @@ def plain_database_url(url: str) -> str:
     return text
 
 
+def check_system(url: str) -> None:
+    """Refuses the address of a database system that no connector speaks.
+
+    Args:
+        url: As `plain_database_url` returned it.
+
+    Raises:
+        AddressError: It begins with another system's scheme.
+    """
+    from zeebe_connectors.net.databases import SCHEMES, system_of  # noqa: PLC0415 - for databases only
+
+    scheme, mark, _ = url.partition(":")
+    if not mark or not _SCHEME.fullmatch(scheme) or system_of(scheme) is not None:
+        return  # what is no URL at all, is refused for that
+    if scheme.casefold() not in {"rdcp", *installed_words("options.scheme")}:
+        known = ", ".join(f"{name}://" for name in dict.fromkeys(SCHEMES.values()))
+        raise AddressError(f"url: begins with a scheme that no connector for databases knows; write one of {known}")
+
+
 def _sqlserver(place: str, properties: str) -> str:
     """The URL of JDBC's `//place;name=value;…`: host, port and database may be among the properties."""
-    given = {
-        name.strip().casefold(): braced.replace("}}", "}") or plain.strip()
-        for name, braced, plain in _PROPERTY.findall(properties)
-    }
+    from zeebe_connectors.net.databases import properties_of  # noqa: PLC0415 - only for those who write it so
+
+    given = properties_of(properties)
     if any(name in {"user", "username"} or name.endswith(("password", "secret", "token")) for name in given):
         raise ValueError(_USER)
     if any(name not in _READ and value.casefold() not in _USUAL.get(name, ()) for name, value in given.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,12 @@ DEFAULT_FILE = "providers.yaml"
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_NODES = 200_000
 
-
-_WORDS = frozenset({"true", "false", "null", "~", ""})
+_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?", re.ASCII)
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("str", "int", "float", "bool", "null", "timestamp", "binary", "value", "merge")
+)
 
 
 class ProvidersFileError(SettingsError):
@@ -104,9 +109,14 @@ def read_text(data: bytes | str, place: str = "providers.yaml") -> FileProviders
             near = difflib.get_close_matches(str(key), ["providers"], n=1)
             known = "did you mean providers?" if near else "known here: providers, and keys that begin with x-"
             raise ProvidersFileError(f"{place}:{lines.get((key,), 1)}: {str(key)[:64]} is unknown; {known}")
-    listed = document.get("providers") or {}
+    listed = document.get("providers")
+    if listed is None:
+        listed = {}
     if not isinstance(listed, dict):
-        raise ProvidersFileError(f"{place}:{lines.get(('providers',), 1)}: providers must be a mapping by name")
+        raise ProvidersFileError(
+            f"{place}:{lines.get(('providers',), 1)}: providers must be a mapping by name; write `providers: {{}}` for "
+            "none"
+        )
     found: dict[str, Provider] = {}
     for name, described in listed.items():
         try:
@@ -167,7 +177,7 @@ def _document(data: bytes | str, place: str) -> tuple[Any, dict[tuple[Any, ...],
 class _Builder:
     """Makes plain data of YAML nodes, and notes the line of each key."""
 
-    def __init__(self, yaml: Any, loader: Any, place: str, own: Mapping[int, list[Any]]) -> None:
+    def __init__(self, yaml: Any, loader: Any, place: str, own: Mapping[int, frozenset[int]]) -> None:
         self.lines: dict[tuple[Any, ...], int] = {}
         self._yaml = yaml
         self._loader = loader
@@ -189,13 +199,19 @@ class _Builder:
     def _scalar(self, node: Any) -> Any:
         """A number, true, false or null that is written so; else the text.
 
-        YAML 1.1 makes 83 of 0123, 45045 of 12:30:45, and true of yes: passwords and names are as they are written.
+        YAML 1.1 makes 83 of 0123, 45045 of 12:30:45, true of yes, and fails over the password 2024-99-99, which looks
+        like a date: passwords and names are as they are written.
         """
-        value = self._loader.construct_object(node, deep=True)
-        if value is None or isinstance(value, bool):
-            return value if node.value.casefold() in _WORDS else node.value
-        is_written_so = isinstance(value, int | float) and str(value) == node.value
-        return value if is_written_so or isinstance(value, str) else node.value
+        text: str = node.value
+        kind = node.tag.rpartition(":")[2]
+        if node.tag not in _PLAIN_TAGS:
+            return self._loader.construct_object(node, deep=True)  # refuses a tag that is none of YAML's own
+        if kind in {"bool", "null"}:
+            return _WORDS.get(text.casefold(), text)
+        if kind in {"int", "float"} and (number := _NUMBER.fullmatch(text)) is not None:
+            value = float(text) if number[1] else int(text)
+            return value if str(value) == text else text
+        return text
 
     def _mapping(self, node: Any, path: tuple[Any, ...]) -> dict[str, Any]:
         self._loader.flatten_mapping(node)  # merges `<<`
@@ -208,7 +224,7 @@ class _Builder:
                     f"{self._place}:{line}: a name must be text; put {{{{secrets.NAME}}}} and the like in quotes"
                 )
             key = str(key_node.value)
-            if key_node in self._own.get(id(node), ()):
+            if id(key_node) in self._own.get(id(node), ()):
                 if key in own:
                     raise ProvidersFileError(f"{self._place}:{line}: {key[:64]} is there twice; remove one")
                 own.add(key)
@@ -217,9 +233,9 @@ class _Builder:
         return found
 
 
-def _own_keys(root: Any, yaml: Any) -> dict[int, list[Any]]:
+def _own_keys(root: Any, yaml: Any) -> dict[int, frozenset[int]]:
     """The keys that each mapping had before its anchors were merged: only those can stand twice by mistake."""
-    found: dict[int, list[Any]] = {}
+    found: dict[int, frozenset[int]] = {}
     waiting, seen = [root], set[int]()
     while waiting:
         node = waiting.pop()
@@ -227,7 +243,7 @@ def _own_keys(root: Any, yaml: Any) -> dict[int, list[Any]]:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            found[id(node)] = [key for key, _ in node.value]
+            found[id(node)] = frozenset(id(key) for key, _ in node.value)
             waiting += [item for pair in node.value for item in pair]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from zeebe_connectors.config.providers.addresses import (
@@ -23,13 +32,12 @@ from zeebe_connectors.config.providers.addresses import (
     is_address,
     placeholders,
 )
-from zeebe_connectors.config.providers.database_urls import is_file, plain_database_url
-from zeebe_connectors.config.providers.names import check_names
+from zeebe_connectors.config.providers.database_urls import check_system, is_file, plain_database_url
+from zeebe_connectors.config.providers.names import KNOWN, NESTED, check_names
 from zeebe_connectors.config.providers.secured import is_secured
 from zeebe_connectors.net.addresses import literal, plain_host
 from zeebe_connectors.net.egress import Reach
 from zeebe_connectors.sdk.errors import InputError
-from zeebe_connectors.sdk.fields import COMMON_REASONS
 
 Protocol = Literal[
     "http", "https", "smtp", "smtps", "imap", "imaps", "pop", "pops", "ftp", "ftps", "ftpes", "sftp", "database",
@@ -56,6 +64,18 @@ _POP3 = re.compile(r"^pop3(s?)://", re.IGNORECASE)
 _WITH_PATH = frozenset({"database", "ftp", "ftps", "ftpes", "sftp", "imap", "imaps"})
 """Protocols besides HTTP whose URL may have a path: the database, the base folder or the mailbox's folder."""
 _OLDER = {"rdcp": "database", "rdcp://": "database", "pop3": "pop", "pop3s": "pops"}
+
+
+def _no_truth_value(value: object) -> object:
+    """Refuses true, which would be read as the number one."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - what the library makes an error of the field
+    return value
+
+
+_Whole = Annotated[int, BeforeValidator(_no_truth_value)]
+_Number = Annotated[float, BeforeValidator(_no_truth_value)]
+_Port = Annotated[_Whole, Field(ge=1, le=65535)]
 
 
 def without_tls(protocol: str) -> str:
@@ -116,6 +136,13 @@ class Proxy(_Strict):
     password: Any = None
     """Secured."""
 
+    @field_validator("password")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        if isinstance(value, bool | list | Mapping):
+            raise ValueError("must be text; put it in quotes")  # noqa: TRY004 - as above
+        return value
+
 
 class Environment(_Strict):
     """One environment of a provider: where it is there, and how to sign in."""
@@ -124,7 +151,7 @@ class Environment(_Strict):
     """Base address, such as https://erp.example.com/api/; with placeholders `${name}` where the task fills in."""
     host: str | None = None
     """Name or address, for a protocol that has no URL."""
-    port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    port: _Port | None = None
     """When left out, the protocol's own."""
     security: Literal["tls", "starttls", "none"] | None = None
     """When left out, what the protocol's name says."""
@@ -147,7 +174,7 @@ class Environment(_Strict):
         name = info.field_name or ""
         section = cls.model_fields[name].alias or name
         check_names(section, value)
-        _check_secured(section, value)
+        _check_texts(section, value)
         _check_kind(section, value)
         return value
 
@@ -160,14 +187,19 @@ class Environment(_Strict):
         return _POP3.sub(r"pop\1://", plain_database_url(value))
 
 
-def _check_secured(section: str, value: Mapping[str, Any]) -> None:
+def _check_texts(section: str, value: Mapping[str, Any]) -> None:
     """Refuses what no secured value is, such as the list or context that YAML makes of a text without quotes.
 
     Raises:
         ValueError: The name, and the remedy.
     """
     for name, given in value.items():
-        if isinstance(given, bool | list) and is_secured(section, name):
+        if name in NESTED and isinstance(given, Mapping):
+            if name == "keystore":
+                _check_texts(section, given)
+        elif is_secured(section, name) and (
+            isinstance(given, bool | list) or (isinstance(given, Mapping) and name in KNOWN[section])
+        ):
             raise ValueError(f"{name[:64]}: must be text; put it in quotes")
 
 
@@ -190,13 +222,13 @@ class Rules(_Strict):
 
     enabled: bool = True
     """Whether the rules apply."""
-    min_delay_ms: Annotated[int, Field(ge=0, le=5000)] = 0
+    min_delay_ms: Annotated[_Whole, Field(ge=0, le=5000)] = 0
     """Milliseconds between the starts of two requests, at least."""
-    max_per_second: Annotated[float, Field(gt=0, le=10_000)] = DEFAULT_PER_SECOND
+    max_per_second: Annotated[_Number, Field(gt=0, le=10_000)] = DEFAULT_PER_SECOND
     """Requests that begin in any second, at most."""
-    max_concurrent: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    max_concurrent: Annotated[_Whole, Field(ge=1, le=10_000)] | None = None
     """Requests in progress at once, at most."""
-    share_of: Annotated[int, Field(ge=1, le=1000)] = 1
+    share_of: Annotated[_Whole, Field(ge=1, le=1000)] = 1
     """For replicas without a common database: how many of them share the rules; each takes its part."""
 
 
@@ -205,7 +237,7 @@ class Egress(_Strict):
 
     hosts: list[str] = Field(default=[])
     """Such as api.example.com or *.example.com; empty allows all. A redirect and a token endpoint count too."""
-    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(default=[])
+    ports: list[_Port] = Field(default=[])
     """Empty allows all."""
     networks: list[str] = Field(default=[])
     """Such as 10.20.0.0/16, for the addresses to which a name resolves; empty allows all."""
@@ -221,6 +253,10 @@ class Egress(_Strict):
             except ValueError:
                 raise ValueError(f"networks: {network[:64]!r} is not a network; write it like 10.20.0.0/16") from None
         return self
+
+
+METHOD_INPUTS = ("method", "operation", "graphql.method")
+"""Inputs of connectors that hold what an operation names as its method."""
 
 
 class Operation(_Strict):
@@ -356,12 +392,15 @@ class Provider(_Strict):
                 raise AddressError("host: is required; name or address of the server")
             if environment.url:
                 self._check_other_url(environment.url)
+                if environment.port and _port_of(environment.url) not in {None, environment.port}:
+                    raise AddressError("port: the url names another one; remove one of them")
             else:
                 check_host(environment.host or "", self.variables)
 
     def _check_other_url(self, url: str) -> None:
         """Checks the URL of a protocol that has none of its own in the web's sense."""
         if self.protocol == "database":
+            check_system(url)
             if is_file(url):
                 if not url.partition(":")[2].strip("/"):
                     raise AddressError("url: names no file; write it like sqlite:///orders.db")
@@ -374,6 +413,10 @@ class Provider(_Strict):
         check_base(url, None if self.protocol == "database" else self.protocol, self.variables, dynamic=False)
         if self.protocol not in _WITH_PATH and url.partition("://")[2].partition("/")[2].strip("/"):
             raise AddressError(f"url: must end after host and port; {self.protocol} has no path there")
+
+
+def _port_of(url: str) -> int | None:
+    return urlsplit(PLACEHOLDER.sub("x", url)).port
 
 
 def provider_of(document: Any, *, name: str = "") -> Provider:
@@ -396,66 +439,17 @@ def provider_of(document: Any, *, name: str = "") -> Provider:
         # By the names of the document alone: secured values would be looked for in vain under any other.
         return Provider.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
+        from zeebe_connectors.config.providers.reasons import reason_of  # noqa: PLC0415 - only for those who erred
+
         found = error.errors(include_url=False, include_input=False)
         # A key that is spelt wrongly is missing too; its own line helps more.
         first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
         location = [part for part in first["loc"] if part != "[key]"]
-        reason = _reason(first, location)
+        reason = reason_of(first, location, Provider)
         # A check over several fields names its place in the text.
         path = [*location, *reason.partition(": ")[0].split(".")]
         where = ".".join(map(str, [*([name] if name else []), *location]))
         raise ProviderError(f"{where}: {reason}", path=path) from None
-
-
-def _reason(first: Any, location: Sequence[str | int]) -> str:
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        if near:
-            return f"is unknown; did you mean {near[0]}?"
-        return f"is unknown; known here: {', '.join(known)}"
-    if kind in {"model_type", "dict_type"}:
-        return "must be a mapping of names and values; indent them below it"
-    if kind == "literal_error":
-        return f"must be one of {first['ctx']['expected']}"
-    if kind in {"value_error", "assertion_error"}:
-        return str((first.get("ctx") or {}).get("error", first["msg"]))
-    if kind == "string_pattern_mismatch":
-        return _PATTERNS[str(location[-1])]
-    text: str = _REASONS.get(kind) or first["msg"]
-    return text[:1].lower() + text[1:]
-
-
-_REASONS = {
-    **COMMON_REASONS,
-    "too_short": "must not be empty; add one",
-    "list_type": "must be a list; write it like [one, other]",
-    "string_type": "must be text; put it in quotes",
-}
-_PATTERNS = {
-    "documentation": "must be a link; write it like https://wiki.example.com/erp",
-    "url": "must be the proxy's address, like http://proxy.example.com:3128; user and password have their own fields",
-}
-
-
-def _known_keys(location: Sequence[str | int]) -> list[str]:
-    """The keys that may stand at a place of the document."""
-    here: Any = Provider
-    for part in location:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            fields = here.model_fields.items()
-            here = next((info.annotation for name, info in fields if part in {name, info.alias}), None)
-        elif get_origin(here) is dict:  # a free name
-            here = get_args(here)[1]
-        here = (
-            next((item for item in get_args(here) if _is_model(item)), here) if get_origin(here) is not dict else here
-        )
-    return [info.alias or name for name, info in here.model_fields.items()] if _is_model(here) else []
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 __all__ = [

@@ -60,6 +60,8 @@ KNOWN: Mapping[str, frozenset[str]] = {
     section: names | (PUBLIC[section] or frozenset()) for section, names in _SECURED.items()
 }
 """By section of an environment: the names that our own connectors read, and those that other products use."""
+NESTED = frozenset({"claims", "keystore"})
+"""Names of values that are mappings themselves."""
 
 
 def check_names(section: str, given: Mapping[str, Any]) -> None:
@@ -105,6 +107,20 @@ def installed_names(protocol: str | None = None) -> dict[str, set[str]]:
             for section, names in provider_names(connector.input).items():
                 found.setdefault(section, set()).update(names)
     return found
+
+
+def installed_words(source: str) -> frozenset[str]:
+    """Returns what inputs of installed connectors accept that a provider fills from one place.
+
+    Args:
+        source: The dotted place in an environment, such as `options.scheme`.
+    """
+    from zeebe_connectors.sdk.registry import Registry  # noqa: PLC0415 - loads every connector
+
+    registry = Registry.installed()
+    connectors = (*registry.outbound.values(), *registry.inbound.values())
+    places = (place for connector in connectors for place in connector.provider_places)
+    return frozenset(word.casefold() for place in places if place.source == source for word in place.words)
 
 
 def _names(given: Mapping[str, Any]) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from zeebe_connectors.config.providers.model import Operation, Provider
+from zeebe_connectors.config.providers.model import METHOD_INPUTS, Operation, Provider
 from zeebe_connectors.sdk.annotations import leaf_types, literals
 from zeebe_connectors.sdk.connector import Outbound
 
 _BY_HTTP = "rest"
-_METHODS = ("method", "operation")
 
 
 def connector_of(provider: Provider, operation: Operation, connectors: Mapping[str, Outbound]) -> Outbound | None:
@@ -65,8 +65,14 @@ def _methods(connector: Outbound) -> list[str]:
     """What an operation may name as its method; empty when the connector takes anything, or is not asked."""
     found: dict[str, None] = {}
     for model in connector.models:
-        for name in _METHODS:
-            info = model.model_fields.get(name)
-            if info is not None:
-                found.update((str(value), None) for kind in leaf_types(info.annotation) for value in literals(kind))
+        for name in METHOD_INPUTS:
+            found.update((str(value), None) for kind in _types_at(model, name) for value in literals(kind))
     return list(found)
+
+
+def _types_at(kind: Any, path: str) -> list[Any]:
+    """Returns the types of an input, by its dotted name; none if a model has no such input."""
+    name, _, rest = path.partition(".")
+    info = getattr(kind, "model_fields", {}).get(name)
+    leaves = leaf_types(info.annotation) if info is not None else []
+    return [found for leaf in leaves for found in _types_at(leaf, rest)] if rest else leaves

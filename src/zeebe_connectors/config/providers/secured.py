@@ -1,10 +1,12 @@
 """Decide which values of a provider are secured, so that none of them is ever shown, logged or copied in clear.
 
-Whatever is not known to be public is secured, so a scheme that is added later shows nothing by accident.
+Whatever is not known to be public is secured, so a scheme that is added later shows nothing by accident. So is what
+holds a key or a password, whatever its name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -87,8 +89,14 @@ PUBLIC = {
 """By section of an environment: the names of values that may be shown; None for a section that holds none secured."""
 
 
+_LOCATION = "keystoreLocation"
+_MAX_LOCATION = 200
+"""Characters beyond which the place of a keystore is the keystore itself, in base64."""
+_PASSWORD_IN_URL = re.compile(r"://[^/?#\s@:]*:[^/?#\s@]+@")
+
+
 def is_secured(section: str, name: str) -> bool:
-    """Whether a value is secured.
+    """Whether a value is secured, whatever it is; see also `hides`.
 
     Args:
         section: Of the environment, such as `authentication`.
@@ -96,6 +104,20 @@ def is_secured(section: str, name: str) -> bool:
     """
     public = PUBLIC.get(section)
     return public is not None and name.rpartition(".")[2] not in public
+
+
+def hides(name: str, value: object) -> bool:
+    """Whether a value holds what must not be shown: a keystore, a private key beside its certificate, a password.
+
+    Args:
+        name: As for `is_secured`.
+        value: Of any section.
+    """
+    if not isinstance(value, str) or refers(value):
+        return False
+    if name.rpartition(".")[2] == _LOCATION:
+        return len(value) >= _MAX_LOCATION
+    return "PRIVATE KEY-----" in value or _PASSWORD_IN_URL.search(value) is not None
 
 
 def sealed(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,6 +133,8 @@ def _sealed(section: str, value: Mapping[str, Any]) -> dict[str, Any]:
     for name, item in value.items():
         if isinstance(item, Mapping):
             found[name] = _sealed(section, item)
+        elif hides(name, item):
+            found[name] = Secret(item)
         elif is_secured(section, name) and isinstance(item, str | int | float) and not isinstance(item, bool):
             text = str(item)
             found[name] = text if refers(text) or not text else Secret(text)
@@ -132,7 +156,9 @@ def _walk(section: str, path: str, part: Mapping[str, Any]) -> Iterator[tuple[st
         where = f"{path}.{name}"
         if isinstance(item, Mapping):
             yield from _walk(section, where, item)
-        elif isinstance(item, Secret) or (isinstance(item, str) and item and is_secured(section, name)):
+        elif isinstance(item, Secret) or (
+            isinstance(item, str) and item and (is_secured(section, name) or hides(name, item))
+        ):
             yield where, item
 
 

@@ -12,7 +12,7 @@ from zeebe_connectors.config.secrets.lookup import (
     installed_providers,
 )
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.placeholders import MARK
+from zeebe_connectors.config.secrets.placeholders import MARK, may_hold
 from zeebe_connectors.config.secrets.resolver import Places, SecretResolver, Unresolved
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses, read_rules
 
@@ -28,5 +28,6 @@ __all__ = [
     "SecretUses",
     "Unresolved",
     "installed_providers",
+    "may_hold",
     "read_rules",
 ]

@@ -12,6 +12,11 @@ CLUSTER_MARK = "camunda.secrets."
 # A name holds no braces, so that text full of openings is searched in linear time.
 BRACES = re.compile(r"\{\{\s*secrets\.([^\s{}]+)\s*\}\}")
 """A placeholder anywhere in a text; its group is the name."""
+_SLIP = re.compile(
+    r"\{\{\s{0,20}(?:camunda\.)?secrets?[\s.]{1,20}[\w./ -]{1,60}\s{0,20}\}\}?"
+    r"|\{\s{0,20}secrets\.[\w./-]{1,60}\s{0,20}\}{1,2}",
+    re.IGNORECASE,
+)
 _BARE_NAME = r"secrets\.((?:[a-zA-Z0-9]+[/._-])*[a-zA-Z0-9]+)"
 BARE = re.compile(rf"\s*{_BARE_NAME}\s*")
 """A placeholder that is the whole text; its group is the name."""
@@ -23,6 +28,18 @@ _CLUSTER_IN_FEEL = re.compile(r"camunda\.secrets\.(?:`([^`]+)`|([A-Za-z_][A-Za-z
 def refers(text: str) -> bool:
     """Whether the text names a secret instead of holding one."""
     return bool(BRACES.search(text)) if "{{" in text else bool(BARE.fullmatch(text))
+
+
+def may_hold(text: str) -> bool:
+    """Whether there may be placeholders in a text, or `slips`; quick for one without any."""
+    return MARK in text or ("{{" in text and _SLIP.search(text) is not None)
+
+
+def slips(text: str) -> list[str]:
+    """Returns what is meant as a placeholder but written in another way, such as `{{SECRETS.A}}` or `{secrets.A}`."""
+    if "{" not in text:
+        return []
+    return _SLIP.findall(BRACES.sub("", text) if "{{" in text else text)
 
 
 def secret_name(text: str) -> str | None:

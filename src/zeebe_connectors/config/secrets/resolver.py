@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from zeebe_connectors.config.secrets.lookup import SecretProvider
 from zeebe_connectors.config.secrets.mask import Mask
-from zeebe_connectors.config.secrets.placeholders import BARE, BRACES, MARK
+from zeebe_connectors.config.secrets.placeholders import BARE, BRACES, MARK, slips
 from zeebe_connectors.config.secrets.uses import JobSecrets, SecretUses
 from zeebe_connectors.sdk.errors import InputError, TransientError
 
@@ -47,11 +47,13 @@ class Unresolved:
 
     Args:
         field: Where it stands.
-        name: The secret's name.
+        name: The secret's name; what is written if it is a slip.
+        is_slip: Whether it is only meant as a placeholder: see `slips`.
     """
 
     field: str
     name: str
+    is_slip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,17 @@ def _placeholders(text: str) -> Sequence[tuple[str, bool]]:
     return _known_placeholders(text) if len(text) <= _SHORT else _found_placeholders(text)
 
 
+def _slips(text: str) -> Sequence[str]:
+    """What is meant as a placeholder in a text, and is none."""
+    return _known_slips(text) if len(text) <= _SHORT else slips(text)
+
+
+@lru_cache(maxsize=1024)
+def _known_slips(text: str) -> Sequence[str]:
+    """Those of a short text."""
+    return slips(text)
+
+
 @lru_cache(maxsize=1024)
 def _known_placeholders(text: str) -> Sequence[tuple[str, bool]]:
     """Those of a short text, which all jobs of a task have in common where it is nothing but the placeholder."""
@@ -213,7 +226,7 @@ def _find(value: dict[str, Any] | list[Any], place: Places | None, way: _Way, fo
     for name, item in value.items():
         kind = type(item)
         if kind is str:
-            if MARK in item:  # asking for a place takes longer than reading most texts
+            if MARK in item or "{{" in item:  # asking for a place takes longer than reading most texts
                 found.append((item, place and place.at(name), (*way, name)))
         elif (kind is dict or kind is list or isinstance(item, (dict, list))) and _find(
             item, place and place.at(name), (*way, name), found
@@ -230,7 +243,7 @@ def _find_in_list(value: list[Any], place: Places | None, way: _Way, found: list
     below = place and place.item()
     for index, item in enumerate(value):
         if isinstance(item, str):
-            if MARK in item:
+            if MARK in item or "{{" in item:
                 found.append((item, below, (*way, index)))
         elif isinstance(item, (dict, list)) and _find(item, below, (*way, index), found):
             in_names = True
@@ -247,7 +260,8 @@ def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Unresolved]]:
                 names[name] = None
             elif len(unresolved) < _MAX_UNRESOLVED:
                 unresolved.append(Unresolved(_path(way)[:_SHOWN], name[:_SHOWN]))
-    return names, unresolved
+        unresolved += [Unresolved(_path(way)[:_SHOWN], written[:_SHOWN], is_slip=True) for written in _slips(text)]
+    return names, unresolved[:_MAX_UNRESOLVED]
 
 
 def _path(way: _Way) -> str:

@@ -14,6 +14,7 @@ from zeebe_connectors.config.secrets.mask import Look, Mask, pattern_of
 from zeebe_connectors.net.addresses import plain_host
 from zeebe_connectors.net.custody import Material
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.text import items_of
 
 TABLE = "secret-policy"
 """Table of the settings file that binds secrets."""
@@ -120,10 +121,10 @@ def read_rules(environment: Environment) -> dict[str, Rule]:
         secret, _, key = name.rpartition(".")
         if not secret or key not in {"hosts", "processes"}:
             raise SettingsError(f"[{TABLE}] {name}: write [{TABLE}.NAME] with hosts, processes or both")
-        patterns = tuple(item.strip() for item in value.split(",") if item.strip())
+        patterns = items_of(value)
         if not patterns:
             raise SettingsError(f"[{TABLE}.{secret}] {key}: is empty; name at least one, or leave it out to allow all")
-        rules.setdefault(secret, {})[key] = tuple(map(plain_host, patterns)) if key == "hosts" else patterns
+        rules.setdefault(secret, {})[key] = tuple(map(plain_host, patterns)) if key == "hosts" else tuple(patterns)
     return {secret: Rule(**found) for secret, found in rules.items()}
 
 

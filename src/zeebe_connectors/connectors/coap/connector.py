@@ -276,9 +276,7 @@ def _address(message: Any, request: Request, address: str, port: int) -> None:
 
 def _check_parts(parts: Iterable[str], *, field: str) -> None:
     for part in parts:
-        if sendable(part) != part:
-            raise InputError(f"{field}: holds half of a character (a lone surrogate), which cannot be sent; remove it")
-        if len(part.encode()) > 255:
+        if len(sendable(part).encode()) > 255:
             raise InputError(f"{field}: a part of it is longer than 255 bytes, which CoAP cannot carry")
 
 

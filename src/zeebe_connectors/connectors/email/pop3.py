@@ -123,7 +123,10 @@ async def _search(session: Pop3Session, action: SearchPop3) -> list[FoundMail]:
     async for number, head in _heads(session, sizes, sizes):
         verdict = holds(criterion, head.sender, head.subject or "", None)
         if verdict is None:  # only then is the whole mail read
-            raw = await session.read(number) if sizes[number] <= MAX_MAIL_SIZE else b""
+            raw = b""
+            if sizes[number] <= MAX_MAIL_SIZE:
+                with suppress(Refused):  # gone, or unreadable: it does not keep the others from being found
+                    raw = await session.read(number)
             verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
         if verdict:
             found.append(head.found())
@@ -155,6 +158,7 @@ async def _read(session: Pop3Session, action: ReadPop3, context: Context) -> Rea
         raise not_found("the mailbox") from None  # removed by another session meanwhile
     except PermanentError:
         raise not_found("the mailbox") from None
+    check_size(len(raw.rstrip()), action.max_mail_size, field=f"{_FIELD}.maxMailSize")  # a list may say less
     return await read_result(raw, context, size=sizes[number])
 
 

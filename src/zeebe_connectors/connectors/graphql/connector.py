@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from zeebe_connectors import ConnectorError, Context, Group, Hint, InputError, Model, PermanentError, outbound
 from zeebe_connectors.connectors.graphql.escapes import unescaped
+from zeebe_connectors.connectors.graphql.large_answers import errors_in
 from zeebe_connectors.web import (
     Exchange,
     HttpRequest,
@@ -20,7 +22,7 @@ from zeebe_connectors.web import (
     result_of,
     status_error,
 )
-from zeebe_connectors.web.charset import named_for_writing
+from zeebe_connectors.web.charset import as_utf8, named_for_writing
 from zeebe_connectors.web.codes import ERRORS
 from zeebe_connectors.web.documents import with_contents
 from zeebe_connectors.web.inputs import Certified, ConnectionTimeout, HttpUrl, ReadTimeout
@@ -161,14 +163,17 @@ async def _refuse_errors(response: HttpResponse, *, stored: bool) -> None:
 
     Args:
         response: The response.
-        stored: Whether it becomes a document; one that is too large to be read then holds no errors, which are short.
+        stored: Whether it becomes a document; then one that is too large to be read is no failure by itself.
     """
     try:
         body = await lenient_body(response)
     except PermanentError:
-        if stored:
+        errors = await asyncio.to_thread(_errors_of_large, response)
+        if not errors and stored:
             return
-        raise
+        if not errors:
+            raise
+        body = {"errors": errors}
     errors = body.get("errors") if isinstance(body, dict) else None
     if not errors:
         return
@@ -181,3 +186,7 @@ async def _refuse_errors(response: HttpResponse, *, stored: bool) -> None:
         message or "The service answered with an error that has no message",
         variables={"response": {"body": body, "headers": header_values(response.headers)}},
     )
+
+
+def _errors_of_large(response: HttpResponse) -> Any:
+    return errors_in(as_utf8(response.body, response.header("content-type") or ""))

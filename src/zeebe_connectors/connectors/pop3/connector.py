@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, PermanentError, TransientError, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
+from zeebe_connectors.connectors.pop3.removed import Removed
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
@@ -143,6 +144,23 @@ async def watch(mailbox: Pop3Mailbox, context: InboundContext) -> AsyncIterator[
 
 
 @dataclass(frozen=True, slots=True)
+class _Listed:
+    """A mail of one session.
+
+    Args:
+        identity: Its event's id.
+        number: Its number in the session.
+        uid: Its id on the server.
+        name: What its files are saved under: its id, or another if the id was a removed mail's.
+    """
+
+    identity: str
+    number: int
+    uid: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Content:
     """A mail that was read."""
 
@@ -167,8 +185,8 @@ class _Watcher:
     async def round(self, session: Pop3Session) -> AsyncGenerator[Event, None]:
         """Yields the mails of one session that are not settled; deletes those that should be gone already."""
         given = self.given
-        self.refused = None
         here = await session.ids()
+        self.refused = f"mails that have no id (UIDL) are not read: {session.nameless}" if session.nameless else None
         uids = {_identity(given, uid): (number, uid) for number, uid in here.items()}
         for uid in await self._there_before(here.values()):
             uids.pop(_identity(given, uid), None)
@@ -177,22 +195,40 @@ class _Watcher:
         sizes = await session.sizes()
         left = given.max_per_poll
         for identity, (number, uid) in uids.items():
+            mail = _Listed(identity, number, uid, uid)
             if identity in settled:
-                if given.remove and settled[identity] != "quarantined":
-                    await self._delete(session, number)  # a crash came between the process and the server's QUIT
-                continue
-            if identity in self.untouched:
+                if not given.remove or settled[identity] == "quarantined":
+                    continue
+                another = await self._another(session, mail, here.values())
+                if another is None:
+                    await self._delete(session, mail)  # a crash came between the process and the server's QUIT
+                    continue
+                mail = another
+            if mail.identity in self.untouched:
                 continue
             if left <= 0:
                 return
-            content = await self._content(session, (identity, number, uid), sizes.get(number, 0))
+            content = await self._content(session, mail, sizes.get(number, 0))
             if content is None:
                 continue
             left -= 1
             touched: list[bool] = []
-            yield await self._event(session, (identity, number, uid), content, touched)
+            yield await self._event(session, mail, here.values(), content, touched)
             if not touched:
-                self.untouched.add(identity)
+                self.untouched.add(mail.identity)
+
+    @property
+    def _removed(self) -> Removed:
+        return Removed(self.context.memory, f"pop3-removed:{self.context.source}")
+
+    async def _another(self, session: Pop3Session, mail: _Listed, here: Collection[str]) -> _Listed | None:
+        """Returns the mail under a name of its own if it only has a removed one's id; None if it is that one."""
+        name = await self._removed.another(session, mail.number, mail.uid, here)
+        if name is None:
+            return None
+        identity = _identity(self.given, name)
+        state = (await self.context.settled({identity: None})).get(identity)
+        return None if state in {"done", "ignored"} else _Listed(identity, mail.number, mail.uid, name)
 
     async def _there_before(self, here: Iterable[str]) -> Iterable[str]:
         """Returns the mails that were there at the very first start and do not count; asking keeps them remembered."""
@@ -204,9 +240,9 @@ class _Watcher:
             known = await self.context.memory.remember(place, mailbox, "\n".join(here))
         return known.split("\n")
 
-    async def _content(self, session: Pop3Session, which: tuple[str, int, str], size: int) -> _Content | None:
+    async def _content(self, session: Pop3Session, mail: _Listed, size: int) -> _Content | None:
         """Returns the server's content of a mail, or why it must not be read; None if the server refuses it for now."""
-        identity, number, uid = which
+        identity, number = mail.identity, mail.number
         too_large = self.given.too_large(size)
         if verdict := self.failures.verdict(identity):
             return _Content(b"", verdict, None)
@@ -216,7 +252,7 @@ class _Watcher:
             except Refused as error:  # of this mail; the others can be read, unless the server has closed as well
                 if too_large:  # and the server has no TOP, so not even its headers are known
                     return _Content(b"", str(too_large), None)
-                self.refused = f"the mail with the server's id {uid} cannot be read: {error}"
+                self.refused = f"the mail with the server's id {mail.uid} cannot be read: {error}"
                 await session.command("NOOP")
                 return None
         except Refused:
@@ -229,16 +265,24 @@ class _Watcher:
         self.failures.succeeded(identity)
         return _Content(raw, "", too_large or self.given.too_large(len(raw)))
 
-    async def _delete(self, session: Pop3Session, number: int) -> None:
-        try:
-            await session.delete(number)
-        except Refused as error:
-            self.refused = f"a mail was handed over but cannot be removed: {error}"
+    async def _delete(self, session: Pop3Session, mail: _Listed) -> None:
+        """Marks a mail for deletion, unless the connection always ends at that."""
+        effect = f"done {mail.identity}"
+        reason = self.failures.verdict(effect)
+        if not reason:
+            try:
+                await session.delete(mail.number)
+            except Refused as error:
+                reason = str(error)
+            except TransientError as error:
+                self.failures.failed(effect, str(error))
+                raise
+        if reason:
+            self.refused = f"a mail was handed over but cannot be removed: {reason}"
 
     async def _event(
-        self, session: Pop3Session, which: tuple[str, int, str], content: _Content, touched: list[bool]
+        self, session: Pop3Session, listed: _Listed, here: Collection[str], content: _Content, touched: list[bool]
     ) -> Event:
-        identity, number, uid = which
         given, context, raw = self.given, self.context, content.raw
         too_large = content.too_large
         mail = await read_mail(raw, keyring=self.keyring)
@@ -246,7 +290,8 @@ class _Watcher:
         async def done() -> None:
             touched.append(True)
             if given.remove:
-                await self._delete(session, number)
+                await self._removed.add(listed.uid, here, mail.data())
+                await self._delete(session, listed)
 
         async def on_quarantine() -> None:
             touched.append(True)
@@ -255,14 +300,14 @@ class _Watcher:
             if too_large:
                 raise too_large
             if given.saves:
-                await asyncio.to_thread(save, mail, given, uid, context.files)
+                await asyncio.to_thread(save, mail, given, listed.name, context.files)
             return await stored(mail, context.documents)
 
         async def original() -> bytes | None:
             return None if too_large or content.unreadable else raw
 
         return Event(
-            identity,
+            listed.identity,
             mail.data(),
             done,
             more=more,

@@ -28,9 +28,10 @@ from zeebe_connectors import (
     outbound,
 )
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
+from zeebe_connectors.connectors.pop3.removed import Removed
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
-from zeebe_connectors.mail.read_failures import failures_of
+from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
 from zeebe_connectors.mail.reading.parts import stored
 from zeebe_connectors.mail.reading.smime.settings import open_keyring
 
@@ -123,14 +124,19 @@ async def fetch(request: Request, context: Context) -> Received:
     async with one_by_one:
         session = await open_mailbox(request, context.clients)
         try:
-            answer = await _Fetch(request, context, keyring, session).answer()
-            await session.quit()
+            one_try = _Fetch(request, context, keyring, session, await failures_of(_source(request), context.clients))
+            answer = await one_try.answer()
+            await one_try.quit()
         finally:
             session.close()
     mails, remaining = answer["mails"], answer["remaining"]
     if request.one:
         return Received(mail=mails[0] if mails else None, remaining=remaining)
     return Received(mails=mails, remaining=remaining)
+
+
+def _source(request: Request) -> str:
+    return f"pop3-fetch:{request.account}"
 
 
 @dataclass(slots=True)
@@ -141,21 +147,62 @@ class _Fetch:
     context: Context
     keyring: Keyring | None
     session: Pop3Session
+    failures: ReadFailures
 
     async def answer(self) -> dict[str, Any]:
         """Returns the mails and how many remain; marks those to be removed for deletion at the session's end."""
-        numbers = {uid: number for number, uid in (await self.session.ids()).items()}
+        here = await self.session.ids()
+        if self.session.nameless:
+            self.context.log.warning("Mails that have no id (UIDL) are not read: %d", self.session.nameless)
+        numbers = await self._numbers(here)
         key = self.context.key
         earlier = (await self.context.memory.recall(self._place("answers"), [key])).get(key)
         answer = await self._read(earlier) if earlier else await self._made(numbers)
         if self.given.remove:
             for mail in answer["mails"]:
                 if mail["uid"] in numbers and not mail["failure"]:
-                    try:
-                        await self.session.delete(numbers[mail["uid"]])
-                    except Refused as error:  # the mail is this task's all the same
-                        self.context.log.warning("A mail stays on the server: %s", error)
+                    await self._removed.add(here[numbers[mail["uid"]]], here.values(), mail)
+                    await self._delete(mail["uid"], numbers[mail["uid"]])
         return answer
+
+    @property
+    def _removed(self) -> Removed:
+        return Removed(self.context.memory, self._place("removed"))
+
+    async def _numbers(self, here: dict[int, str]) -> dict[str, int]:
+        """Returns the mails' numbers by id; a mail that only has a removed one's id gets a name of its own."""
+        taken = await self.context.memory.recall(self._place("mails"), here.values()) if self.given.remove else {}
+        numbers: dict[str, int] = {}
+        for number, uid in here.items():
+            another = await self._removed.another(self.session, number, uid, here.values()) if uid in taken else None
+            numbers[another or uid] = number
+        return numbers
+
+    async def _delete(self, uid: str, number: int) -> None:
+        """Marks a mail for deletion; one that the server does not delete is this task's all the same, and stays."""
+        effect = f"done {uid}"
+        reason = self.failures.verdict(effect, limit=1)
+        if not reason:
+            try:
+                await self.session.delete(number)
+            except Refused as error:
+                reason = str(error)
+            except TransientError as error:
+                self.failures.failed(effect, str(error))
+                raise
+        if reason:
+            self.context.log.warning("A mail stays on the server: %s", reason)
+
+    async def quit(self) -> None:
+        """Ends the session; if the server never confirms the deletions, they are left to it rather than the job."""
+        effect = f"quit {self.context.key}"
+        try:
+            await self.session.quit()
+        except ConnectorError as error:
+            self.failures.failed(effect, str(error))
+            if not self.failures.verdict(effect, limit=MAX_LOST):
+                raise
+            self.context.log.warning("It is not certain that mails were removed from the server: %s", error)
 
     async def _made(self, numbers: dict[str, int]) -> dict[str, Any]:
         memory, key = self.context.memory, self.context.key
@@ -185,7 +232,7 @@ class _Fetch:
         return await self._stored(answer) if self.given.remove and mails else answer
 
     def _place(self, name: str) -> str:
-        return f"pop3-fetch:{self.given.account}/{name}"
+        return f"{_source(self.given)}/{name}"
 
     async def _stored(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Stores the answer before its mails are removed; returns what another try stored, if that was first."""
@@ -212,17 +259,16 @@ class _Fetch:
     async def _mail(self, uid: str, number: int, size: int) -> dict[str, Any]:
         """Returns one mail as the source returns it, with its files stored and saved."""
         given, context = self.given, self.context
-        failures = await failures_of(f"pop3-fetch:{given.account}", context.clients)
         failure: ConnectorError | None = given.too_large(size)
         raw = b""
         # One try less than the usual three of a job: the last one must give the others.
-        if verdict := failures.verdict(uid, limit=MAX_LOST):
+        if verdict := self.failures.verdict(uid, limit=MAX_LOST):
             failure = PermanentError("POP3_CONNECTION_LOST", verdict)
         else:
             try:
                 raw = await self._raw(number, headers_only=failure is not None)
             except TransientError as error:
-                failures.failed(uid, str(error))
+                self.failures.failed(uid, str(error))
                 raise
             except (Refused, PermanentError) as error:  # of this mail; the others can be read
                 failure = failure or error

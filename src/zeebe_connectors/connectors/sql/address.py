@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from zeebe_connectors import InputError, Secret
+from zeebe_connectors.net.databases import SCHEMES, properties_of, system_of
 
 Kind = Literal["postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"]
 
@@ -17,17 +18,12 @@ def kind_of(value: object) -> object:
     """The database system that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
     if not isinstance(value, str):
         return value
-    scheme = value.strip().casefold().removeprefix("jdbc:").partition("+")[0]
-    return "postgresql" if scheme in {"rdcp", "jdbc"} else _SCHEMES.get(scheme, value)
+    scheme = value.strip().casefold().removeprefix("jdbc:")
+    return "postgresql" if scheme in {"rdcp", "jdbc"} else system_of(scheme) or value
 
 
 PORTS: dict[str, int] = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "oracle": 1521, "sqlserver": 1433}
-_SCHEMES: dict[str, Kind] = {
-    "postgresql": "postgresql", "postgres": "postgresql", "pgsql": "postgresql", "mysql": "mysql",
-    "mariadb": "mariadb", "sqlite": "sqlite", "oracle": "oracle", "sqlserver": "sqlserver", "mssql": "sqlserver",
-}  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?")
-_PROPERTY = re.compile(r"([^=;]+)=\s*(?:(\{(?:[^}]|\}\})*\})|([^;]*))")
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*")
 _JDBC_HERE = re.compile(r"^postgresql:(?:/$|/?(?=[^/]))", re.IGNORECASE)
 """JDBC's short form for a database of this machine."""
@@ -92,9 +88,9 @@ def read_url(url: str, *, kind: Kind) -> Address:
     if text.casefold().startswith("jdbc:"):
         text = _JDBC_HERE.sub("postgresql://localhost/", text[5:])
     scheme, colon, rest = text.partition(":")
-    known = _SCHEMES.get(scheme.casefold().partition("+")[0])
+    known = cast("Kind | None", system_of(scheme))
     if not colon or known is None:
-        raise _invalid(f"begins with none of {', '.join(f'{name}:' for name in _SCHEMES)} jdbc: rdcp:")
+        raise _invalid(f"begins with none of {', '.join(f'{name}:' for name in SCHEMES)} jdbc: rdcp:")
     try:
         return _checked(_READERS.get(known, _common)(known, rest))
     except _UnreadableError as error:
@@ -182,9 +178,7 @@ def _sqlserver(kind: Kind, rest: str) -> Address:
     place, semicolon, properties = rest.removeprefix("//").partition(";")
     if "@" in place or "/" in place or (not semicolon and "?" in place):
         return _common(kind, rest)
-    given = {}
-    for name, braced, plain in _PROPERTY.findall(properties):
-        given[name.strip().casefold()] = braced[1:-1].replace("}}", "}") if braced else plain.strip()
+    given = properties_of(properties)
     match = re.fullmatch(r"(\[[^\]]+\]|[^:\\]*)(?:\\([^:]+))?(?::(\d+))?", place)
     if match is None:
         raise _UnreadableError("must be like jdbc:sqlserver://host:1433;databaseName=orders")

@@ -175,9 +175,14 @@ class Database:
             from sqlalchemy import AsyncAdaptedQueuePool, event  # noqa: PLC0415 - see above
             from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
+            arguments = self._dialling.arguments()
+            if self.access.dialect == "postgresql":
+                from zeebe_connectors.connectors.sql.postgres_connection import WatchedConnection  # noqa: PLC0415 - see above
+
+                arguments["async_creator_fn"] = WatchedConnection.connect
             engine = create_async_engine(
                 self._dialling.url,
-                connect_args=self._dialling.arguments(),
+                connect_args=arguments,
                 pool_size=self.access.size,
                 max_overflow=0,
                 pool_recycle=MAX_AGE,

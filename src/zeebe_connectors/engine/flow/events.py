@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeebe_connectors.engine.flow import errors
+from zeebe_connectors.engine.flow import errors, interruptions
 from zeebe_connectors.engine.flow.variables import Visible, text_value
 from zeebe_connectors.engine.incidents import UNHANDLED_ERROR, StepFailedError
 from zeebe_connectors.engine.model import Expression
@@ -75,10 +75,7 @@ class TerminateEndEvent:
         flow.activated(instance)
         container = instance.parent
         assert container is not None  # noqa: S101 - an event is inside a container
-        for other in list((container.children or {}).values()):
-            if other is not instance:
-                flow.terminate(other)
-        container.arrivals = None
+        interruptions.interrupt(flow, container, by=instance)
         flow.do("complete", instance)
 
 

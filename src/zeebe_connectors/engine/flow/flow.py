@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeebe_connectors.engine.flow import errors, gateways, interruptions, multi_instance, subscriptions
+from zeebe_connectors.engine.flow import errors, gateways, interruptions, multi_instance, scopes, subscriptions
 from zeebe_connectors.engine.flow.behaviours import BEHAVIOURS
 from zeebe_connectors.engine.flow.instances import ElementInstance, State, Visit
 from zeebe_connectors.engine.flow.variables import apply_inputs, apply_outputs
@@ -192,16 +192,21 @@ class Flow:
         if instance.state is not State.ACTIVATING:
             return
         element = instance.element
+        before = dict(instance.variables) if instance.variables and element.inputs else None
         try:
             if instance.is_body:
                 multi_instance.activate_body(self, instance)
                 return
+            if element.event_triggered:
+                scopes.receive_event(self, instance)
             if element.inputs and not instance.begins_inside:
                 apply_inputs(self.engine, instance)
             BEHAVIOURS[element.behaviour].activate(self, instance)
         except StepFailedError:
             subscriptions.close_all(self.engine, instance)
             instance.state = State.ACTIVATING
+            if element.inputs and not instance.is_body:
+                instance.variables = before  # the mappings are repeated, too, and must not see their own results
             raise
 
     def _complete(self, instance: ElementInstance, payload: dict[str, Any] | None) -> None:
@@ -233,9 +238,9 @@ class Flow:
     def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
         """Handle an event that an instance waits for; a message that comes too late may find another receiver."""
         event_id, payload, *messages = argument
-        definition = holder.process.definition
-        if not self._react(holder, definition.model.index[event_id], payload) and messages:
-            self.engine.messages.take_back(messages[0], definition.bpmn_process_id)
+        reacts = self._react(holder, holder.process.definition.model.index[event_id], payload)
+        if messages:
+            self.engine.messages.given(messages[0], holder, reacts=reacts)
 
     def _react(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> bool:
         """Let an event happen at what waits for it; return False if that has ended."""

@@ -73,7 +73,7 @@ class ElementInstance:
         pending: The step that an incident stopped.
         payload: Variables of a triggering event, or a list of the ids of the elements that a sub-process starts at;
             None once it is activated.
-        interrupted: Whether an interrupting event sub-process has ended everything else inside.
+        interrupted: Whether an interrupting event sub-process or a terminate end event has ended all else inside.
         stored: Whether the store has a row for it.
     """
 

@@ -31,14 +31,20 @@ def trigger_event_subprocess(flow: Flow, container: ElementInstance, element: El
     if container.interrupted or container.state is not State.ACTIVATED:
         return False
     if element.starts[0].interrupting:
-        container.interrupted = True
-        flow.engine.touch(container)
-        own = {start for inner in container.element.event_subprocesses for start in inner.starts}
-        for subscription in list(container.subscriptions or ()):
-            if subscription.event in own:
-                subscriptions.close(flow.engine, subscription)
-        for child in list((container.children or {}).values()):
-            flow.terminate(child)
-        container.arrivals = None
+        interrupt(flow, container)
     flow.enter(element, container, payload)
     return True
+
+
+def interrupt(flow: Flow, container: ElementInstance, by: ElementInstance | None = None) -> None:
+    """End everything inside a scope, except what interrupts it; no other event sub-process starts in it any more."""
+    container.interrupted = True
+    flow.engine.touch(container)
+    own = {start for inner in container.element.event_subprocesses for start in inner.starts}
+    for subscription in list(container.subscriptions or ()):
+        if subscription.event in own:
+            subscriptions.close(flow.engine, subscription)
+    for child in list((container.children or {}).values()):
+        if child is not by:
+            flow.terminate(child)
+    container.arrivals = None

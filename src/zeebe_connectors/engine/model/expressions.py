@@ -9,6 +9,9 @@ from typing import Any
 
 from zeebe_connectors import feel
 
+MAX_DEPTH = 300
+"""How deep a variable's value may be nested, wherever it comes from, so that it can be stored and read again."""
+
 
 class ExpressionError(Exception):
     """An expression has no value; the message says which expression and why."""
@@ -75,26 +78,35 @@ class Expression:
             value = feel.to_json(self._compiled.run(variables, feel.CLUSTER_FUNCTIONS, clock=clock).value)
         except feel.FeelError as error:
             raise ExpressionError(str(error)) from None
-        if not _is_finite(value):
-            raise ExpressionError(
-                f"the result of the expression '{self.source}' has a number that is too large for a variable: a number "
-                "must be less than 1.8E308"
-            )
+        kind = type(value)
+        if kind is list or kind is dict or kind is float:
+            _check_value(value, self.source)
         return value
 
 
-def _is_finite(value: Any) -> bool:
-    """Return whether every number in a value is one that JSON can write."""
-    kind = type(value)
-    if kind is float:
-        return math.isfinite(value)
-    if kind is not list and kind is not dict:
-        return True
-    waiting = list(value.values() if kind is dict else value)
-    for item in waiting:  # it grows while it is walked
-        kind = type(item)
-        if kind is dict or kind is list:
-            waiting += item.values() if kind is dict else item
-        elif kind is float and not math.isfinite(item):
-            return False
-    return True
+def _check_value(value: Any, source: str) -> None:
+    """Refuse a value that a variable cannot hold: it could not be written, or not be read again.
+
+    Raises:
+        ExpressionError: A number in it is not finite, or it is nested too deeply.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        deeper: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                deeper += item.values()
+            elif kind is list:
+                deeper += item
+            elif kind is float and not math.isfinite(item):
+                raise ExpressionError(
+                    f"the result of the expression '{source}' has a number that is too large for a variable: a number "
+                    "must be less than 1.8E308"
+                )
+        if not deeper:
+            return
+        level = deeper
+    raise ExpressionError(
+        f"the result of the expression '{source}' is nested too deeply for a variable: at most {MAX_DEPTH} levels"
+    )

@@ -15,6 +15,7 @@ Report = Callable[..., None]
 USER_TASK_JOB = "io.camunda.zeebe:userTask"
 DEFAULT_RETRIES = "3"
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MAX_PATH = 100  # names: a value may be nested only so deep
 _BINDINGS = ("latest", "deployment", "versionTag")
 
 
@@ -61,8 +62,11 @@ def mappings(node: Node, report: Report) -> tuple[list[Mapping], list[Mapping]]:
                 if not _PATH.fullmatch(path):
                     report(f"Expected the target '{target}' of an {name} mapping to be a name or a path of names")
                     continue
-                compiled = expression(source, report) if source else None
-                found[which].append(Mapping(compiled, tuple(path.split("."))))
+                names = tuple(path.split("."))
+                if len(names) > _MAX_PATH:
+                    report(f"Expected the target of an {name} mapping to have at most {_MAX_PATH} names")
+                    continue
+                found[which].append(Mapping(expression(source, report) if source else None, names))
     return found
 
 

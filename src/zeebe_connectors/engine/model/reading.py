@@ -41,6 +41,8 @@ THROWN = {
     EventKind.TERMINATE: "terminate",
     EventKind.LINK: "link_throw",
 }
+# These ends return nothing, whatever their output mappings say.
+WITHOUT_OUTPUT = frozenset({EventKind.ERROR, EventKind.TERMINATE})
 # Parts of a diagram that are not executed.
 IGNORED = frozenset({
     "association", "auditing", "category", "completionCondition", "conditionExpression", "correlationSubscription",
@@ -59,6 +61,8 @@ ACTIVITIES = frozenset({
     "serviceTask", "sendTask", "businessRuleTask", "userTask", "scriptTask", "task", "manualTask", "receiveTask",
     "callActivity", "subProcess",
 })  # fmt: skip
+MAX_DEPTH = 100
+"""How deep sub-processes may be nested: each level is read inside the one around it."""
 LISTENERS = ("executionListeners", "taskListeners", "userTaskListeners")
 
 
@@ -101,6 +105,7 @@ class _Reader:
         self._root = root
         self._events = EventReader(root, self._report)
         self._ids: set[str] = set()
+        self._depth = 0
 
     def processes(self) -> list[Process]:
         found = []
@@ -204,9 +209,14 @@ class _Reader:
     def _call_activity(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         element.called = extensions.called_element(node, report)
 
-    def _subprocess(self, element: Element, node: Node, report: Callable[..., None]) -> None:  # noqa: ARG002 - as the others
+    def _subprocess(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         element.event_triggered = node.get("triggeredByEvent") == "true"
+        if self._depth >= MAX_DEPTH:
+            report(f"Sub-processes must not be nested more than {MAX_DEPTH} levels deep")
+            return
+        self._depth += 1
         self._contents(node, element)
+        self._depth -= 1
 
     def _job(self, element: Element, node: Node, report: Callable[..., None]) -> None:
         element.job = extensions.job(node, report)
@@ -239,6 +249,8 @@ class _Reader:
         element.behaviour = THROWN.get(element.event.kind, element.behaviour)
         if element.event.kind is EventKind.MESSAGE:
             self._job(element, node, report)
+        elif element.event.kind in WITHOUT_OUTPUT:
+            element.outputs = []
 
     def _listeners(self, node: Node, element: str) -> None:
         for name in LISTENERS:

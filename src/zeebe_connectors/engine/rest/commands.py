@@ -251,13 +251,16 @@ class Commands:
     async def _correlate(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         _check_tenant(body.get("tenantId"))
-        key, instance = await self._host.do(
+        correlation = await self._host.do(
             lambda: self._engine.correlate_message(
                 text_in(body, "name"),
                 text_in(body, "correlationKey"),
                 variables=variables_of(body),
             )
         )
+        while not correlation.decided:
+            await self._host.saved()
+        key, instance = correlation.keys()
         return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
     async def _broadcast(self, request: web.Request) -> web.Response:

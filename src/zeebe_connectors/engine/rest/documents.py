@@ -89,8 +89,8 @@ class DocumentStore:
         if self._directory is None:
             del self._memory[identity]
         else:
-            for suffix in ("", ".json"):
-                (self._directory / f"{identity}{suffix}").unlink(missing_ok=True)
+            for path in self._files(self._directory, identity):
+                path.unlink(missing_ok=True)
 
     def _keep(self, identity: str, stored: Stored) -> None:
         if self._directory is None:
@@ -99,22 +99,28 @@ class DocumentStore:
                 self._memory.popitem(last=False)
             return
         self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / identity).write_bytes(stored.content)
+        content, about = self._files(self._directory, identity)
+        content.write_bytes(stored.content)
         record = {"metadata": stored.metadata, "digest": stored.digest, "until": stored.until}
-        (self._directory / f"{identity}.json").write_text(json.dumps(record))
+        about.write_text(json.dumps(record))
+
+    @staticmethod
+    def _files(directory: Path, identity: str) -> tuple[Path, Path]:
+        """Return the files of a document's content and metadata, named so that any id is a valid name."""
+        name = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()
+        return directory / name, directory / f"{name}.json"
 
     def _find(self, identity: str) -> Stored | None:
         stored = self._memory.get(identity) if self._directory is None else self._on_disk(identity)
         return None if stored is None or (stored.until is not None and stored.until < time.time()) else stored
 
     def _on_disk(self, identity: str) -> Stored | None:
-        if self._directory is None or "/" in identity or identity.startswith("."):
+        if self._directory is None:
             return None
+        content, about = self._files(self._directory, identity)
         try:
-            record = json.loads((self._directory / f"{identity}.json").read_text())
-            return Stored(
-                (self._directory / identity).read_bytes(), record["metadata"], record["digest"], record["until"]
-            )
+            record = json.loads(about.read_text())
+            return Stored(content.read_bytes(), record["metadata"], record["digest"], record["until"])
         except (OSError, ValueError, KeyError):
             return None
 

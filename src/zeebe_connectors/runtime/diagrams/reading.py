@@ -7,6 +7,7 @@ diagrams need little memory.
 from __future__ import annotations
 
 import os.path
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
 MAX_DIAGRAM = 16 * 1024 * 1024
 """Maximum bytes of one BPMN file."""
 FUNCTION_KEY = "camunda.function.type"
+
+
+_HAS_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+"""A document type definition stands before the first element; further on it is text, such as an HTML page in CDATA."""
 
 
 class DiagramError(ValueError):
@@ -127,7 +132,7 @@ def parsed(xml: bytes) -> ET.Element:
     if len(xml) > MAX_DIAGRAM:
         raise DiagramError(f"the diagram is larger than {MAX_DIAGRAM:,} bytes")
     plain = xml.replace(b"\0", b"") if b"\0" in xml[:4] else xml  # UTF-16
-    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
+    if b"<!DOCTYPE" in plain and _HAS_DOCTYPE.match(plain):
         raise DiagramError("the diagram has a document type definition, which BPMN does not need; remove it")
     if not xml.strip():
         raise DiagramError("it is empty, so it is not XML")

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from zeebe_connectors.sdk.files import private_folder
 
 PIECE = 1024 * 1024
 """Bytes to read or write in one call of a thread."""
+FLUSH = 8 * PIECE
+"""Bytes after which a growing file is flushed to the disk, while more arrive: little is left for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ async def write_pieces(chunks: AsyncIterable[bytes], directory: Path, *, max_siz
 
 
 class _Growing:
-    """Writes pieces in a thread, one batch while the next is collected."""
+    """Writes pieces in a thread, one batch while the next is collected, and flushes them in another."""
 
     def __init__(self, handle: int) -> None:
         self.digest = hashlib.sha256()
@@ -95,29 +97,39 @@ class _Growing:
         self._collected: list[bytes] = []
         self._held = 0
         self._writing: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Future[None] | None = None
+        self._flushed = 0
 
     async def add(self, data: bytes) -> None:
         self.size += len(data)
         self._held += len(data)
         self._collected.append(data)
         if self._held >= PIECE:
-            if self._writing is not None:
-                await self._writing
-            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._collected))
+            await _ended(self._writing)
+            if self.size - self._flushed >= FLUSH and (self._flushing is None or self._flushing.done()):
+                await _ended(self._flushing)
+                self._flushed = self.size
+                self._flushing = _in_thread(os.fsync, self._handle)
+            self._writing = _in_thread(self._write, self._collected)
             self._collected, self._held = [], 0
 
     async def finish(self) -> None:
         """Writes the rest; it is on disk when this returns."""
-        if self._writing is not None:
-            await self._writing
-        await asyncio.to_thread(self._write, self._collected)
-        await asyncio.to_thread(os.fsync, self._handle)
+        await _ended(self._writing)
+        self._writing = _in_thread(self._write, self._collected)
+        await _ended(self._writing)
+        await _ended(self._flushing)
+        self._flushing = _in_thread(os.fsync, self._handle)
+        await _ended(self._flushing)
 
     async def abandon(self) -> None:
-        """Waits for the thread, so that the file can be closed."""
-        if self._writing is not None:
-            with contextlib.suppress(BaseException):
-                await self._writing
+        """Waits for the threads, so that the file can be closed: its number may be another file's a moment later."""
+        going = {one for one in (self._writing, self._flushing) if one is not None}
+        while not all(one.done() for one in going):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(going)
+        for one in going:
+            one.exception()
 
     def _write(self, pieces: list[bytes]) -> None:
         for data in pieces:
@@ -125,6 +137,16 @@ class _Growing:
             view = memoryview(data)
             while view:
                 view = view[os.write(self._handle, view) :]
+
+
+def _in_thread(call: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
+    return asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+
+
+async def _ended(going: asyncio.Future[None] | None) -> None:
+    """Waits for a thread; a cancelled wait does not make it look as if it had ended."""
+    if going is not None:
+        await asyncio.shield(going)
 
 
 def _temporary(directory: Path) -> tuple[int, str]:

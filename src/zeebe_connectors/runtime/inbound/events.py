@@ -129,7 +129,7 @@ class EventHandler:
         if event.unreadable:
             return await self._quarantine(event, event.unreadable)
         try:
-            chosen = await _chosen(self._elements, event.data)
+            chosen = await _chosen(self._elements, event.data, self._source)
             if not chosen:
                 return await self._unwanted(event)
             deliveries = await self._prepared(chosen, event)
@@ -344,7 +344,7 @@ class EventHandler:
         )
 
 
-async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> list[Element]:
+async def _chosen(elements: Sequence[Element], data: Mapping[str, Any], source: str = "") -> list[Element]:
     """The elements that get an event with this data: one of each version, the newest first; none if no condition holds.
 
     Instances of older versions may wait for another message than those of the newest.
@@ -354,9 +354,10 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> list[
     for item in elements:
         try:
             holds = not item.condition or await _evaluate(item.condition, data, "activationCondition") is True
-        except _Quarantine:
+        except _Quarantine as failed:
             if item.version == newest:
                 raise
+            _log.warning("%s: version %d gets no event here: %s", source or item.process, item.version, failed)
             continue  # somebody has corrected it since
         if holds:
             matching.setdefault(item.version, []).append(item)
@@ -364,12 +365,12 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any]) -> list[
     for version, found in sorted(matching.items(), reverse=True):
         if _agree(found):
             chosen.append(found[0])
-        elif version == newest or not chosen:
-            ids = ", ".join(element.id for element in found)
-            raise _Quarantine(
-                f"the activation conditions of several elements hold ({ids}), and they would do different things; "
-                "make the conditions exclude each other"
-            )
+            continue
+        ids = ", ".join(element.id for element in found)
+        reason = f"the activation conditions of several elements hold ({ids}), and they would do different things"
+        if version == newest or not chosen:
+            raise _Quarantine(f"{reason}; make the conditions exclude each other")
+        _log.warning("%s: version %d gets no event here: %s", source or found[0].process, version, reason)
     return chosen
 
 

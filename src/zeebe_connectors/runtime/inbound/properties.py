@@ -2,12 +2,13 @@
 
 All of it is the modeler's own text, so placeholders resolve in every property, unless the operator narrowed that.
 Camunda 8.10's reference, `=camunda.secrets.NAME`, resolves through the cluster if possible, else like any secret.
+An expression on the cluster's variables, `=camunda.vars.env.NAME`, is evaluated by the cluster (8.9 and later).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +31,16 @@ from zeebe_connectors.sdk.leniency import readers_of
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
 RIGHT = "REVEAL on the resource SECRET"
+RIGHT_TO_EVALUATE = "EVALUATE on the resource EXPRESSION, and READ on CLUSTER_VARIABLE,"
 _OPEN, _CLOSE = "\ue000", "\ue001"
 """Characters around a reference in an expression's result, which no text can contain."""
 _GIVEN = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _MARKED = re.compile(r"=\s*(\{\{.*\}\}|secrets\..*)", re.DOTALL)
 """A placeholder with the mark of an expression in front, which it does not need."""
+_VARIABLES = re.compile(r"=.*\bcamunda\.vars\b", re.DOTALL)
+_VALUE, _END = "\ue002", "\ue003"
+"""Characters around the number of a value that the cluster gave: it is filled in last, since it is no text of ours."""
+_FROM_CLUSTER = re.compile(f"{_VALUE}([0-9]+){_END}")
 _OF_CLUSTER = re.compile(r"camunda\.(?:secrets|vars)\b")
 _BATCH = 20
 _SECONDS = 10.0
@@ -69,7 +75,9 @@ class Properties:
             DiscoveryError: The property names contradict each other.
         """
         element = source.elements[0]
-        data = _evaluated(source.input(), connector.secret_inputs, known=readers_of(connector.input))
+        known = readers_of(connector.input)
+        data, values = await self._with_variables(source.input(), element.tenant, known)
+        data = _evaluated(data, connector.secret_inputs, known=known)
         places = self._places(connector)
         if names := _references(data):
             found = await self._of_cluster(names, element.tenant, element.process)
@@ -79,7 +87,8 @@ class Properties:
         resolved = await self.secrets.resolve(
             data, places, mask=custody.mask, tenant=element.tenant, process=element.process, custody=custody
         )
-        data = resolved.value
+        self.scope.report_at(element.process, element.id, resolved.unresolved, self._remedy)
+        data = _with_values(resolved.value, values) if values else resolved.value
         use: Use | None = None
         texts = {name: value for name, value in element.properties.items() if isinstance(value, str)}
 
@@ -99,6 +108,47 @@ class Properties:
             return read_input(connector.input, data, seen=custody.mask.typed), use
         except InputError as error:
             raise (error if use is None else use.named(error, connector)) from None
+
+    async def _with_variables(
+        self, data: dict[str, Any], tenant: str, known: Container[str]
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """The properties with a mark for each expression on the cluster's variables, and the values of these.
+
+        Raises:
+            InputError: The cluster cannot evaluate one; names the property.
+            TransientError: It does not answer.
+        """
+        found = [one for name, value in data.items() if name in known for one in _on_variables(value, name)]
+        if self.cluster is None or not found:
+            return data, []
+        values: list[Any] = []
+        marks: dict[str, str] = {}
+        for path, expression in found:
+            try:
+                value = await self._variable(self.cluster, expression, path, tenant)
+            except ClusterError as error:
+                if error.status in {404, 405, 501}:  # before 8.9
+                    return data, []
+                if error.status == 400:
+                    raise InputError(f"{path}: the cluster cannot evaluate it: {error.message}") from None
+                raise TransientError("EXPRESSION_FAILED", f"{path}: {error.message}") from None
+            marks[expression] = f"{_VALUE}{len(values)}{_END}"
+            values.append(value)
+        return {name: _marked(value, marks) if name in known else value for name, value in data.items()}, values
+
+    async def _variable(self, cluster: ClusterApi, expression: str, path: str, tenant: str) -> Any:
+        """The value of one expression, as the cluster evaluates it."""
+        body = {"expression": expression} | ({"tenantId": tenant} if tenant else {})
+        answer = await cluster.object("POST", "/expression/evaluation", body, seconds=_SECONDS, right=RIGHT_TO_EVALUATE)
+        if answer.get("result") is None:
+            raise InputError(
+                f"{path}: the cluster's variables give null for its expression; check their names, and that they are "
+                "visible to this tenant"
+            )
+        return answer["result"]
+
+    def _remedy(self) -> str:
+        return f"The operator's ZEEBE_CONNECTORS_SECRETS_SCOPE ({self.scope.mode}) does not let them resolve there"
 
     def _places(self, connector: Inbound) -> Places:
         match self.scope.mode:
@@ -214,8 +264,9 @@ def _result(value: str, path: str, *, is_secret: bool) -> Any:
     if result is None and value[1:].strip() not in {"", "null"}:
         # As if it were empty, another folder or server than the one meant would be watched.
         raise InputError(
-            f"{path}: its expression gave null. What waits for events knows no variables, neither the process's nor "
-            "the cluster's (camunda.vars); write the value itself, or a secret"
+            f"{path}: its expression gave null. What waits for events knows no variables of the process, and the "
+            "cluster's (camunda.vars) only from a cluster of 8.9 or later whose REST address is set; write the value "
+            "itself, or a secret"
         )
     return result
 
@@ -228,6 +279,30 @@ def _is_whole(result: Any, names: Container[str]) -> bool:
         return True
     rest = _GIVEN.sub(lambda match: "" if match[1] in names else match[0], result)
     return _OPEN not in rest and _CLOSE not in rest
+
+
+def _on_variables(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The expressions on the cluster's variables among the properties, each with its path."""
+    if isinstance(value, str) and _VARIABLES.match(value) and CLUSTER_MARK not in value:
+        yield path, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _on_variables(item, f"{path}.{name}")
+
+
+def _marked(value: Any, marks: Mapping[str, str]) -> Any:
+    """The properties with marks in the places of expressions."""
+    if isinstance(value, dict):
+        return {name: _marked(item, marks) for name, item in value.items()}
+    return marks.get(value, value) if isinstance(value, str) else value
+
+
+def _with_values(value: Any, values: Sequence[Any]) -> Any:
+    """The properties with values in the places of their marks."""
+    if isinstance(value, dict):
+        return {name: _with_values(item, values) for name, item in value.items()}
+    match = _FROM_CLUSTER.fullmatch(value) if isinstance(value, str) else None
+    return values[int(match[1])] if match and int(match[1]) < len(values) else value
 
 
 def _references(value: Any) -> list[str]:

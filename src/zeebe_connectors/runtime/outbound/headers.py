@@ -30,7 +30,7 @@ class TaskHeaders:
         headers: The task's custom headers.
     """
 
-    __slots__ = ("_backoff", "_headers", "mapping", "names_provider", "provider", "sets_timeout", "wrong")
+    __slots__ = ("_backoff", "_headers", "doubts", "mapping", "names_provider", "provider", "sets_timeout", "wrong")
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -42,8 +42,10 @@ class TaskHeaders:
         """The provider, its environment, and whether the task has its own connection instead."""
         self.wrong: InputError | None = None
         """Why no job of the task can be carried out; None where nothing is wrong."""
+        self.doubts: list[str] = []
+        """What the expressions call though it has no value, one sentence each."""
         try:
-            self.mapping.check()
+            self.doubts = self.mapping.check()
             check_secret_fields(headers)
         except InputError as error:
             self.wrong = error.with_traceback(None)

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zeebe_connectors.config.environment import SettingsError
-from zeebe_connectors.config.secrets import MARK, JobSecrets, Mask
+from zeebe_connectors.config.secrets import JobSecrets, Mask, may_hold
 from zeebe_connectors.config.settings import DEFAULT_SLOTS
 from zeebe_connectors.net.custody import holding
 from zeebe_connectors.runtime.diagrams import DiagramUnavailable, Element
@@ -34,6 +34,7 @@ from zeebe_connectors.runtime.expressions import (
     result_variables,
     waiting,
 )
+from zeebe_connectors.runtime.outbound.expression_warnings import ExpressionWarnings
 from zeebe_connectors.runtime.outbound.headers import JOB_TIMEOUT, TaskHeaders, task_headers, with_timeout
 from zeebe_connectors.runtime.outbound.intrinsics import resolve_intrinsics
 from zeebe_connectors.runtime.outbound.job_provider import JobProvider
@@ -43,7 +44,6 @@ from zeebe_connectors.runtime.outbound.stages import Stages, recorded_data
 from zeebe_connectors.runtime.outbound.taken_job import Extend
 from zeebe_connectors.runtime.outbound.text_inputs import documents_as_text
 from zeebe_connectors.runtime.outbound.trial import Trial
-from zeebe_connectors.runtime.outbound.unmapped import UnmappedResponses
 from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.runtime.providers import Use
 from zeebe_connectors.runtime.services import Services
@@ -54,7 +54,7 @@ from zeebe_connectors.sdk.deadlines import Within
 from zeebe_connectors.sdk.document import TYPE_KEY
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, TransientError
 from zeebe_connectors.sdk.fields import explain, read_input, settings_of
-from zeebe_connectors.sdk.text import sendable
+from zeebe_connectors.sdk.text import sendable, sendable_value
 
 _ANSWER_SHARE = 0.15  # share of the job's time reserved for sending the answer before the worker stops the job
 _MAX_ANSWER_SECONDS = 5.0
@@ -124,7 +124,7 @@ class JobHandler:
         self._provider = JobProvider(connector, services, slots, by_hand=trial is not None)
         self._services = services
         self._operator_defaults = operator_defaults(connector, services.settings)
-        self._unmapped = UnmappedResponses()
+        self._warnings = ExpressionWarnings()
 
     async def __call__(self, job: Job, extend: Extend | None = None) -> Outcome:
         """Handles one job and returns its outcome. Raises nothing but cancellation.
@@ -186,7 +186,7 @@ class JobHandler:
             seen = done.variables or response
             verdict = await error_verdict(expression, seen, job.retries, self._services.documents)
             if verdict is None:
-                self._unmapped.warn(job, expression, done.variables)
+                self._warnings.of_response(job, expression, done.variables)
                 return done
             return await _outcome_of(verdict, mask)
         except Exception as error:  # noqa: BLE001 - as above
@@ -195,6 +195,7 @@ class JobHandler:
     async def _call(self, job: Job, task: TaskHeaders, custody: JobSecrets, progress: _Progress) -> Any:
         """Reads the input and calls the connector within the job's time."""
         services = self._services
+        self._warnings.of_calls(job, task.doubts)
         now = time.monotonic()
         left = job.deadline - now
         if left <= 0:
@@ -219,7 +220,7 @@ class JobHandler:
                 data = _variables(job) if quick else await asyncio.to_thread(_variables, job)
                 if self._operator_defaults:
                     self._fill(data)
-                if MARK in job.variables:  # a look at the text spares most jobs walks over their inputs
+                if may_hold(job.variables):  # a look at the text spares most jobs walks over their inputs
                     data = await self._with_secrets(job, data, custody)
                 if TYPE_KEY in job.variables or FUNCTION_KEY in job.variables:
                     data = await self._with_documents(job, data, own)
@@ -393,9 +394,12 @@ def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _variables(job: Job) -> dict[str, Any]:
-    data = _decode(job.variables or "{}")
+    text = job.variables or "{}"
+    data = _decode(text)
     if not isinstance(data, dict):
         raise InputError("The job's variables are not a JSON object")
+    if "\\ud" in text or "\\uD" in text:  # half a character, which a service once sent, and none can receive
+        return dict(sendable_value(data))
     return data
 
 

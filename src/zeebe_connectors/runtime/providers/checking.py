@@ -80,7 +80,7 @@ async def check(
         store: The runtime's database, which decides who shares usage rules.
         connect: Whether to connect; otherwise only the description is checked.
     """
-    found = list(_written(known.provider, environment, store))
+    found = await asyncio.to_thread(_written, known.provider, environment, store)  # it loads every connector
     mask = Mask()
     try:
         document, values = await providers.resolved(known, environment)

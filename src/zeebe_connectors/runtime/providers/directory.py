@@ -122,6 +122,11 @@ class Directory:
         """Returns every provider by name."""
         return self._known
 
+    def unusable(self) -> Mapping[str, str]:
+        """Returns why providers of the database cannot be used, by name; without those that the file replaces."""
+        problems = self.store.problems if self.store is not None else {}
+        return {name: reason for name, reason in problems.items() if name not in self._known}
+
     def get(self, name: str) -> Known:
         """Returns one provider.
 
@@ -131,8 +136,8 @@ class Directory:
         known = self._known.get(name)
         if known is not None:
             return known
-        if self.store is not None and name in self.store.problems:
-            raise PermanentError("PROVIDER_UNUSABLE", f"provider: {name} cannot be used: {self.store.problems[name]}")
+        if reason := self.unusable().get(name):
+            raise PermanentError("PROVIDER_UNUSABLE", f"provider: {name} cannot be used: {reason}")
         near = difflib.get_close_matches(name, self._known, n=1)
         help_ = f"did you mean {near[0]}?" if near else "name one that `zeebe-connectors providers list` shows"
         raise PermanentError("PROVIDER_UNKNOWN", f"provider: there is no provider {name[:64]!r}; {help_}")

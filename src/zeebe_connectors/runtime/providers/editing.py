@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zeebe_connectors.config.providers import ProviderError
-from zeebe_connectors.config.providers.secured import PUBLIC, at, is_secured, put
+from zeebe_connectors.config.providers.secured import PUBLIC, at, hides, is_secured, put
 
 Place = tuple[str, str]
 """Environment, and dotted field."""
@@ -66,7 +66,7 @@ def _take(
     for name in list(part):
         item, where = part[name], f"{path}.{name}"
         marked = isinstance(item, dict) and ("secured" in item or "value" in item)
-        if not (is_secured(section, name) or marked):
+        if not (is_secured(section, name) or hides(name, item) or marked):
             if isinstance(item, dict):
                 _take(environment, section, where, item, given, removed)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from zeebe_connectors.runtime.providers.directory import Directory
@@ -26,6 +27,17 @@ async def exported(directory: Directory) -> dict[str, Any]:
         }
     names = _Names()
     return {name: _exported(document, names) for name, document in shown.items()}
+
+
+def as_yaml(providers: Mapping[str, Any]) -> str:
+    """Writes descriptions of providers as the text of a `providers.yaml`.
+
+    Raises:
+        ImportError: The extra `providers` is not installed.
+    """
+    import yaml  # noqa: PLC0415 - an extra, and seldom needed
+
+    return str(yaml.safe_dump({"providers": dict(providers)}, sort_keys=False, allow_unicode=True))
 
 
 class _Names:

@@ -21,7 +21,7 @@ from zeebe_connectors.config.providers.addresses import (
     joined,
 )
 from zeebe_connectors.config.providers.database_urls import is_file
-from zeebe_connectors.config.providers.model import OVER_HTTP, PORTS, SECURITY, without_tls
+from zeebe_connectors.config.providers.model import METHOD_INPUTS, OVER_HTTP, PORTS, SECURITY, without_tls
 from zeebe_connectors.config.providers.secured import at
 from zeebe_connectors.sdk.errors import InputError, PermanentError
 from zeebe_connectors.sdk.provided import VALUES, ProviderPlace, same, word_for
@@ -30,8 +30,6 @@ _MAX_CACHED = 1024
 _MAX_CACHED_PATH = 512
 _TRUST = frozenset({"hostKey", "knownHosts", "fingerprint"})
 """Options by which a server proves who it is."""
-_METHODS = (("method",), ("operation",), ("graphql", "method"))
-"""Where connectors have what an operation names as its method."""
 _HEADERS = frozenset({"host", "authorization", "proxy-authorization"})
 """Inputs that decide the target of a request and its sender."""
 _PUBLIC_TYPES = frozenset({"none", "noAuth", "NONE", "noauth"})
@@ -227,7 +225,7 @@ def _alike(one: Any, other: Any) -> bool:
 def _inputs_of(provider: Provider, path: str, data: Mapping[str, Any]) -> Mapping[str, Variable]:
     """What is known of the placeholders of a path: that of the operation, which may share the path with others."""
     found = [item for item in provider.operations.values() if item.path == path]
-    methods = {str(_value(data, where)).casefold() for where in _METHODS}
+    methods = {str(_value(data, tuple(name.split(".")))).casefold() for name in METHOD_INPUTS}
     chosen = next((item for item in found if (item.method or "").casefold() in methods), found[0] if found else None)
     return chosen.inputs if chosen is not None else {}
 

@@ -35,6 +35,12 @@ def shown_entry(entry: Entry) -> dict[str, Any]:
     values = {
         place: _secured(value.reference, changed=utc_time(value.changed)) for place, value in entry.secured.items()
     }
+    # What an earlier version stored beside them, and would be secured today.
+    values |= {
+        (name, path): _secured("")
+        for name, there in (entry.document.get("environments") or {}).items()
+        for path, _ in secured_fields(there)
+    }
     shown = {
         "name": entry.name,
         **({"protocol": "", "environments": {}} if entry.is_broken else with_values(entry.document, values)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Mapping
@@ -73,9 +74,17 @@ class ProviderStore:
                 for name, text in do.rows("SELECT name, document FROM providers", {})
             ]
         )
+        # In a thread: many are opened at once, and a name that only a plugin reads loads all connectors.
+        found, self.problems = await asyncio.to_thread(self._all_opened, remaining)
+        return found
+
+    def _all_opened(
+        self, stored: list[tuple[str, str, dict[Place, _Row]]]
+    ) -> tuple[dict[str, Provider], dict[str, str]]:
+        """Returns the providers, and why others cannot be used."""
         found: dict[str, Provider] = {}
         problems: dict[str, str] = {}
-        for name, text, values in remaining:
+        for name, text, values in stored:
             try:
                 document = _document(text)
                 opened = {
@@ -89,8 +98,7 @@ class ProviderStore:
                 problems[name] = error.message
             except ValueError:
                 problems[name] = _BROKEN
-        self.problems = problems
-        return found
+        return found, problems
 
     async def entries(self) -> list[Entry]:
         """Returns every provider without secured values."""

@@ -74,8 +74,7 @@
 
   // Whether leaving the page would lose something.
   function isTyped() {
-    return [...document.querySelectorAll("main input, main textarea")].some((field) => (
-      field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue));
+    return [...document.querySelectorAll("main input, main textarea")].some(differs);
   }
 
   async function read(body) {

@@ -16,6 +16,13 @@ function localTimes(root) {
   }
 }
 
+// Whether a field holds something else than the page was drawn with.
+function differs(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.options) return [...field.options].some((one) => one.selected !== one.defaultSelected);
+  return field.value !== field.defaultValue;
+}
+
 function signInFromLink() {
   const form = document.getElementById("signin");
   if (!form || form.querySelector(".msg")) return;
@@ -101,9 +108,6 @@ for (const button of document.querySelectorAll("[data-choose]")) {
 // What a form holds that is not saved yet, by the names of its fields.
 for (const line of document.querySelectorAll("[data-unsaved]")) {
   const form = line.closest("form");
-  const differs = (field) => (field.type === "checkbox" ? field.checked !== field.defaultChecked
-    : field.options ? [...field.options].some((one) => one.selected !== one.defaultSelected)
-      : field.value !== field.defaultValue);
   const say = () => {
     const names = [...form.elements].filter((field) => field.name && field.name !== "sure" && differs(field))
       .map((field) => field.getAttribute("aria-label") ?? field.labels?.[0]?.querySelector("span, .label")?.firstChild.textContent.trim() ?? field.labels?.[0]?.textContent.trim());

@@ -28,9 +28,10 @@ from zeebe_connectors.runtime.providers import (
     ProviderStore,
 )
 from zeebe_connectors.runtime.providers.checking import check
-from zeebe_connectors.runtime.providers.exporting import exported
+from zeebe_connectors.runtime.providers.exporting import as_yaml, exported
 from zeebe_connectors.runtime.providers.showing import fitting, shown_now
 from zeebe_connectors.sdk.errors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.sdk.text import items_of
 from zeebe_connectors.web.auth import SCHEMES
 
 _HERE = "providers"
@@ -62,7 +63,7 @@ async def all_providers(visit: Visit) -> Drawn:
         for tag in known.provider.tags:
             tags[tag] = tags.get(tag, 0) + 1
     store = providers.directory.store
-    problems = dict(store.problems) if store is not None else {}
+    problems = dict(providers.directory.unusable())
     if providers.directory.problem is not None:
         problems[str(providers.directory.file)] = providers.directory.problem
     rows = [_in_short(providers, known.name) for known in rest[:ROWS]]
@@ -115,12 +116,9 @@ async def one_as_yaml(visit: Visit) -> web.Response:
 
 async def _yaml(providers: Mapping[str, Any], file: str) -> web.Response:
     try:
-        import yaml  # noqa: PLC0415 - an extra, and seldom needed
+        text = await asyncio.to_thread(as_yaml, providers)
     except ImportError:
         raise NotFound("YAML needs the package pyyaml: pip install 'zeebe-connectors[providers]'") from None
-    text: str = await asyncio.to_thread(
-        lambda: yaml.safe_dump({"providers": providers}, sort_keys=False, allow_unicode=True)
-    )
     answer = web.Response(text=text, content_type="application/yaml", charset="utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{file}"'
     return answer
@@ -328,7 +326,7 @@ def _draft(visit: Visit, shown: Mapping[str, Any]) -> dict[str, Any]:
         if name in visit.form:
             draft[name] = visit.form[name][0]
     if "tags" in visit.form:
-        draft["tags"] = [tag.strip() for tag in visit.form["tags"][0].split(",") if tag.strip()]
+        draft["tags"] = items_of(visit.form["tags"][0])
     draft["etag"] = visit.form.get("version", [shown.get("etag", "")])[0]
     return draft
 

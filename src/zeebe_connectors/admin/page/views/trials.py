@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeebe_connectors.admin.access import Refused, Role
-from zeebe_connectors.admin.api.trials import SECONDS, Try, environment_in_force, is_live, run_trial
+from zeebe_connectors.admin.api.trials import SECONDS, Try, environment_in_force, is_live
 from zeebe_connectors.admin.page.views.connectors import counts_of, one_connector
 from zeebe_connectors.admin.page.visit import Drawn, NotFound, Visit
 from zeebe_connectors.config.providers.secured import put
@@ -42,7 +42,7 @@ async def run(visit: Visit) -> Drawn:
     gallery, shown = await one_connector(visit)
     try:
         wanted = _whole(visit) if as_json else _wanted(visit, given, await _template(gallery, shown))
-        found = await run_trial(visit.runtime, shown["name"], wanted, visit.session.role)
+        found = await visit.api.trials.run(shown["name"], wanted, visit.session.role)
     except Refused as refused:
         return await _form(visit, given, as_json=as_json, error=refused.message, status=refused.status)
     except ConnectorError as error:

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from zeebe_connectors.admin.access import Refused, Role
 from zeebe_connectors.admin.api.connectors import download, zipped
-from zeebe_connectors.admin.api.importing import inspect, make
 from zeebe_connectors.admin.page.visit import Drawn, Visit
 from zeebe_connectors.config.secrets import Mask
 from zeebe_connectors.sdk.errors import ConnectorError, InputError
 from zeebe_connectors.sdk.importer import Imported
+from zeebe_connectors.sdk.text import items_of
 from zeebe_connectors.templates.element_template import template_text
 from zeebe_connectors.templates.preview import preview
 
@@ -44,7 +44,7 @@ async def step(visit: Visit) -> Drawn | web.Response:
     wanted = visit.form.get("step", ["operations"])[0]
     mask = Mask()
     try:
-        found = await inspect(visit.runtime, _CONNECTOR, _request(visit, given), mask)
+        found = await visit.api.imports.inspect(_CONNECTOR, _request(visit, given), mask)
     except (ConnectorError, Refused) as error:
         return _begin(visit, given, mask.text(error.message), getattr(error, "status", 400))
     if wanted == "operations":
@@ -62,7 +62,7 @@ async def step(visit: Visit) -> Drawn | web.Response:
     errors: dict[str, str] = {}
     for one in operations:
         try:
-            imports = await make(visit.runtime, _CONNECTOR, _request(visit, given) | _settled(visit, one), mask)
+            imports = await visit.api.imports.make(_CONNECTOR, _request(visit, given) | _settled(visit, one), mask)
         except (ConnectorError, Refused) as error:
             errors[_key(one)] = mask.text(error.message)
         else:
@@ -88,7 +88,7 @@ def _request(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
     if given["wsdl_address"]:
         request["wsdlAddress"] = given["wsdl_address"]
     if given["hosts"]:
-        request["external"] = [host.strip() for host in given["hosts"].split(",") if host.strip()]
+        request["external"] = items_of(given["hosts"])
     if given["username"]:
         request |= {"username": given["username"], "password": visit.form.get("password", [""])[0]}
     return request

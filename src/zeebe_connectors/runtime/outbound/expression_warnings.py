@@ -1,14 +1,15 @@
-"""Warn, once per element, when an error expression reads a part of the result that no variable holds.
+"""Warn, once per element, of expressions that are silently null, as in the official runtime.
 
 Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only if
-there are neither. Otherwise an expression on `response.body` is silently null, as in the official runtime.
+there are neither: otherwise one on `response.body` is null. So is one that calls a function by a wrong name or with
+wrong arguments, such as `bpmnError(code: "x")`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,13 +24,13 @@ _RESPONSE = "response"
 _log = logging.getLogger("zeebe_connectors.jobs")
 
 
-class UnmappedResponses:
+class ExpressionWarnings:
     """Remembers the elements it has warned about; one instance for each connector of a runtime."""
 
     def __init__(self) -> None:
-        self._warned: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._warned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
-    def warn(self, job: Job, expression: str, variables: Mapping[str, Any]) -> None:
+    def of_response(self, job: Job, expression: str, variables: Mapping[str, Any]) -> None:
         """Logs one line for an element whose error expression cannot see what it reads.
 
         Args:
@@ -40,21 +41,40 @@ class UnmappedResponses:
         if not variables or _RESPONSE not in expression:
             return
         missing = [name for name in _requested(expression) if name not in variables]
-        key = (job.bpmn_process_id, job.element_id)
-        if not missing or key in self._warned:
-            return
+        if missing and self._is_new(job, _RESPONSE):
+            _log.warning(
+                "%s of element %s in process %s reads response.%s, but sees only the mapped variables (%s): it is "
+                "null. Map it in the result expression too, or leave out result variable and result expression",
+                ERROR_EXPRESSION,
+                job.element_id,
+                job.bpmn_process_id,
+                missing[0],
+                ", ".join(variables),
+            )
+
+    def of_calls(self, job: Job, doubts: Sequence[str]) -> None:
+        """Logs one line for an element whose expressions call what FEEL does not have.
+
+        Args:
+            job: Its element is warned about.
+            doubts: See `ResultMapping.check`.
+        """
+        if doubts and self._is_new(job, "calls"):
+            _log.warning(
+                "Element %s in process %s calls a function that does not exist so, which gives null. %s",
+                job.element_id,
+                job.bpmn_process_id,
+                "; ".join(doubts),
+            )
+
+    def _is_new(self, job: Job, what: str) -> bool:
+        key = (job.bpmn_process_id, job.element_id, what)
+        if key in self._warned:
+            return False
         self._warned[key] = None
         if len(self._warned) > _MAX_WARNED:
             self._warned.popitem(last=False)
-        _log.warning(
-            "%s of element %s in process %s reads response.%s, but sees only the mapped variables (%s): it is null. "
-            "Map it in the result expression too, or leave out result variable and result expression",
-            ERROR_EXPRESSION,
-            job.element_id,
-            job.bpmn_process_id,
-            missing[0],
-            ", ".join(variables),
-        )
+        return True
 
 
 @lru_cache(maxsize=_CACHED_EXPRESSIONS)

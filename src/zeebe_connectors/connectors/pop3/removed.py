@@ -1,0 +1,80 @@
+"""Remember which mails were removed, because a server may give a removed mail's id to another mail (RFC 1939).
+
+Some number their mails anew in each session, or give all the same id. A mail whose id is that of a removed one is the
+same if its headers are: then the server has not removed it after all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zeebe_connectors.mail import parse_mail
+from zeebe_connectors.mail.pop3 import Pop3Session, Refused
+from zeebe_connectors.sdk.memory import Memory
+
+_TELLING = {"message-id", "date", "from", "to", "subject"}
+"""Headers that servers do not change, as they do others when a mail is read (Status, X-UIDL)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The mails that one source or the tasks of one mailbox have removed.
+
+    Args:
+        memory: Outlives the runtime.
+        place: Where in the memory.
+    """
+
+    memory: Memory
+    place: str
+
+    async def add(self, uid: str, here: Collection[str], data: Mapping[str, Any]) -> None:
+        """Remembers a mail; call it before the mail is deleted.
+
+        Args:
+            uid: Its id in this session.
+            here: All ids of this session.
+            data: The mail as the process has it.
+        """
+        shared = _shared(uid, here)
+        await self.memory.remember(self.place, _key(shared, _mark(data)), "")
+        await self.memory.remember(self.place, shared, "")
+
+    async def another(self, session: Pop3Session, number: int, uid: str, here: Collection[str]) -> str | None:
+        """Returns a name of its own for a mail that is none of the removed ones with its id; None if it is one.
+
+        Args:
+            session: A session that has the mail.
+            number: Its number there.
+            uid: Its id, which a mail that was handed over had.
+            here: All ids of this session.
+        """
+        shared = _shared(uid, here)
+        if shared not in await self.memory.recall(self.place, [shared]):
+            return None
+        try:
+            head = await session.top(number)
+        except Refused:
+            return None
+        mark = _mark(parse_mail(head).data())
+        key = _key(shared, mark)
+        return None if key in await self.memory.recall(self.place, [key]) else f"{uid} {mark}"
+
+
+def _key(shared: str, mark: str) -> str:
+    return f"{shared} {mark}"
+
+
+def _shared(uid: str, here: Collection[str]) -> str:
+    """Returns the id as the server gives it, perhaps to several mails (see `Pop3Session.ids`)."""
+    start, _, number = uid.rpartition(" (")
+    return start if number.endswith(")") and start in here else uid
+
+
+def _mark(data: Mapping[str, Any]) -> str:
+    telling = [[one["key"].lower(), one["value"]] for one in data["headers"] if one["key"].lower() in _TELLING]
+    return hashlib.sha256(json.dumps(telling).encode()).hexdigest()[:16]
