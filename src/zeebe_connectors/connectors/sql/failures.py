@@ -80,6 +80,10 @@ _TLS: Meaning = (
     "SQL_TLS_FAILED", _PERMANENT,
     "TLS failed; check security and trustedCertificate, and whether the server has a certificate for this host",
 )  # fmt: skip
+_PLACES: Meaning = (
+    "SQL_PARAMETERS_INVALID", _PERMANENT,
+    "the statement has placeholders that got no value; write them as :name, or as ? with a list",
+)  # fmt: skip
 _UNSUPPORTED: Meaning = ("SQL_UNSUPPORTED", _PERMANENT, "the database does not support it")
 _NO_ODBC: Meaning = (
     "SQL_UNSUPPORTED", _PERMANENT,
@@ -219,6 +223,8 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
         if state == "0A000" and getattr(getattr(error, "diag", None), "source_function", "") == _PLANS:
             return _STALE, variables
         return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
+    if module == "sqlite3" and "binding" in str(error):
+        return _PLACES, {}
     name = getattr(error, "sqlite_errorname", None)
     if isinstance(name, str):
         found = next((_SQLITE[key] for key in (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
