@@ -197,7 +197,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
         raise error
     value = _find(answer, "access_token")
     if isinstance(value, str) and (value := _SCHEME.sub("", value.strip())):
-        refresh = answer.get("refresh_token") if isinstance(answer, dict) and rotates else None
+        refresh = _find(answer, "refresh_token") if rotates else None
         return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
     code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
     if 300 <= response.status < 400:
