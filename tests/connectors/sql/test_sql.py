@@ -823,3 +823,36 @@ async def test_an_address_in_brackets(pg):
         for host in ("[::1]", "::1", " [::1] "):
             assert (await pg.do("query", "SELECT 1 AS n", host=host, port=port))["rows"] == [{"n": 1}]
         await pg.clients.aclose()
+
+
+WRONG = [
+    ("CREATE TABLE t (id INT)", "SQL_SYNTAX"),
+    ("SELECT a.id FROM t AS a, t AS b WHERE id = 1", "SQL_SYNTAX"),
+    ("SELECT 1 UNION SELECT 1, 2", "SQL_SYNTAX"),
+    (f"INSERT INTO t VALUES ({', '.join(['NULL'] * 40)})", "SQL_SYNTAX"),
+    ("SELECT max(id) FROM t WHERE max(id) = 1", "SQL_SYNTAX"),
+    ("DROP TABLE nowhere", "SQL_UNKNOWN_OBJECT"),
+]
+
+
+@pytest.mark.parametrize(("statement", "code"), WRONG)
+async def test_what_is_wrong_with_a_statement_has_one_code(filled, statement, code):
+    fail = await filled.fails("execute", statement)
+    assert (fail.code, fail.retries) == (code, 0)
+
+
+async def test_places_of_postgresql_without_a_value(pg):
+    """The server reports a broken protocol; the connection is not."""
+    fail = await pg.fails("query", "SELECT $1::int")
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+
+
+@pytest.mark.servers
+async def test_a_procedure_of_mariadb_with_other_arguments(maria, request, tmp_path):
+    from tests.connectors.sql.conftest import _place  # noqa: PLC0415 - the fixture is parametrised
+
+    place = _place("mariadb", request, tmp_path)
+    await place.do("execute", "CREATE PROCEDURE nothing(IN n INT) BEGIN END")
+    fail = await place.fails("procedure", procedure="nothing", parameters=[])
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+    await place.clients.aclose()

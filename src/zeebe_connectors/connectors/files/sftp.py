@@ -322,7 +322,7 @@ def _entry(name: str, attributes: asyncssh.SFTPAttrs, line: bytes = b"") -> Entr
 def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:
     """Returns the kind by the mode or, if that holds permissions only, by the listing's line for people.
 
-    Of what says neither, something that has a size is a file.
+    In a listing that says neither, something that has a size is a file.
     """
     mode = attributes.permissions or 0
     if modes.S_IFMT(mode):
@@ -332,4 +332,4 @@ def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:
         return ("file", "folder", "link")[attributes.type - 1]
     if _LINE.match(line):
         return _KINDS.get(line[:1], "other")
-    return "folder" if _DIRECTORY.search(line) else "file" if attributes.size is not None else "other"
+    return "folder" if _DIRECTORY.search(line) else "file" if line and attributes.size is not None else "other"
