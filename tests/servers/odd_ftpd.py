@@ -17,7 +17,8 @@ class OddFtpServer:
     Args:
         files: Contents by path.
         answers: By command: what it answers instead; `_PASV` and `_EPSV` are forms with `{p}`, `{h}` and `{l}` for the
-            port and its bytes; `_END` is the word after a transfer.
+            port and its bytes; `_END` is the word after a transfer, `_CUT` says after how many bytes a data connection
+            is closed.
         features: The answer to FEAT.
         greeting: The first line.
         lines: What a listing consists of; else it is made from the files.
@@ -142,11 +143,15 @@ class _Visit:
         self._say("150 go")
         reader, writer = await self._data
         received = b""
-        if sent is None:
+        cut = self._server._answers.get("_CUT")
+        if sent is not None:
+            writer.write(sent if cut is None else sent[: int(cut)])
+            await writer.drain()
+        elif cut is None:
             received = await reader.read()
         else:
-            writer.write(sent)
-            await writer.drain()
+            received = await reader.read(int(cut))
+            writer.transport.abort()
         writer.close()
         self._say(self._server._answers.get("_END", "226 done"))
         return received
@@ -198,6 +203,7 @@ class _Visit:
             await self._transfer(data)
 
     async def _stor(self, argument: str) -> None:
+        self._server.files[self._path(argument)] = b""
         self._server.files[self._path(argument)] = await self._transfer(None)
 
     def _rnfr(self, argument: str) -> None:

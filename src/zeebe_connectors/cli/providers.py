@@ -347,7 +347,7 @@ def _why_none(known: Known, wanted: str) -> str:
 def _read(file: Path) -> dict[str, Any]:
     import yaml
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    text = sys.stdin.read() if str(file) == "-" else file.read_bytes()
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:

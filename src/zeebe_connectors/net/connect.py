@@ -91,10 +91,11 @@ def _misplaced(host: str) -> str | None:
         return "holds an address with its scheme or path; write just the name of the server, such as mail.example.com"
     if name and port.isdigit() and (":" not in name or name.endswith("]")):
         return f"holds the port {port}; write just the name of the server, and the port in its own field"
-    sign = re.search(r"[@\s,;<>\\]", host)
+    sign = re.search(r"[@\s,;<>\\\[\]]", host)
     if sign is None:
         return None
-    what = "a space" if sign[0].isspace() else f"an {sign[0]}" if sign[0] == "@" else f"a {sign[0]}"
+    named = {"@": "an @", ",": "a comma", ";": "a semicolon", "[": "brackets", "]": "brackets"}
+    what = "a space" if sign[0].isspace() else named.get(sign[0], f"a {sign[0]}")
     return f"holds {what}; write just the name of the server, such as mail.example.com"
 
 

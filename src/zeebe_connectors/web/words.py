@@ -109,7 +109,7 @@ def _wrapped(value: Any, depth: int) -> str:
 
 
 def _by_field(errors: dict[Any, Any], *, strict: bool) -> str:
-    """Writes out the errors of a form by field: `{"email": ["is missing"]}`; if `strict`, only texts of several words."""
+    """Writes out the errors of a form by field: `{"email": ["is missing"]}`; if `strict`, only if of several words."""
     found = []
     for name, value in errors.items():
         texts = value if isinstance(value, list) else [value]

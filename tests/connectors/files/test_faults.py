@@ -8,6 +8,9 @@ import os
 
 import pytest
 
+from zeebe_connectors import Secret
+from zeebe_connectors.connectors.files.ftp_connect import open_ftp
+from zeebe_connectors.connectors.files.session import Login, Server
 from zeebe_connectors.testing import Complete, Fail
 
 
@@ -146,3 +149,53 @@ async def test_cancelled_jobs_leave_the_pool_in_order(place):
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)
     assert isinstance(await place.job("read", file="x", maxSessions=1), Complete)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("226 done", "FILES_LOST"),
+        ("426 Connection closed; transfer aborted.", "FILES_LOST"),
+        ("452 Insufficient storage space.", "FILES_FULL"),
+        ("552 Quota exceeded.", "FILES_FULL"),
+        ("451 Local error in processing.", "FILES_BUSY"),
+        ("553 Not permitted.", "FILES_FORBIDDEN"),
+    ],
+)
+async def test_a_server_that_ends_an_upload_is_heard(places, end, code):
+    place = await places.odd_ftp({"/x": b"old"}, answers={"_CUT": "1000", "_END": end})
+    document = dict((await place.documents.create(os.urandom(40_000_000), name="x")).reference)
+    outcome = await place.fails("write", file="x", content=document)
+    assert outcome.code == code
+    assert place.server.files["/x"] == b"old"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("226 done", "FILES_LOST"), ("426 aborted", "FILES_LOST"), ("451 read error on the disk", "FILES_BUSY")],
+)
+async def test_a_download_that_ends_early_is_no_document(places, end, code):
+    answers = {"_CUT": "300000", "_END": end}
+    place = await places.odd_ftp({"/x": os.urandom(600_000)}, answers=answers)
+    assert (await place.fails("read", file="x")).code == code
+    assert not [path for path in place.documents.directory.rglob("*") if path.is_file() and path.name != ".key"]
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes", "ftps"])
+async def test_a_slow_taker_gets_every_byte(places, protocol):
+    """Reading pauses while the buffer is full, and goes on."""
+    place = await places.ftp(protocol)
+    data = os.urandom(5_000_000)
+    (place.home / "x").write_bytes(data)
+    inputs = place.inputs
+    login = Login("ann", Secret(inputs["authentication"]["password"]))
+    server = Server(protocol, "127.0.0.1", inputs["port"], login, inputs.get("trustedCertificate", ""))
+    session = await open_ftp(server, None)
+    found = bytearray()
+    async with session.reading("x") as pieces:
+        async for piece in pieces:
+            await asyncio.sleep(0.005)
+            found += piece
+    assert found == data
+    assert session.usable
+    await session.aclose()

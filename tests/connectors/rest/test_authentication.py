@@ -122,6 +122,63 @@ async def test_digest_wrong_password(rest, server):
     assert len(server.seen) <= 4
 
 
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        ['Digest realm="Sales, Digest area", nonce="n1", qop="auth"'],
+        ['Digest realm="basic, ntlm, digest x=y", nonce="n1", opaque="a, Basic realm=b"'],
+        ['Basic realm="b, Digest nonce=\\"x\\"", Digest nonce="n1", realm="r", qop=auth'],
+        ['Digest realm="r", nonce="n1", qop="auth", SCRAM-SHA-256 realm="s", nonce="n2"'],
+        ['NTLM TlRM/a+b==, Negotiate, Digest realm="r",nonce="n1",qop="auth-int"'],
+        ["Negotiate", 'DIGEST\trealm = "r" , nonce = "n1" , qop = ""', "Custom a=b"],
+        ['Digest realm="r", nonce="n0", algorithm=WHIRL, Digest realm="r", nonce="n1", algorithm="md5"'],
+        ['Digest realm="r", nonce="n2", algorithm=MD5', 'Digest realm="r", nonce="n1", algorithm=SHA-256'],
+    ],
+)
+async def test_digest_among_other_challenges(rest, server, challenges):
+    """Whatever the texts in quotes hold, and whatever stands before and after it."""
+
+    def answer(seen):
+        if given := seen.header("Authorization"):
+            return Reply.json({"given": given})
+        return Reply(401, b"", [("WWW-Authenticate", text) for text in challenges], "Unauthorized")
+
+    server.answer("*", answer)
+    given = (await rest(server.url("/"), authentication=DIGEST))["body"]["given"]
+    assert ', nonce="n1", ' in given
+
+
+async def test_digest_next_nonce(rest, server):
+    """A server that gives each answer's next nonce sees no request without it."""
+    guard = DigestGuard(uses=1)
+
+    def answer(seen):
+        reply = guard(seen)
+        if reply.status == 200:
+            guard.nonces["next+"] = set()
+            reply.headers.append(("Authentication-Info", 'rspauth="6629", nextnonce="next+", qop=auth'))
+        return reply
+
+    server.answer("*", answer)
+    for _ in range(4):
+        assert (await rest(server.url("/"), authentication=DIGEST))["status"] == 200
+    assert len(server.seen) == 5
+
+
+async def test_digest_of_a_name_written_in_two_ways(rest, server):
+    """With `charset=UTF-8`, a letter and an accent sign the same as the letter with the accent."""
+    guard = DigestGuard(user=("J\u00e4s\u00f8n", "s\u00e9cret"))
+
+    def answer(seen):
+        reply = guard(seen)
+        reply.headers = [(name, f"{text}, charset=UTF-8") for name, text in reply.headers]
+        return reply
+
+    server.answer("*", answer)
+    login = DIGEST | {"username": "Ja\u0308s\u00f8n", "password": "se\u0301cret"}
+    assert (await rest(server.url("/"), authentication=login))["status"] == 200
+
+
 async def test_digest_not_offered(rest, server):
     """A server that offers no Digest is told as 401."""
     server.answer("*", Reply(401, b"", [("WWW-Authenticate", 'Bearer realm="x"')], "Unauthorized"))
@@ -173,6 +230,18 @@ async def test_oauth1(rest, server, method, rsa_key):
     ] == 200
     assert (await rest(url, method="POST", body={"a": 1}, authentication=scheme))["status"] == 200
     assert 'realm="a realm"' in server.last.header("Authorization")
+
+
+@pytest.mark.parametrize("query", ["filter[a][0]=1&filter[a][1]=é", "flag&=x&a=&a", "a=b;c|d&t={x}'\"", "a=%5B+%2B"])
+async def test_oauth1_of_any_query(rest, server, query):
+    """Brackets and the like are sent as they are, and signed as the RFC says; in a form too."""
+    server.answer("*", OAuth1Guard())
+    assert (await rest(server.url(f"/x?{query}"), authentication=OAUTH1))["status"] == 200
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (query, "a=b c"):
+        sent = await rest(server.url("/x"), method="POST", body=body, headers=form, authentication=OAUTH1)
+        assert sent["status"] == 200
+        assert server.last.body == body.encode()
 
 
 async def test_oauth1_for_the_application_alone(rest, server):
@@ -339,6 +408,19 @@ async def test_refresh_token(rest, server, rotates):
         issuer.valid.clear()
     assert issuer.issued == 3
     assert issuer.forms[0] == {"grant_type": "refresh_token", "client_id": "cid", "refresh_token": "refresh-0"}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_refresh_token_that_is_replaced_only_sometimes(rest, server, wrapped):
+    """An answer without one leaves the last one in use; the server knows the diagram's no more."""
+    issuer = TokenIssuer(rotates=True, wrapped=wrapped)
+    scheme = refreshing(server, issuer)
+    for rotates in (True, False, False, True, False):
+        issuer.rotates = rotates
+        assert (await rest(server.url("/x"), authentication=scheme))["status"] == 200
+        issuer.valid.clear()
+    used = [form["refresh_token"] for form in issuer.forms]
+    assert used == ["refresh-0", "refresh-1", "refresh-1", "refresh-1", "refresh-4"]
 
 
 async def test_refresh_token_with_secret_and_scopes(rest, server):

@@ -416,6 +416,13 @@ async def test_ntlm_is_not_asked_for(rest, server, ntlm_user):
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize("challenge", ["NTLM TlRMTVNTUAACAAAA", "NTLM é", "NTLM !", "NTLM " + "A" * 400, "NTLM"])
+async def test_an_ntlm_challenge_that_is_none(rest, server, ntlm_user, challenge):
+    """It is a refusal like another."""
+    server.answer("*", Reply(401, b"", [("WWW-Authenticate", challenge)], "Unauthorized"))
+    assert (await rest.error(server.url("/x"), authentication=ntlm_user)).code == "401"
+
+
 async def test_ntlm_stays_with_its_host(rest, server, ntlm_user):
     """A redirect to another host gets no NTLM message."""
     async with HttpServer() as elsewhere:

@@ -156,7 +156,7 @@ async def test_an_expired_certificate_says_so(smtp):
     ("host", "says"),
     [("mail.example.com:587", "holds the port 587"), ("smtp://mail.example.com", "with its scheme"),
      ("ann@mail.example.com", "holds an @"), ("[::1]:587", "holds the port 587"),
-     ("mail.example.com,mail2.example.com", "holds a ,"), ("mail example.com", "holds a space")],
+     ("mail.example.com,mail2.example.com", "holds a comma"), ("mail example.com", "holds a space")],
 )  # fmt: skip
 async def test_a_host_with_more_than_a_name_is_explained(smtp, host, says):
     error = await smtp.error(host, "SMTP_NAME_NOT_RESOLVED", port=25)

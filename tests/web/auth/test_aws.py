@@ -1,6 +1,7 @@
 """AWS signatures against what Amazon publishes: the examples of its documentation and of its test suite."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 from multidict import CIMultiDict
@@ -129,6 +130,8 @@ def test_suite_of_version_4(path, fields, signature):
         ("/..", "/", "/"),
         ("", "/", "/"),
         ("/a%20b/%2Fc+d", "/a%20b/%2Fc%2Bd", "/a%2520b/%252Fc%252Bd"),
+        ("/%2e%2E/a/%2e/b", "/a/b", "/a/b"),
+        ("/a%FFb", "/a%FFb", "/a%25FFb"),
     ],
 )
 def test_paths_of_services_but_s3(given, sent, signed):
@@ -147,10 +150,37 @@ def test_paths_of_services_but_s3(given, sent, signed):
     assert result.headers["Authorization"].endswith(version_4_signature(SECRET, "20130524T000000Z", scope, canonical))
 
 
-@pytest.mark.parametrize("path", ["/a//b/./c", "/..", "/%2F/a%20b"])
+@pytest.mark.parametrize("path", ["/a//b/./c", "/..", "/%2F/a%20b", "/a%FFb", "//", "/a/"])
 def test_paths_of_s3_stay(path):
     """In S3 they are the object's name."""
     assert scheme().signed(request("GET", f"https://{HOST}{path}"), DAY).url == f"https://{HOST}{path}"
+
+
+@pytest.mark.parametrize("service", ["s3-outposts", "s3-object-lambda", "S3Express"])
+def test_paths_of_services_like_s3_stay(service):
+    result = scheme(service=service).signed(request("GET", f"https://{HOST}/a//b"), DAY)
+    assert result.url == f"https://{HOST}/a//b"
+    assert result.headers["X-Amz-Content-Sha256"] == EMPTY
+
+
+@pytest.mark.parametrize(("query", "sent"), [("b=%FF&a", "a=&b=%FF"), ("a=1&a=0&A=+", "A=%20&a=0&a=1"), ("=", "=")])
+def test_a_query_keeps_its_bytes(query, sent):
+    """Also those that are not UTF-8."""
+    assert scheme().signed(request("GET", f"https://{HOST}/?{query}"), DAY).url == f"https://{HOST}/?{sent}"
+
+
+def test_a_hash_that_the_request_brings_is_the_one_that_is_signed():
+    """A service that wants one compares it with the signature, as Amazon's own clients do."""
+    own = {"X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}
+    signed = [
+        scheme(service="execute-api")
+        .signed(request("POST", f"https://{HOST}/", own, body), DAY)
+        .headers["Authorization"]
+        for body in (b"one", b"two")
+    ]
+    assert signed[0] == signed[1]
+    given = scheme(service="aoss").signed(request("POST", f"https://{HOST}/", {}, b"one"), DAY).headers
+    assert given["X-Amz-Content-Sha256"] == sha256(b"one").hexdigest()
 
 
 V2_HOST = "johnsmith.s3.amazonaws.com"
@@ -207,6 +237,25 @@ def test_version_2(given, signature):
             "GET", "s3.amazonaws.com", "/dictionary/fran%C3%A7ais/pr%C3%A9f%C3%A8re", "", given.headers
         )
         assert text.splitlines()[-1] == "/dictionary/fran%C3%A7ais/pr%C3%A9f%C3%A8re"
+
+
+@pytest.mark.parametrize(
+    ("query", "sent", "resource"),
+    [
+        ("acl=", "acl", "/b?acl"),
+        ("select&select-type=2", "select&select-type=2", "/b?select&select-type=2"),
+        ("replication&x=1", "replication&x=1", "/b?replication"),
+        ("x=", "x=", "/b"),
+        ("versionId=%FF", "versionId=%FF", "/b?versionId=\udcff"),
+    ],
+)
+def test_version_2_signs_the_parts_of_a_resource(query, sent, resource):
+    """An empty one is sent without its sign, so that every service reads it as it was signed."""
+    given = request("GET", f"https://s3.example.com/b?{query}", {"x-amz-meta-a": " x  y "})
+    signed = scheme(signature="v2-header").signed(given, DAY)
+    assert signed.url == f"https://s3.example.com/b?{sent}"
+    text = version_2_text("GET", "s3.example.com", "/b", sent, signed.headers)
+    assert text.splitlines()[-2:] == ["x-amz-meta-a:x  y", resource]
 
 
 def test_version_2_says_when():

@@ -94,3 +94,29 @@ def test_shared_key_of_a_table():
     assert azure("GET", url, headers) == (
         "GET\n\napplication/json\nMon, 30 Mar 2009 16:15:13 GMT\n/myaccount/Tables?comp=list"
     )
+
+
+def test_shared_key_of_an_emulated_table():
+    """The emulator's services are told apart by their ports; the account stands in the path too."""
+    headers = {"x-ms-date": "Mon, 30 Mar 2009 16:15:13 GMT"}
+    assert azure("GET", "http://127.0.0.1:10002/myaccount/Tables?timeout=5", headers) == (
+        "GET\n\n\nMon, 30 Mar 2009 16:15:13 GMT\n/myaccount/myaccount/Tables"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "length"),
+    [("2014-02-14", "PUT", "0"), ("2014-02-14", "GET", ""), ("2015-02-21", "PUT", ""), ("2021-12-02", "POST", "")],
+)
+def test_shared_key_of_an_empty_body(version, method, length):
+    """Versions before 2015-02-21 sign the length zero."""
+    text = azure(method, "https://a.blob.core.windows.net/c", {"x-ms-version": version, "x-ms-date": "d"}, b"")
+    assert text.split("\n")[3] == length
+
+
+def test_shared_key_of_headers_with_blanks():
+    """Blanks become one, but not in quotes; several headers of a name are one."""
+    headers = CIMultiDict({"x-ms-date": "d", "x-ms-meta-a": ' x \t y "z  z" '})
+    headers.add("X-MS-Meta-A", "2")
+    text = azure("GET", "https://a.blob.core.windows.net/c", headers)
+    assert text.split("\n")[12:] == ["x-ms-date:d", 'x-ms-meta-a:x y "z  z",2', "/myaccount/c"]

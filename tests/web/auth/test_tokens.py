@@ -59,6 +59,23 @@ async def test_a_failure_is_for_those_who_wait_only():
     assert await cache.get("k", fail_once) == "fine"
 
 
+async def test_a_job_whose_time_runs_out_fails_alone():
+    """The others have more time, and one of them fetches for all."""
+    cache, calls = TokenCache(), 0
+
+    async def fetch(last):
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.01)
+        if calls == 1:
+            raise ConnectorError("408", "too late", variables={"reason": "deadline"})
+        return Token("fine", 10)
+
+    results = await asyncio.gather(*(cache.get("k", fetch) for _ in range(4)), return_exceptions=True)
+    assert [str(result) for result in results] == ["too late", "fine", "fine", "fine"]
+    assert calls == 2
+
+
 async def test_refused_token():
     """A refused token is fetched anew once; whoever was refused the older one gets what is there."""
     cache, issuer = TokenCache(), Issuer()

@@ -17,7 +17,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from zeebe_connectors import ConnectorError, PermanentError
-from zeebe_connectors.connectors.files.ftp_channels import Channel, Streams, nothing_to_read, resuming
+from zeebe_connectors.connectors.files.ftp_channels import (
+    Channel,
+    Receiver,
+    Streams,
+    connected,
+    nothing_to_read,
+    resuming,
+)
 from zeebe_connectors.connectors.files.ftp_control import FtpControl
 from zeebe_connectors.connectors.files.ftp_replies import Reply, extended_port, passive_port, says_empty
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
@@ -34,17 +41,17 @@ class FtpSession(FtpControl):
 
     # Data connections
 
-    async def _data(self) -> Channel:
+    async def _data(self, *, bulk: bool) -> Channel:
         """Prepares a data connection, to be completed once the server has accepted the command."""
         if self._server.active:
-            return await self._listening()
+            return await self._listening(bulk=bulk)
         host, port = await self._passive()
-        reader, writer = await self._patiently(asyncio.open_connection(host, port, limit=PIECE))
+        streams = await self._patiently(connected(bulk=bulk, host=host, port=port))
 
         async def passive() -> Streams:
-            return reader, writer
+            return streams
 
-        return Channel(passive, writer.close)
+        return Channel(passive, streams[1].close)
 
     async def _passive(self) -> tuple[str, int]:
         """Returns where the server listens: always at the address of the control connection, whatever it says."""
@@ -59,7 +66,7 @@ class FtpSession(FtpControl):
             raise self._refusal(reply)
         return peer, port
 
-    async def _listening(self) -> Channel:
+    async def _listening(self, *, bulk: bool) -> Channel:
         """Listens for the server (active mode); connections from other addresses are refused."""
         address = str(self._writer.get_extra_info("sockname")[0])
         peer = str(self._writer.get_extra_info("peername")[0])
@@ -86,7 +93,7 @@ class FtpSession(FtpControl):
             while True:
                 connection, (other, *_) = await self._patiently(loop.sock_accept(listener))
                 if other == peer:
-                    return await asyncio.open_connection(sock=connection, limit=PIECE)
+                    return await connected(bulk=bulk, sock=connection)
                 connection.close()
 
         return Channel(accepted, listener.close)
@@ -94,8 +101,8 @@ class FtpSession(FtpControl):
     @contextlib.asynccontextmanager
     async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[Streams]:
         """Opens a data connection for one command; a normal exit waits until the server confirms the end."""
-        channel = await self._data()
-        writer: asyncio.StreamWriter | None = None
+        channel = await self._data(bulk=verb == "RETR")
+        writer: asyncio.StreamWriter | Receiver | None = None
         done = False
         try:
             reply = await self.command(verb, "" if path is None else self._argument(path))
@@ -126,6 +133,12 @@ class FtpSession(FtpControl):
             done = True
             if not 200 <= reply.code < 300:
                 raise self._refusal(reply, path or "")
+        except ConnectorError as error:
+            is_cut = writer is not None and not done and error.code == "FILES_LOST"
+            reason = await self._last_word(path) if is_cut else None
+            if reason is None:
+                raise
+            raise reason from None
         finally:
             channel.close()
             if writer is not None:
@@ -133,13 +146,22 @@ class FtpSession(FtpControl):
             if not done:
                 self._broken = True
 
+    async def _last_word(self, path: str | None) -> ConnectorError | None:
+        """Returns why the server ended a data connection, such as a full disk, if it says so in a moment."""
+        try:
+            async with asyncio.timeout(min(2.0, self._server.timeout)):
+                reply = await self._reply()
+        except (TimeoutError, ConnectorError):
+            return None
+        return self._refusal(reply, path or "") if reply.code >= 400 else None
+
     async def _explained(self, error: ConnectorError, path: str | None) -> ConnectorError:
         """Finds the reason of a refusal without one (vsftpd's 550): often the path does not exist."""
         if error.code == "FILES_REFUSED" and path and await self.stat(path) is None:
             return not_found(path, self._server.where)
         return error
 
-    async def _quietly(self, writer: asyncio.StreamWriter) -> None:
+    async def _quietly(self, writer: asyncio.StreamWriter | Receiver) -> None:
         """Waits for the end of a connection; the server's answer on the control connection is what counts."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(5.0, self._server.timeout)):
@@ -200,6 +222,7 @@ class FtpSession(FtpControl):
 
     async def _lines(self, verb: str, path: str | None) -> AsyncGenerator[str, None]:
         async with self._transfer(verb, path, sends=False) as (reader, _):
+            assert isinstance(reader, asyncio.StreamReader)  # noqa: S101 - only RETR has another
             while data := await self._next_line(reader):
                 try:
                     line = data.decode(self._encoding)
@@ -280,6 +303,7 @@ class FtpSession(FtpControl):
         """See `Session.write`."""
         written = 0
         async with self._transfer("APPE" if append else "STOR", path, sends=True) as (_, writer):
+            assert isinstance(writer, asyncio.StreamWriter)  # noqa: S101 - only RETR has another
             async for data in pieces:
                 writer.write(data)
                 await self._patiently(writer.drain())

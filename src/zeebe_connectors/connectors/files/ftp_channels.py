@@ -6,11 +6,117 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from zeebe_connectors import InputError
+from zeebe_connectors.connectors.files.session import PIECE
 from zeebe_connectors.net.tls import checking
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_HELD = 1024 * 1024
+"""Bytes that a download may be ahead of whoever takes them."""
+
+
+class Receiver(asyncio.BufferedProtocol):
+    """Receives a file: TLS decrypts straight into its buffer, which `asyncio.StreamReader` would copy twice more.
+
+    It has what a transfer uses of a `StreamReader` and a `StreamWriter`.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(_HELD))
+        self._filled = 0
+        self._error: Exception | None = None
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.BaseProtocol`."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of TCP or of TLS
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the standard library's own
+        """See `asyncio.BufferedProtocol`; reading is paused when no room is left."""
+        return self._buffer[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        self._filled += nbytes
+        if self._filled == _HELD and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._ended, self._error = True, self._error or error
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def read(self, _size: int = -1) -> bytes:
+        """Returns what has arrived, as soon as there is anything; nothing at the end.
+
+        Raises:
+            OSError: The connection broke.
+        """
+        while not self._filled and not self._ended:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if not self._filled and self._error is not None:
+            raise self._error
+        data = bytes(self._buffer[: self._filled])
+        was_full, self._filled = self._filled == _HELD, 0
+        if was_full and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return data
+
+    async def start_tls(self, context: ssl.SSLContext, *, server_hostname: str, ssl_handshake_timeout: float) -> None:
+        """See `asyncio.StreamWriter.start_tls`."""
+        assert self._transport is not None  # noqa: S101 - it is connected
+        self._transport = await asyncio.get_running_loop().start_tls(
+            self._transport, self, context, server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+        )  # fmt: skip
+
+    async def drain(self) -> None:
+        """See `asyncio.StreamWriter.drain`; nothing is sent."""
+
+    def close(self) -> None:
+        """See `asyncio.StreamWriter.close`."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def wait_closed(self) -> None:
+        """See `asyncio.StreamWriter.wait_closed`."""
+        await asyncio.shield(self._closed)
+
+
+Streams = tuple[asyncio.StreamReader | Receiver, asyncio.StreamWriter | Receiver]
+"""What reads and what writes."""
+
+
+async def connected(*, bulk: bool, **where: Any) -> Streams:
+    """Connects a data connection.
+
+    Args:
+        bulk: Whether it only receives, and much.
+        where: `host` and `port`, or `sock`.
+    """
+    if not bulk:
+        return await asyncio.open_connection(limit=PIECE, **where)
+    receiver = Receiver()
+    await asyncio.get_running_loop().create_connection(lambda: receiver, **where)
+    return receiver, receiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Meaning], ...] = (
     ),
     (("exist", "already"), ("FILES_EXISTS", PermanentError, "there already is{about}")),
     (
-        ("permission", "denied", "not allowed", "privilege", "forbidden", "read-only", "not enough"),
+        ("permission", "permitted", "denied", "not allowed", "privilege", "forbidden", "read-only", "not enough"),
         ("FILES_FORBIDDEN", PermanentError, "the login may not do this to{about}"),
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from zeebe_connectors import ConnectorError, Context, InputError
+from zeebe_connectors import ConnectorError, Context, InputError, PermanentError, TransientError
 from zeebe_connectors.mail.smtp.compose import LARGE, Message, build
 from zeebe_connectors.mail.smtp.model import Envelope, Receipt, Refusal, Server, TokenSource
 from zeebe_connectors.mail.smtp.pool import Sessions
@@ -132,7 +132,7 @@ async def _in_parts(
         if known is not None:
             receipt, message_id = known.receipt, known.message_id
         else:
-            receipt = await send(left)
+            receipt = await _following(send, left, whole)
             if memory is not None:
                 await memory.remember(Delivered(receipt, message_id))
         whole = receipt if whole is None else _together(whole, receipt)
@@ -141,6 +141,28 @@ async def _in_parts(
             break
     assert whole is not None  # noqa: S101 - there is at least one part
     return Delivered(whole, message_id)
+
+
+async def _following(
+    send: Callable[[Sequence[str]], Awaitable[Receipt]], recipients: Sequence[str], before: Receipt | None
+) -> Receipt:
+    """Sends to recipients; once others have got the mail, those that are refused are not the whole mail's failure.
+
+    Raises:
+        ConnectorError: As `send`; its message says who has got the mail.
+    """
+    try:
+        return await send(recipients)
+    except ConnectorError as error:
+        if before is None:
+            raise
+        variables = dict(error.variables or {})
+        if isinstance(error, PermanentError) and error.code == "SMTP_RECIPIENT_REFUSED":
+            refused = [Refusal(one["address"], one["code"], one["reason"]) for one in variables["refused"]]
+            return Receipt([], refused, before.reply, [])
+        text = f"{error.message} ({len(before.accepted)} of {len(before.accepted) + len(recipients)} recipients got it)"
+        kind = TransientError if isinstance(error, TransientError) else PermanentError
+        raise kind(error.code, text, variables={**variables, "accepted": before.accepted}) from error
 
 
 def _together(first: Receipt, second: Receipt) -> Receipt:

@@ -44,6 +44,11 @@ def is_size(reply: Reply) -> bool:
     return reply.code >= 500 and _SIZE.search(reply.text) is not None
 
 
+def names_size(reply: Reply) -> bool:
+    """Whether a refusal speaks of the mail's size in words."""
+    return not reply.enhanced and _SIZE.search(reply.text) is not None
+
+
 def is_missing_tls(reply: Reply) -> bool:
     """Whether the server requires STARTTLS first."""
     if reply.enhanced in {"5.7.10", "5.7.11"}:

@@ -17,6 +17,12 @@ TokenSource = Callable[[bool], Awaitable[str]]
 
 PORTS: dict[str, int] = {"none": 25, "starttls": 587, "tls": 465, "opportunistic": 25}
 # At the start of the text, or at its end as in qmail's "sorry, no mailbox here (#5.1.1)".
+_TOO_MANY = re.compile(
+    r"too many (\w+ )?(recipients|rcpt)|recipients? (\w+ )?(limit|count)|"
+    r"(limit|maximum|max|number) (\w+ ){0,3}(recipients|rcpts?)\b"
+)
+_RATE = re.compile(r"\brate|\bdaily|\bday\b|\bhour|\bminute|quota")
+"""Words for a limit on recipients in a time, which another transaction would exceed as well."""
 _ENHANCED = re.compile(r"\s*#?([245]\.\d{1,3}\.\d{1,3})(?=[\s:]|$)|.*\(#([245]\.\d{1,3}\.\d{1,3})\)", re.DOTALL)
 
 
@@ -25,6 +31,11 @@ class Reply(NamedTuple):
 
     code: int
     text: str
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the server did what it was to do; the first digit decides (RFC 5321, 4.3.2)."""
+        return 200 <= self.code < 300
 
     @property
     def enhanced(self) -> str | None:
@@ -98,7 +109,7 @@ class Refusal:
         reason = self.reason.lower()
         if self.code in {452, 552} and ("4.5.3" in reason or "too many" in reason):
             return True
-        return ".5.3 " in reason or "too many recipients" in reason
+        return ".5.3 " in reason or (_TOO_MANY.search(reason) is not None and _RATE.search(reason) is None)
 
 
 @dataclass(frozen=True, slots=True)

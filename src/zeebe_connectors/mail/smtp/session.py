@@ -20,6 +20,7 @@ from zeebe_connectors.mail.smtp.errors import (
     by_code,
     is_missing_tls,
     is_size,
+    names_size,
     not_smtp,
     opening_failed,
     outcome_unknown,
@@ -48,11 +49,12 @@ _SUSPECT = {451, 454, 503}
 class Session:
     """One signed-in SMTP session, for one mail at a time."""
 
-    def __init__(self, server: Server, wire: Wire) -> None:
+    def __init__(self, server: Server, wire: Wire, refused: dict[str, Reply] | None = None) -> None:
         self._server = server
+        self._refused = {} if refused is None else refused  # EHLO, and ways to sign in: they are not tried again
         self._wire = wire
         self._reset = False
-        self._served = False
+        self._used = self._is_reused = False
         self._extensions: dict[str, str] = {}
         self._stage = "connecting"
         self.last_used = 0.0
@@ -93,18 +95,23 @@ class Session:
             ConnectorError: `SMTP_NAME_NOT_RESOLVED`, `SMTP_UNREACHABLE`, `SMTP_PROTOCOL`, `SMTP_TLS_FAILED`,
                 `SMTP_AUTH_FAILED`, `SMTP_SERVICE_REFUSED`, `SMTP_TIMEOUT`.
         """
-        session = cls(server, Wire())
-        try:
-            clock = Clock(deadline, patience)
-            async with clock.limit:
-                await session._open(clock, token, resolver)
-        except (OSError, UnicodeError) as error:
-            session._wire.abort()
-            raise opening_failed(server, session._stage, error, patience) from error
-        except BaseException:
-            session._wire.abort()
-            raise
-        return session
+        refused: dict[str, Reply] = {}
+        while True:
+            session = cls(server, Wire(), refused)
+            known = len(refused)
+            try:
+                clock = Clock(deadline, patience)
+                async with clock.limit:
+                    await session._open(clock, token, resolver)
+            except (OSError, UnicodeError) as error:
+                session._wire.abort()
+                if len(refused) > known and not isinstance(error, TimeoutError | NotSmtpError):
+                    continue  # it hung up after it had refused a way, and another is left
+                raise opening_failed(server, session._stage, error, patience) from error
+            except BaseException:
+                session._wire.abort()
+                raise
+            return session
 
     async def _open(self, clock: Clock, token: TokenSource | None, resolver: Resolver | None) -> None:
         server = self._server
@@ -135,7 +142,7 @@ class Session:
                 warn_unencrypted("SMTP", server.host, server.port)
             clock.next()
             self._stage = "AUTH"
-            await SignIn(server, wire, self._extensions, clock, token).carry_out(server.login)
+            await SignIn(server, wire, self._extensions, clock, token, self._refused).carry_out(server.login)
 
     async def _connect(self, address: str, context: ssl.SSLContext | None) -> None:
         self._wire = wire = Wire()
@@ -150,8 +157,8 @@ class Session:
 
     async def _hello(self) -> None:
         name = self._server.client_name or _own_address(self._wire)
-        reply = await self._command(f"EHLO {name}")
         self._extensions = {}
+        reply = self._refused.get("EHLO") or await self._command(f"EHLO {name}")
         if reply.code == 250:
             for line in reply.text.split("\n")[1:]:
                 keyword, _, parameters = _AUTH.sub("AUTH ", line).partition(" ")
@@ -159,6 +166,7 @@ class Session:
                 self._extensions[keyword.upper()] = f"{known} {parameters}".strip()
             return
         if 500 <= reply.code < 600:
+            self._refused["EHLO"] = reply
             reply = await self._command(f"HELO {name}")
         if reply.code != 250:
             raise service_refused(self._server, reply)
@@ -217,6 +225,7 @@ class Session:
             LostError: The connection ended before the message was sent.
         """
         in_step = handed_over = False
+        self._is_reused, self._used = self._used, True
         try:
             clock = Clock(deadline, patience)
             async with clock.limit:
@@ -237,8 +246,7 @@ class Session:
                 self._wire.write(piece + b".\r\n")
                 reply = await self._wire.reply()
             in_step = True
-            self._served = True
-            if reply.code != 250:
+            if not reply.is_positive:
                 raise self._message_refused(reply)
         except ConnectorError:
             in_step = True
@@ -273,22 +281,22 @@ class Session:
         )
         data = replies.pop() if data_at_once else None
         if self._reset:
-            self._reset = replies.pop(0).code != 250
+            self._reset = not replies.pop(0).is_positive
         sender, *answers = replies
         accepted: list[str] = []
         refused: list[Refusal] = []
         for address, answer in zip(envelope.recipients, answers, strict=True):
-            if answer.code in {250, 251, 252}:
+            if answer.is_positive:
                 accepted.append(address)
             else:
                 refused.append(Refusal(address, answer.code, str(answer)))
         stopped = not accepted or (refused and envelope.all_or_none)
-        if data is not None and data.code == 354 and (sender.code != 250 or stopped):
+        if data is not None and data.code == 354 and (not sender.is_positive or stopped):
             self.abort()  # the server waits for a message that must not be sent
-        if sender.code != 250:
+        if not sender.is_positive:
             raise self._sender_refused(sender)
-        if not accepted and all(reply.code == 530 or is_missing_tls(reply) for reply in answers):
-            raise self._sender_refused(answers[0])  # the refusal is about the session, not the recipients
+        if not accepted and (about := _not_about_recipients(answers)):
+            raise self._sender_refused(about)
         if stopped:
             raise recipients_refused(self._server, accepted, refused)
         if data is None:
@@ -311,7 +319,7 @@ class Session:
             if replies and not self._wire.replies:  # answers that arrive together share one timer
                 clock.next()
             reply = await self._wire.reply()
-            if reply.code == 421 or (self._served and reply.code in _SUSPECT):
+            if reply.code == 421 or (self._is_reused and reply.code in _SUSPECT):
                 self.abort()
                 raise LostError(self._stage, f"the server ends the session: {reply}")
             replies.append(reply)
@@ -353,7 +361,8 @@ class Session:
         ]
         return mail, recipients, warnings
 
-    def _sender_refused(self, reply: Reply) -> ConnectorError:
+    def _session_refused(self, reply: Reply) -> ConnectorError | None:
+        """Returns the error for a refusal of the session, at whichever command; None for any other."""
         if is_missing_tls(reply) and not self._wire.secured:
             return wants_tls(self._server, reply)
         if reply.code == 530:
@@ -362,6 +371,11 @@ class Session:
                 f"authentication: {self._server} requires a login: {reply}. Choose how to sign in",
                 variables=reply_variables(reply),
             )
+        return None
+
+    def _sender_refused(self, reply: Reply) -> ConnectorError:
+        if error := self._session_refused(reply):
+            return error
         if is_size(reply):
             return self._message_refused(reply)
         what = remedy(reply, "Use an address that this account may send from")
@@ -370,6 +384,8 @@ class Session:
     def _message_refused(self, reply: Reply) -> ConnectorError:
         if reply.code == 421:
             self.abort()
+        if error := self._session_refused(reply):
+            return error
         if is_size(reply) and reply.code >= 500:
             return by_code(
                 reply,
@@ -379,6 +395,15 @@ class Session:
             )
         what = remedy(reply, "The answer says why: content, policy or quota")
         return by_code(reply, "SMTP_MESSAGE_REFUSED", f"{self._server} refused the mail: {reply}. {what}")
+
+
+def _not_about_recipients(answers: Sequence[Reply]) -> Reply | None:
+    """Returns the first answer if all of them refuse the session or the mail's size, not the recipients."""
+    if all(reply.code == 530 or is_missing_tls(reply) for reply in answers):
+        return answers[0]
+    # Without more words, 552 is about a recipient's full mailbox.
+    large = [reply for reply in answers if reply.code >= 500 and (reply.enhanced == "5.3.4" or names_size(reply))]
+    return answers[0] if len(large) == len(answers) else None
 
 
 def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:

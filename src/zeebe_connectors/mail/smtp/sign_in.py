@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from zeebe_connectors import ConnectorError, PermanentError
-from zeebe_connectors.mail.smtp.errors import NotSmtpError, by_code, is_missing_tls, remedy, wants_tls
+from zeebe_connectors.mail.smtp.errors import by_code, is_missing_tls, remedy, wants_tls
 from zeebe_connectors.mail.smtp.model import Login, Reply, Server, TokenSource
 from zeebe_connectors.mail.smtp.protocol import Clock, Wire
 
@@ -32,16 +32,25 @@ class SignIn:
         extensions: What the server offers, by keyword.
         clock: Limits each answer.
         token: Returns access tokens, for XOAUTH2.
+        refused: What the server refused before (mechanisms, responses on the same line), with its answers; what it
+            refuses now is added.
     """
 
     def __init__(
-        self, server: Server, wire: Wire, extensions: Mapping[str, str], clock: Clock, token: TokenSource | None
+        self,
+        server: Server,
+        wire: Wire,
+        extensions: Mapping[str, str],
+        clock: Clock,
+        token: TokenSource | None,
+        refused: dict[str, Reply],
     ) -> None:
         self._server = server
         self._wire = wire
         self._offered = extensions.get("AUTH", "").upper().split()
         self._clock = clock
         self._token = token
+        self._earlier = refused
 
     async def carry_out(self, login: Login) -> None:
         """Signs in.
@@ -50,18 +59,20 @@ class SignIn:
             ConnectorError: `SMTP_AUTH_FAILED`: no suitable mechanism is offered, or the login was refused.
             OSError: The connection ended.
         """
-        methods = self._methods(login)
+        offered = self._methods(login)
+        methods = [method for method in offered if method not in self._earlier] or offered
         for method, following in zip(methods, [*methods[1:], None], strict=True):
             if method == "xoauth2":
                 await self._with_token(login)
                 return
             reply = await self._with_password(method, login)
-            if reply.code == 235:
+            if reply.is_positive:
                 return
             # CRAM-MD5 needs the plain password at the server; many that store a hash offer it and refuse everybody.
             another = _is_of_mechanism(reply) or (method == "cramMd5" and reply.code == 535)
             if following is None or not another:
                 raise self._refused(reply, self._hidden(login))
+            self._earlier[method] = reply
 
     def _methods(self, login: Login) -> list[str]:
         """The suitable mechanisms that are offered, best first."""
@@ -89,7 +100,9 @@ class SignIn:
             return await self._at_once("PLAIN", _base64(f"{chr(0)}{user}{chr(0)}{password}"))
         if method == "login":
             reply = await self._command("AUTH LOGIN")
-            if reply.code == 334:
+            if reply.code == 501:  # it wants the name in the same line
+                reply = await self._command(f"AUTH LOGIN {_base64(user)}")
+            elif reply.code == 334:
                 reply = await self._command(_base64(user))
             if reply.code == 334:
                 reply = await self._command(_base64(password))
@@ -100,7 +113,8 @@ class SignIn:
         try:
             challenge = base64.b64decode(reply.text, validate=True)
         except ValueError:
-            raise NotSmtpError("its CRAM-MD5 challenge is not base64") from None
+            await self._command("*")
+            return Reply(504, "its CRAM-MD5 challenge is not base64")
         digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
         return await self._command(_base64(f"{user} {digest}"))
 
@@ -120,7 +134,7 @@ class SignIn:
                 if refused is not None:  # the server hung up after the first refusal
                     raise refused from None
                 raise
-            if reply.code == 235:
+            if reply.is_positive:
                 return
             refused = self._refused(reply, [token, proof])
             if reply.code < 500:
@@ -130,8 +144,10 @@ class SignIn:
 
     async def _at_once(self, mechanism: str, response: str) -> Reply:
         """Sends a mechanism with its response on the same line, or on a line of its own if the server requires that."""
-        reply = await self._command(f"AUTH {mechanism} {response}")
+        at_once = f"{mechanism} with a response"
+        reply = self._earlier.get(at_once) or await self._command(f"AUTH {mechanism} {response}")
         if reply.code in _NO_INITIAL_RESPONSE:
+            self._earlier[at_once] = reply
             reply = await self._command(f"AUTH {mechanism}")
             if reply.code == 334:
                 reply = await self._command(response)

@@ -32,7 +32,7 @@ class ApiKey(Scheme):
         """Adds the header or the parameter."""
         signed = request.copy()
         if self.api_key_location == "query":
-            signed.url = with_query(request.url, [(self.name, self.value.reveal())])
+            signed.url = with_query(request.url, [(self.name.strip(), self.value.reveal())])
         else:
             added = header_fields({self.name.strip(): self.value.reveal()}, name="authentication")
             for name, value in added.items():

@@ -30,15 +30,19 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _NEVER_SIGNED = frozenset({"authorization", "connection", "expect", "user-agent", "x-amzn-trace-id"})
 _PORTS = {"http": 80, "https": 443}
+_LIKE_S3 = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})  # which sign a path as it is
+_WITH_HASH = frozenset({"aoss"})  # services besides those that want the body's hash in a header
+_ANY_BYTES = "surrogateescape"  # what is encoded in an address need not be UTF-8
 _MAX_SKEW = timedelta(minutes=4)  # services refuse from five minutes on
 _VERSION_4 = When("signature", ("v4-header", "v4-query"))
 
 # The query parameters that Version 2 signs, as parts of the resource.
 _SUBRESOURCES = {
-    "acl", "cors", "delete", "lifecycle", "location", "logging", "notification", "partNumber", "policy",
-    "requestPayment", "response-cache-control", "response-content-disposition", "response-content-encoding",
-    "response-content-language", "response-content-type", "response-expires", "restore", "tagging", "torrent",
-    "uploadId", "uploads", "versionId", "versioning", "versions", "website",
+    "accelerate", "acl", "analytics", "cors", "defaultObjectAcl", "delete", "inventory", "lifecycle", "location",
+    "logging", "metrics", "notification", "object-lock", "partNumber", "policy", "replication", "requestPayment",
+    "response-cache-control", "response-content-disposition", "response-content-encoding",
+    "response-content-language", "response-content-type", "response-expires", "restore", "select", "select-type",
+    "storageClass", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website",
 }  # fmt: skip
 _BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 
@@ -108,12 +112,13 @@ class Aws(Scheme):
     def _version_4(self, request: HttpRequest, stamp: str) -> HttpRequest:
         signed = request.copy()
         parts = urlsplit(request.url)
-        is_s3 = self.service.strip().lower() == "s3"
+        service = self.service.strip().lower()
+        is_s3 = service in _LIKE_S3
         scope = f"{stamp[:8]}/{self.region.strip()}/{self.service.strip()}/aws4_request"
         token = self.session_token.reveal() if self.session_token else ""
         payload = hashlib.sha256(request.body or b"").hexdigest()
         path = _path(parts.path, normalized=not is_s3)
-        fields = parse_qsl(parts.query, keep_blank_values=True)
+        fields = parse_qsl(parts.query, keep_blank_values=True, errors=_ANY_BYTES)
         in_query = self.signature == "v4-query"
         if in_query:
             payload = _UNSIGNED if is_s3 else payload
@@ -131,8 +136,9 @@ class Aws(Scheme):
             fields = [(k, ";".join(sorted(headers)) if k == "X-Amz-SignedHeaders" else v) for k, v in fields]
         else:
             signed.headers["X-Amz-Date"] = stamp
-            if is_s3:
+            if is_s3 or service in _WITH_HASH:
                 signed.headers["X-Amz-Content-Sha256"] = payload
+            payload = signed.headers.get("X-Amz-Content-Sha256", payload)
             if token:
                 signed = with_header(signed, "X-Amz-Security-Token", token, field="authentication.sessionToken")
             headers = {"host": _host(request, parts), **_signable(signed.headers)}
@@ -161,9 +167,14 @@ class Aws(Scheme):
             signed = with_header(signed, "X-Amz-Security-Token", token, field="authentication.sessionToken")
         if "Date" not in signed.headers and "X-Amz-Date" not in signed.headers:
             signed.headers["Date"] = format_datetime(now.astimezone(UTC), usegmt=True)
-        text = version_2_text(request.method, _host(request, parts), path, parts.query, signed.headers)
-        signature = base64.b64encode(hmac.digest(self.secret_access_key.reveal().encode(), text.encode(), "sha1"))
-        signed.url = f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
+        query = "&".join(
+            field.removesuffix("=") if field[:-1] in _SUBRESOURCES else field for field in parts.query.split("&")
+        )  # of an empty one only the name is signed, and so sent
+        text = version_2_text(request.method, _host(request, parts), path, query, signed.headers)
+        signature = base64.b64encode(
+            hmac.digest(self.secret_access_key.reveal().encode(), text.encode(errors=_ANY_BYTES), "sha1")
+        )
+        signed.url = f"{parts.scheme}://{parts.netloc}{path}" + (f"?{query}" if query else "")
         value = f"AWS {self.access_key_id}:{signature.decode()}"
         return with_header(signed, "Authorization", value, field="authentication.accessKeyId")
 
@@ -207,11 +218,13 @@ def version_4_signature(secret: str, stamp: str, scope: str, canonical: str) -> 
 
 def version_2_text(method: str, host: str, path: str, query: str, headers: CIMultiDict[str]) -> str:
     """Returns the text that Version 2 signs, for S3 and compatible services."""
-    amazon = {name: value for name, value in _signable(headers).items() if name.startswith("x-amz-")}
+    amazon = {name: value for name, value in _signable(headers, folds=False).items() if name.startswith("x-amz-")}
     date = "" if "x-amz-date" in amazon else headers.get("Date", "")
     bucket = _BUCKET_HOST.fullmatch(host.partition(":")[0])
     resource = (f"/{bucket['bucket']}" if bucket else "") + path
-    fields = sorted((k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k in _SUBRESOURCES)
+    fields = sorted(
+        (k, v) for k, v in parse_qsl(query, keep_blank_values=True, errors=_ANY_BYTES) if k in _SUBRESOURCES
+    )
     if fields:
         resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in fields)
     lines = [method, headers.get("Content-MD5", ""), headers.get("Content-Type", ""), date]
@@ -219,12 +232,12 @@ def version_2_text(method: str, host: str, path: str, query: str, headers: CIMul
 
 
 def _encoded(text: str, *, safe: str = "-_.~") -> str:
-    return quote(text, safe=safe)
+    return quote(text, safe=safe, errors=_ANY_BYTES)
 
 
 def _path(path: str, *, normalized: bool) -> str:
     """Returns the path with each segment encoded once; without `.`, `..` and empty segments if `normalized`."""
-    segments = (path or "/").split("/")
+    segments = [unquote(segment, errors=_ANY_BYTES) for segment in (path or "/").split("/")]
     if normalized:
         resolved: list[str] = []
         for segment in segments:
@@ -232,9 +245,9 @@ def _path(path: str, *, normalized: bool) -> str:
                 resolved = resolved[:-1]
             elif segment not in {"", "."}:
                 resolved.append(segment)
-        ending = "/" if resolved and segments[-1] in {"", ".", ".."} else ""
-        segments = ["", *resolved[:-1], resolved[-1] + ending] if resolved else ["", ""]
-    return "/".join("/".join(_encoded(unquote(part)) for part in segment.split("/")) for segment in segments)
+        ending = [""] if resolved and segments[-1] in {"", ".", ".."} else []
+        segments = ["", *resolved, *ending] if resolved else ["", ""]
+    return "/".join(map(_encoded, segments))
 
 
 def _host(request: HttpRequest, parts: SplitResult) -> str:
@@ -246,10 +259,15 @@ def _host(request: HttpRequest, parts: SplitResult) -> str:
     return host.rpartition(":")[0] if parts.port == _PORTS.get(parts.scheme) and parts.port else host
 
 
-def _signable(headers: CIMultiDict[str]) -> dict[str, str]:
-    """Returns headers by lower-case name with their values trimmed and joined, without those that change on the way."""
+def _signable(headers: CIMultiDict[str], *, folds: bool = True) -> dict[str, str]:
+    """Returns headers by lower-case name with their values trimmed and joined, without those that change on the way.
+
+    Args:
+        headers: Of the request.
+        folds: Whether several blanks within a value count as one.
+    """
     values: dict[str, list[str]] = {}
     for name, value in headers.items():
         if name.lower() not in _NEVER_SIGNED:
-            values.setdefault(name.lower(), []).append(" ".join(value.split()))
+            values.setdefault(name.lower(), []).append(" ".join(value.split()) if folds else value.strip())
     return {name: ",".join(found) for name, found in values.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
 
 _VERSION = "2021-12-02"
+_EMPTY_SINCE = "2015-02-21"  # earlier versions sign the length of an empty body
+_SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+_EMULATED_TABLES = 10002
+_BLANKS = re.compile(r'("[^"]*")|\s+')
+"""What becomes one blank; not inside quotes."""
 _SIGNED = (
     "content-encoding",
     "content-language",
@@ -70,25 +76,31 @@ class AzureSharedKey(Scheme):
         return with_header(signed, "Authorization", value, field="authentication.account")
 
     def text_to_sign(self, request: HttpRequest) -> str:
-        """Returns the text to sign; it is shorter for tables than for blobs, queues and files."""
+        """Returns the text to sign; it is shorter for tables than for blobs, queues and files.
+
+        The emulator tells its services apart by their ports; its addresses name the account once more.
+        """
         parts = urlsplit(request.url)
         fields: dict[str, list[str]] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             fields.setdefault(name.lower(), []).append(value)
         resource = f"/{self.account}{parts.path or '/'}"
         headers = request.headers
-        if ".table." in f".{parts.hostname}":
+        if ".table." in f".{parts.hostname}" or parts.port == _EMULATED_TABLES:
             if "comp" in fields:
                 resource += f"?comp={fields['comp'][0]}"
             described = [headers.get("Content-MD5", ""), headers.get("Content-Type", ""), headers["x-ms-date"]]
             return "\n".join([request.method, *described, resource])
         resource += "".join(f"\n{name}:{','.join(sorted(fields[name]))}" for name in sorted(fields))
-        own = sorted((name.lower(), " ".join(value.split())) for name, value in headers.items() if _is_own(name))
+        own: dict[str, list[str]] = {}
+        for name, value in headers.items():
+            if name.lower().startswith("x-ms-"):
+                own.setdefault(name.lower(), []).append(_BLANKS.sub(lambda found: found[1] or " ", value.strip()))
         length = str(len(request.body)) if request.body else ""
+        if not length and request.method in _SENDS_LENGTH and headers.get("x-ms-version", _VERSION) < _EMPTY_SINCE:
+            length = "0"
         values = [length if name == "content-length" else headers.get(name, "") for name in _SIGNED]
         values[_SIGNED.index("date")] = ""  # x-ms-date replaces it
-        return "\n".join([request.method, *values, *(f"{name}:{value}" for name, value in own), resource])
-
-
-def _is_own(name: str) -> bool:
-    return name.lower().startswith("x-ms-")
+        return "\n".join(
+            [request.method, *values, *(f"{name}:{','.join(own[name])}" for name in sorted(own)), resource]
+        )

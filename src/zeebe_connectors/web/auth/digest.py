@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 
 _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
 _STRENGTH = ["SHA-512-256", "SHA-512", "SHA-256", "SHA", "MD5"]
-# Possessive, and a name begins only where no other continues, so that matching takes linear time.
-_PARAMETER = re.compile(
-    r'(?<![A-Za-z0-9\-])([A-Za-z][A-Za-z0-9\-]{0,40}+)\s{0,8}+=\s{0,8}+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))'
+# The name of a scheme, or a parameter's with its value. Possessive, so that matching takes linear time.
+_PART = re.compile(
+    r"[\s,]*+([!#$%&'*+\-.^_`|~0-9A-Za-z]++)"
+    r'(?:\s*+(=)\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+)))?'
 )
-_SCHEME = re.compile(r"(?i)(?:^|,\s{0,8}+)(?=(?:digest|basic|bearer|negotiate|ntlm)\b)")
 _MAX_CHALLENGE = 4096
 _MAX_CHALLENGES = 10
 
@@ -63,6 +65,17 @@ class Digest(Scheme):
         conversation.challenge, conversation.count = challenge, 0
         return self._answered(request, conversation)
 
+    async def send(self, request: HttpRequest, exchange: Exchange) -> tuple[HttpRequest, HttpResponse]:
+        """Sends as every scheme does, and uses the nonce that the server wants next time."""
+        sent, response = await super().send(request, exchange)
+        following = response.header("authentication-info") or ""
+        if following and len(following) <= _MAX_CHALLENGE:
+            nonce = next((found.get("nextnonce") for _, found in _parts(following)), None)
+            conversation = await self._conversation(request, exchange)
+            if nonce and conversation.challenge:
+                conversation.challenge, conversation.count = {**conversation.challenge, "nonce": nonce}, 0
+        return sent, response
+
     async def _conversation(self, request: HttpRequest, exchange: Exchange) -> _Conversation:
         key = ("web.digest", request.origin, self.username, self.password)
         return await exchange.context.clients.get(key, _Conversation)
@@ -87,23 +100,41 @@ def _strongest(response: HttpResponse) -> dict[str, str] | None:
     for value in challenges[:_MAX_CHALLENGES]:
         if len(value) > _MAX_CHALLENGE:
             continue
-        for part in _SCHEME.split(value)[:_MAX_CHALLENGES]:
-            if part[:7].lower() != "digest ":
+        for scheme, found in _parts(value):
+            if scheme != "digest":
                 continue
-            found = {key.lower(): _unquoted(quoted, plain) for key, quoted, plain in _PARAMETER.findall(part[7:])}
             algorithm = found.get("algorithm", "MD5").upper().removesuffix("-SESS")
             if algorithm in _HASHES and "nonce" in found and _quality(found) is not None:
                 offers.setdefault(algorithm, found)
     return next((offers[algorithm] for algorithm in _STRENGTH if algorithm in offers), None)
 
 
-def _unquoted(quoted: str, plain: str) -> str:
-    return re.sub(r"\\(.)", r"\1", quoted) if quoted else plain
+def _parts(value: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields the challenges of a header, each its scheme in lower case and its parameters, whatever the texts in quotes hold.
+
+    Parameters before any scheme, as in `Authentication-Info`, belong to an empty one.
+    """
+    scheme, found, at = "", dict[str, str](), 0
+    while at < len(value):
+        match = _PART.match(value, at)
+        if match is None:  # what belongs to a token of another scheme
+            at = value.find(",", at) + 1 or len(value)
+            continue
+        at = match.end()
+        name, is_parameter, quoted, plain = match.groups()
+        if is_parameter:
+            found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else plain or "")
+        else:
+            if scheme or found:
+                yield scheme, found
+            scheme, found = name.lower(), {}
+    if scheme or found:
+        yield scheme, found
 
 
 def _quality(challenge: dict[str, str]) -> str | None:
     """Returns the quality of protection to use: `auth` if offered, empty before RFC 2617, None if none is known."""
-    if "qop" not in challenge:
+    if not challenge.get("qop", "").strip(", "):  # some servers send it empty
         return ""
     offered = [item.strip().lower() for item in challenge["qop"].split(",")]
     return next((known for known in ("auth", "auth-int") if known in offered), None)
@@ -121,6 +152,8 @@ def _answer(
 
     realm, nonce = challenge.get("realm", ""), challenge["nonce"]
     quality = _quality(challenge)
+    if challenge.get("charset", "").lower() == "utf-8":  # RFC 7616, 4: the same letter may be written in several ways
+        username, password = (unicodedata.normalize("NFC", text) for text in (username, password))
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     first = digest(f"{username}:{realm}:{password}")

@@ -197,7 +197,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
         raise error
     value = _find(answer, "access_token")
     if isinstance(value, str) and (value := _SCHEME.sub("", value.strip())):
-        refresh = answer.get("refresh_token") if isinstance(answer, dict) and rotates else None
+        refresh = _find(answer, "refresh_token") if rotates else None
         return Token(value, _seconds(_find(answer, "expires_in")), refresh if isinstance(refresh, str) else None)
     code = (codes or {}).get(reason or "", "OAUTH_TOKEN_ERROR")
     if 300 <= response.status < 400:
@@ -246,7 +246,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
 
 
 def _instead(response: HttpResponse, answer: Any) -> str:
-    """Says what a successful answer without a token is, but nothing of its content, which may hold a token after all."""
+    """Says what a successful answer without a token is, but nothing of its content, which may hold one after all."""
     if not response.body.strip():
         return "its answer is empty"
     if answer is None:

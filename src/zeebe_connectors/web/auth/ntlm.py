@@ -6,12 +6,12 @@ NTLM authenticates a connection, not a request (MS-NTHT), so each call has a con
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.fields import Hint, Secret
 from zeebe_connectors.web.auth.scheme import Scheme, not_installed
 from zeebe_connectors.web.message import HttpRequest, HttpResponse
@@ -45,7 +45,7 @@ class Ntlm(Scheme):
             response = await alone.send(greeting)
             challenge = _challenge(response)
             if response.status == 401 and challenge is not None:
-                sent = _with_token(request, security.step(challenge))
+                sent = _with_token(request, _answer(security, challenge))
                 return sent, await alone.send(sent)
             if response.status == 401 or request.body is None:  # without a body, the greeting was the whole request
                 return greeting, response
@@ -61,6 +61,15 @@ class Ntlm(Scheme):
         return spnego.client(self.username, password, hostname=host, service="http", protocol="ntlm")
 
 
+def _answer(security: spnego.ContextProxy, challenge: bytes) -> bytes | None:
+    try:
+        return security.step(challenge)
+    except Exception:  # noqa: BLE001 - the library's dozen types, and the standard library's for a broken message
+        raise ConnectorError(
+            "401", "The server's NTLM challenge cannot be answered; is it the service that is meant?"
+        ) from None
+
+
 def _with_token(request: HttpRequest, token: bytes | None) -> HttpRequest:
     signed = request.copy()
     signed.headers["Authorization"] = "NTLM " + base64.b64encode(token or b"").decode()
@@ -72,6 +81,6 @@ def _challenge(response: HttpResponse) -> bytes | None:
         if name.lower() == "www-authenticate" and value[:5].lower() == "ntlm ":
             try:
                 return base64.b64decode(value[5:].strip())
-            except binascii.Error:
+            except ValueError:  # also for what is not ASCII
                 return None
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from zeebe_connectors.web.client import Exchange
 
 _FORM = "application/x-www-form-urlencoded"
+_UNENCODED = "=&;:%+~,*@!()/?'$"
 
 
 class OAuth1(Scheme):
@@ -62,10 +64,11 @@ class OAuth1(Scheme):
             realm=self.realm or None,
         )
         kind = request.headers.get("Content-Type", "")
-        body = request.body.decode() if request.body and kind.lower().startswith(_FORM) else None
+        body = _encoded(request.body) if request.body and kind.lower().startswith(_FORM) else None
         headers = {"Content-Type": _FORM} if body is not None else {}
+        location, mark, query = request.url.partition("?")
         try:
-            _, signed, _ = client.sign(request.url, request.method, body, headers)
+            _, signed, _ = client.sign(f"{location}{mark}{_encoded(query)}", request.method, body, headers)
         except ModuleNotFoundError:
             raise not_installed("signatureMethod", self.signature_method, "signing") from None
         except Exception as error:  # noqa: BLE001 - the library raises a dozen types, also those of its crypto library
@@ -75,6 +78,11 @@ class OAuth1(Scheme):
                 code="AUTHENTICATION_INVALID",
             ) from None
         return with_header(request, "Authorization", signed["Authorization"], field="authentication")
+
+
+def _encoded(parameters: str | bytes) -> str:
+    """Returns the parameters with more of them encoded, which signs the same: the library refuses `filter[name]=x`."""
+    return quote(parameters, safe=_UNENCODED)
 
 
 def _value(secret: Secret | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -97,10 +98,14 @@ class RefreshToken(ClientGrant):
         if self.client_secret:
             form["client_secret"] = self.client_secret.reveal()
         own, endpoint = self.refresh_token.reveal(), self.oauth_token_endpoint
-        response = await ask(exchange, endpoint, {**form, "refresh_token": last or own})
+        used = last or own
+        response = await ask(exchange, endpoint, {**form, "refresh_token": used})
         if last and response.status in {400, 401}:  # the server may have gone back to the one in the diagram
+            used = own
             response = await ask(exchange, endpoint, {**form, "refresh_token": own})
-        return token_of(response, codes=_REFRESH_CODES, rotates=True)
+        token = token_of(response, codes=_REFRESH_CODES, rotates=True)
+        # A server need not send a new one each time; then the one before stays good (RFC 6749, 6).
+        return token if token.refresh or used == own else replace(token, refresh=used)
 
 
 class Password(ClientGrant):

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 
 from zeebe_connectors.net import custody
+from zeebe_connectors.sdk.errors import ConnectorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,33 @@ class TokenCache:
                 once. If it is itself such a replacement, it is returned again.
 
         Raises:
-            ConnectorError: What `fetch` raised, to everyone who waits for it.
+            ConnectorError: What `fetch` raised, to everyone who waits for it; but if only the time of the job that
+                fetched ran out, the next of them fetches.
         """
-        known = self._entries.get(key)
-        if known is not None and time.monotonic() < known.end:
-            value = known.token.value
-            if value != refused and (value != forbidden or known.replaced):
-                self._entries.move_to_end(key)
+        while True:
+            known = self._entries.get(key)
+            if known is not None and time.monotonic() < known.end:
+                value = known.token.value
+                if value != refused and (value != forbidden or known.replaced):
+                    self._entries.move_to_end(key)
+                    custody.learn(value)
+                    return value
+            task = self._fetching.get(key)
+            is_own = task is None
+            if task is None:
+                last = known.token.refresh if known else None
+                task = asyncio.create_task(self._fetch(key, fetch, last, replaced=forbidden is not None))
+                self._fetching[key] = task
+                task.add_done_callback(lambda done: self._done(key, done))
+            try:
+                token = await asyncio.shield(task)
+            except ConnectorError as error:
+                if is_own or (error.variables or {}).get("reason") != "deadline":
+                    raise
+                continue  # it was another job whose time ran out
+            for value in (token.value, token.refresh or ""):
                 custody.learn(value)
-                return value
-        task = self._fetching.get(key)
-        if task is None:
-            last = known.token.refresh if known else None
-            task = asyncio.create_task(self._fetch(key, fetch, last, replaced=forbidden is not None))
-            self._fetching[key] = task
-            task.add_done_callback(lambda done: self._done(key, done))
-        token = await asyncio.shield(task)
-        for value in (token.value, token.refresh or ""):
-            custody.learn(value)
-        return token.value
+            return token.value
 
     async def _fetch(
         self, key: Hashable, fetch: Callable[[str | None], Awaitable[Token]], last: str | None, *, replaced: bool
