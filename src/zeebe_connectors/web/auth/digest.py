@@ -110,7 +110,7 @@ def _strongest(response: HttpResponse) -> dict[str, str] | None:
 
 
 def _parts(value: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields the challenges of a header, each its scheme in lower case and its parameters, whatever the texts in quotes hold.
+    """Yields a header's challenges: scheme in lower case, and parameters, whatever the texts in quotes hold.
 
     Parameters before any scheme, as in `Authentication-Info`, belong to an empty one.
     """
