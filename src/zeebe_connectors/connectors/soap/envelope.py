@@ -140,7 +140,7 @@ def build(
 
 
 def to_bytes(root: etree._Element) -> bytes:
-    """The envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
+    """Writes the envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
     data: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=False)
     return data
 
@@ -174,7 +174,7 @@ def _declarations(namespaces: Mapping[str, str]) -> str:
 
 
 def _located(header: str, body: str, declared: str) -> InputError | None:
-    """The error of whichever part is not well-formed by itself."""
+    """Returns the error of the part that is not well-formed by itself."""
     for name, text in (("header", header), ("body", body)):
         try:
             parse(f"<part {declared}>{text}</part>".encode(), huge=True)

@@ -60,7 +60,7 @@ class Fault:
     detail: Any
 
     def variables(self) -> dict[str, Any]:
-        """As JSON, without what the reply does not give."""
+        """Returns the fault as JSON, without what the reply does not give."""
         known = {"code": self.code, "subcode": self.subcode, "reason": self.reason, "role": self.role}
         return {name: value for name, value in (known | {"detail": self.detail}).items() if value is not None}
 
@@ -86,7 +86,7 @@ class Reply:
         return f"{{{etree.QName(self.root).namespace}}}{local}"
 
     def fault(self) -> Fault | None:
-        """The fault, if the body is one."""
+        """Returns the fault if the body is one."""
         body = self.body
         found = next((child for child in body if child.tag == self._name("Fault")), None) if body is not None else None
         if found is None:
@@ -147,7 +147,7 @@ def _media_type(content_type: str) -> str:
 
 
 def json_of(element: etree._Element, includes: Mapping[str, Any]) -> dict[str, Any]:
-    """An element as JSON in the shape of Camunda's connector: local names, attributes beside children, `$content`.
+    """Converts an element to JSON as Camunda's connector does: local names, attributes beside children, `$content`.
 
     Args:
         element: The element.
@@ -205,13 +205,13 @@ class _Work:
     depth: int = 0
 
     def add(self, steps: int) -> None:
-        """Count an element."""
+        """Counts an element."""
         self.done += steps
         if self.done > _MAX_WORK:
             raise _invalid(f"its elements and the namespaces that each of them sees are more than {_MAX_WORK:,}")
 
     def enter(self) -> None:
-        """Go into an element."""
+        """Goes into an element."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise _invalid(f"its elements are nested too deeply; at most {_MAX_DEPTH} levels are allowed")
@@ -276,7 +276,7 @@ def _content(element: etree._Element | None) -> str:
 
 
 def _bare(name: str) -> str:
-    """`soap:Server` -> `Server`: the prefix is the sender's own choice."""
+    """Drops the prefix of `soap:Server`, which is the sender's own choice."""
     return name.rpartition(":")[2]
 
 
@@ -301,7 +301,7 @@ def _parts(data: bytes, content_type: str) -> tuple[bytes, str, dict[str, Attach
 
 
 def _pieces(data: bytes, delimiter: bytes) -> list[bytes]:
-    """What stands between the lines that begin with a delimiter and end with it, whichever line ends these have."""
+    """Returns the parts between lines that are delimiters, whichever line ends these have."""
     first = data.find(delimiter)
     ends = data.find(b"\n", first)
     line_end = b"\r\n" if ends < 0 or data[ends - 1 : ends] == b"\r" else b"\n"
@@ -339,7 +339,7 @@ def _part(piece: bytes, number: int) -> Attachment:
 
 
 def _plain_id(text: str) -> str:
-    """A Content-ID without brackets and escapes: some services write it as they do in a URL."""
+    """Removes brackets and escapes from a Content-ID: some services write it as in a URL."""
     return unquote(text.strip().strip("<>"))
 
 
@@ -349,7 +349,7 @@ def _split_head(piece: bytes) -> tuple[bytes, bytes]:
 
 
 def _headers(text: str) -> Message:
-    """Header lines, read by the standard library's mail parser (imported here: few replies are multipart)."""
+    """Reads header lines with the standard library's mail parser (imported here: few replies are multipart)."""
     from email.parser import HeaderParser  # noqa: PLC0415
 
     return HeaderParser().parsestr(text + "\n\n")

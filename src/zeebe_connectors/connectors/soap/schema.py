@@ -130,7 +130,7 @@ class Group:
     max_occurs: int | None = 1
 
     def walk(self) -> Iterator[Field]:
-        """Every element in it, nested groups included."""
+        """Yields every element in it, nested groups included."""
         for item in self.items:
             if isinstance(item, Field):
                 yield item
@@ -138,14 +138,14 @@ class Group:
                 yield from item.walk()
 
     def has_wildcard(self) -> bool:
-        """Whether elements that are not named may stand in it."""
+        """Returns whether elements that are not named may stand in it."""
         return any(
             isinstance(item, Wildcard) or (isinstance(item, Group) and item.has_wildcard()) for item in self.items
         )
 
 
 def can_be_empty(kind: Type) -> bool:
-    """Whether an element of this type may have nothing in it."""
+    """Returns whether an element of this type may have nothing in it."""
     if isinstance(kind, Complex):
         if kind.abstract or kind.text is not None or any(item.required for item in kind.attributes):
             return False

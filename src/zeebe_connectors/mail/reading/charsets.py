@@ -161,7 +161,7 @@ def _hz(data: bytes) -> str:
 
 
 def _iso2022_shifted(data: bytes, plain: str) -> str:
-    """Decodes Chinese or Korean between the controls SO and SI; a line end ends a shift too, as some programs cut lines."""
+    """Decodes Chinese or Korean between the controls SO and SI; a line end ends a shift too, as some programs need."""
     pieces: list[str] = []
     shifted_to: str | None = plain
     is_shifted = False
