@@ -16,7 +16,7 @@ from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.inputs import Preset
 from zeebe_connectors.connectors.soap.operation import attribute_name, input_names, safe_name, safe_names
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import INTEGERS, Attribute, Complex, Field, Group, Simple, can_be_empty
+from zeebe_connectors.connectors.soap.schema import NUMBERS, Attribute, Complex, Field, Group, Simple, can_be_empty
 from zeebe_connectors.connectors.soap.writer import Writer, expected
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 
@@ -33,7 +33,6 @@ _COPIED = (
     "addressing",
 )
 _ALSO_COPIED = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
-_NUMBERS = {*INTEGERS, "decimal", "float", "double"}
 _MAX_RESULTS = 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FEEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -193,7 +192,7 @@ def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> Non
     plain = isinstance(item.type, Simple) and item.type.items is None and not item.repeated
     base = item.type.base if isinstance(item.type, Simple) else ""
     if plain:
-        value = _typed(base, str(value)) if base in _NUMBERS or base == "boolean" else str(value)
+        value = _typed(base, str(value)) if base in NUMBERS or base == "boolean" else str(value)
     if preset.mode == "fixed":
         as_text = plain and isinstance(value, str) and not value.startswith("=")
         text = value if as_text else "=" + json.dumps(value, ensure_ascii=False)
@@ -337,7 +336,7 @@ def _as_field(item: Attribute, name: str) -> Field:
 def _control(kind: Simple) -> dict[str, Any]:
     if kind.base == "boolean":
         return {"type": "Boolean", "feel": "static"}
-    if kind.base in _NUMBERS:
+    if kind.base in NUMBERS:
         return {"type": "Number", "feel": "optional"}
     return {"type": "String", "feel": "optional"}
 
@@ -347,7 +346,7 @@ def _typed(base: str, text: str | None) -> Any:
         return None
     if base == "boolean":
         return text.casefold() in {"true", "1"}
-    if base in _NUMBERS:
+    if base in NUMBERS:
         return float(text) if "." in text or "e" in text.lower() else int(text)
     return text
 

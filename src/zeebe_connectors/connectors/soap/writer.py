@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 import re
+import string
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,6 +21,7 @@ from zeebe_connectors.connectors.soap.schema import (
     FALSE,
     INTEGERS,
     NIL,
+    NUMBERS,
     TRUE,
     TYPE,
     Anything,
@@ -368,13 +370,15 @@ def expected(kind: Type) -> str:
     return words.get(kind.base, "text")
 
 
-def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
+def lexical(base: str, value: Any) -> str | None:  # noqa: C901, PLR0912 - one case per built-in type
     """A JSON scalar as XML Schema writes it, or None when it is not a value of that type."""
     if isinstance(value, (dict, list)) or value is None:
         return None
     text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"
     if base == "boolean":
         return text.lower() if text.lower() in TRUE | FALSE else None
+    if base in NUMBERS and ("_" in text or not text.isascii()):  # Python's own, no numbers of XML
+        return None
     if base in INTEGERS:
         return _integer(text, *INTEGERS[base])
     if base == "decimal":
@@ -394,6 +398,8 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
             return text if base64.b64decode("".join(text.split()), validate=True) is not None else None
         except (binascii.Error, ValueError):
             return None
+    if base == "hexBinary":
+        return text if len(text) % 2 == 0 and not text.strip(string.hexdigits) else None
     if isinstance(value, float):
         return format(Decimal(repr(value)), "f").removesuffix(".0")
     return value if isinstance(value, str) else text
