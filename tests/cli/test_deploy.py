@@ -79,10 +79,20 @@ async def test_a_folder_is_what_can_be_deployed_in_it(files, gateway, tmp_path, 
     monkeypatch.chdir(tmp_path)
     settings = Settings.read(Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path / "data")})))
     assert await deploy_files([Path("order.bpmn"), tmp_path, Path("./order.bpmn")], settings) == 0
-    assert resources(gateway) == [["ask.form", "more.dmn", "order.BPMN", "order.bpmn", "rules.dmn"]]
+    upper = (tmp_path / "order.bpmn").as_posix()
+    assert sorted(resources(gateway)[0]) == sorted(["ask.form", "more.dmn", upper, "order.bpmn", "rules.dmn"])
     (tmp_path / "empty").mkdir()
     assert await deploy_files([Path("empty")], settings) == 1
     assert len(resources(gateway)) == 1
+
+
+async def test_an_endings_capitals_are_not_the_clusters(gateway, tmp_path, capsys):
+    """It knows a diagram by `.bpmn`."""
+    (tmp_path / "Order.BPMN").write_bytes(b"x")
+    settings = Settings.read(Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path / "data")})))
+    assert await deploy_files([tmp_path / "Order.BPMN"], settings) == 0
+    assert resources(gateway) == [["Order.bpmn"]]
+    assert "Order.BPMN" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("count", "message"), [(1, "no file of this size"), (3, "fewer files at once")])

@@ -107,6 +107,32 @@ def test_a_second_source_joins_the_first_and_its_name_must_be_new(here, monkeypa
     assert [path.name for path in here.iterdir() if path.suffix == ".new"] == []
 
 
+def test_an_input_is_named_by_its_last_part(here):
+    new("mine", "--process", " plain ", "--set", "host=mail.example.com", "--set", "username=ann")
+    (element,) = read_sources(here / "sources.toml")
+    assert element.process == "plain"
+    assert element.properties["data.imapConfig.imapHost"] == "mail.example.com"
+    assert element.properties["authentication.username"] == "ann"
+
+
+def test_a_link_stays_one_and_rights_stay_as_they_are(here):
+    real = here / "real.toml"
+    real.write_bytes(b'\xef\xbb\xbf[first]\ntype = "x"\nprocess = "plain"\n')
+    real.chmod(0o600)
+    (here / "sources.toml").symlink_to("real.toml")
+    new("second", "--process", "plain", "--set", "host=h", "--set", "username=u")
+    assert (here / "sources.toml").is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert [element.id for element in read_sources(real)] == ["first", "second"]
+
+
+@pytest.mark.parametrize(("data", "message"), [(b"[b\xf6]", "is not UTF-8"), (None, "cannot be read: Is a directory")])
+def test_a_file_that_cannot_be_read_is_named(here, data, message):
+    (here / "odd.toml").mkdir() if data is None else (here / "odd.toml").write_bytes(data)
+    arguments = ("--process", "plain", "--set", "host=h", "--set", "username=u", "--file", "odd.toml")
+    assert f"odd.toml {message}" in new("mine", *arguments, code=2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -19,8 +19,8 @@ LATER = frozenset(
 )
 """Libraries that a runtime without a job, and without the operator's port, has no use for yet."""
 
-BUDGET = {11: 558, 12: 560}.get(sys.version_info.minor, 561)
-"""Modules at the start; Python's own library imports two more from 3.12 on, and another from 3.13 on."""
+BUDGET = 558 if sys.version_info < (3, 12) else 561
+"""Modules at the start; from Python 3.12 on its own library imports three more."""
 
 
 def _imported(only: list[str] | None) -> list[str]:

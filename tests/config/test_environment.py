@@ -41,9 +41,28 @@ def test_a_named_file_must_exist_and_be_toml(tmp_path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         Environment.load({"ZEEBE_CONNECTORS_CONFIG": str(tmp_path / "none.toml")}, directory=tmp_path)
     broken = tmp_path / "broken.toml"
-    broken.write_text("a = \n")
-    with pytest.raises(SettingsError, match="cannot be read as TOML"):
-        Environment.load({}, directory=tmp_path, file=broken)
+    for text in (b"a = \n", b'a = "\xf6"\n'):
+        broken.write_bytes(text)
+        with pytest.raises(SettingsError, match="cannot be read as TOML"):
+            Environment.load({}, directory=tmp_path, file=broken)
+
+
+def test_files_may_begin_with_a_byte_order_mark_and_are_utf_8(tmp_path) -> None:
+    """Editors on Windows write one; it used to become part of the first name."""
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfSECRET_X=a\n")
+    (tmp_path / "zeebe-connectors.toml").write_bytes(b"\xef\xbb\xbfSECRET_Y = 'b'\n")
+    found = Environment.load({}, directory=tmp_path)
+    assert (found["SECRET_X"], found["SECRET_Y"]) == ("a", "b")
+    (tmp_path / ".env").write_bytes(b"SECRET_X=\xf6\n")
+    with pytest.raises(SettingsError, match=r"\.env: cannot be read as UTF-8"):
+        Environment.load({}, directory=tmp_path)
+
+
+def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for name, place, what in (("DIAGRAMS", tmp_path / "file", "is a file"), ("SOURCES", tmp_path, "is a folder")):
+        with pytest.raises(SettingsError, match=what):
+            Settings.read(Environment(("environment", {f"ZEEBE_CONNECTORS_{name}": str(place)})))
 
 
 @pytest.mark.parametrize(

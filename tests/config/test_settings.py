@@ -55,7 +55,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, str]]] = [
     ("ZEEBE_CONNECTORS_SECRETS_SCOPE", "everywhere", "secrets_scope", "everywhere", {}),
     ("ZEEBE_CONNECTORS_SECRETS_UNRESOLVED", "incident", "secrets_unresolved", "incident", {}),
     ("ZEEBE_CONNECTORS_FILES", "/a:/b", "files", (Path("/a"), Path("/b")), {}),
-    ("ZEEBE_CONNECTORS_DIAGRAMS", "{pem}", "diagrams", "{pem}", {}),
+    ("ZEEBE_CONNECTORS_DIAGRAMS", "{folder}", "diagrams", "{folder}", {}),
     ("ZEEBE_CONNECTORS_SOURCES", "{pem}", "sources", "{pem}", {}),
     ("CAMUNDA_CONNECTOR_POLLING_ENABLED", "true", "polling", True, {"ZEEBE_REST_ADDRESS": "http://z:8080"}),
     ("CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL", "PT7S", "message_ttl", 7.0, {}),
@@ -139,6 +139,7 @@ def test_a_setting_decides_what_the_table_says(
     files = {"pem": tmp_path / "a.pem", "other": tmp_path / "b.pem"}
     for file in files.values():
         file.write_text("-----BEGIN X-----\n")
+    files["folder"] = tmp_path
     given = {setting: text.format(**files) for setting, text in beside.items()}
     before = attrgetter(decides)(Settings.read(Environment(("environment", given))))
     given[name.replace("<NAME>", "REST")] = value.format(**files)

@@ -511,3 +511,27 @@ def test_what_ended_is_kept_within_a_bound(bench, monkeypatch) -> None:
     assert len(bench.engine.queries.instances()) == 1
     shorts = [bench.create("short") for _ in range(21)]
     assert [view.key for view in bench.engine.queries.instances()] == shorts[1:]
+
+
+@pytest.mark.parametrize(
+    ("flow", "way"),
+    [
+        ("start > a > a", "a > a"),
+        ("start > xor1 > a > b > xor2; xor2 > xor1 {default}; xor2 > end {=x}", "a > b > xor2 > xor1 > a"),
+        ("start > a > par; par > a; par > end", "a > par > a"),
+        ("start > xor > n > out; back > xor", "n > out > back > xor > n"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["task", "manualTask"])
+def test_a_loop_in_which_nothing_waits_is_refused(bench, flow, way, tag) -> None:
+    """No page: a cluster refuses it as well, because an instance would never leave it."""
+    tasks = [Node(tag, name) for name in ("a", "b") if name in flow.replace("back", "")]
+    links = [throw("n"), throw("out", on_link("l")), catch("back", on_link("l"))] if "back" in flow else []
+    message = bench.refused(process("p", flow, *(node for node in [*tasks, *links] if node.id in flow)))
+    assert f"straight-through processing loop: {way}" in message
+
+
+@pytest.mark.parametrize("waits", [task("a"), catch("a", timer("PT1H")), script("a", "=x + 1", "x")])
+def test_a_loop_in_which_something_waits_or_is_computed_is_fine(bench, waits) -> None:
+    flow = "start > xor1 > m > a > xor2; xor2 > xor1 {default}; xor2 > end {=x > 3}"
+    bench.deploy(process("p", flow, Node("manualTask", "m"), waits))

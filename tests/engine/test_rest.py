@@ -256,16 +256,30 @@ async def test_no_page_skips_anything_because_items_of_the_last_are_gone(rest, o
         ("a\\x", r"a\\*", True),
         ("a.b", "a?b", True),
         ("a\nb", "a*b", True),
+        ("abcabc", "a*c", True),
+        ("abcab", "a*c", False),
+        ("aba", "ab*ba", False),
+        ("abab", "*b?b*", True),
+        ("ab", "**", True),
+        ("", "*", True),
+        ("", "?", False),
     ],
 )
 def test_wildcards_that_stand_for_themselves(had, pattern, meant):
     assert meets(had, {"$like": pattern}) is meant
 
 
+def test_no_pattern_takes_long():
+    began = time.process_time()
+    assert not meets("a" * 8_000, {"$like": "*a" * 400 + "*b"})
+    assert time.process_time() - began < 0.5
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "words"),
     [
         ("POST", "process-instances/search", {"filter": {"nonsense": 1}}, 400, "nonsense"),
+        ("POST", "process-instances/search", {"filter": {"state": {"$like": "*" * 1001}}}, 400, "1000 characters"),
         ("POST", "process-instances/search", {"filter": {"state": {"$near": 1}}}, 400, "$near"),
         ("POST", "process-instances/search", {"sort": [{"field": "nonsense"}]}, 400, "nonsense"),
         ("POST", "process-instances/search", {"page": {"limit": -1}}, 400, "page.limit"),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tests.engine.diagrams import (
+    TERMINATE,
     boundary,
     call,
     catch,
@@ -119,6 +120,16 @@ def test_variables_of_an_event_are_local_to_its_event_sub_process(bench) -> None
         bench.publish("m", "a", x=1)
         bench.do("e")
         assert bench.result(key) == result
+
+
+def test_input_mappings_of_an_event_sub_process_see_the_event(bench) -> None:
+    """components/modeler/bpmn/event-subprocesses: they create local variables of what comes with the event."""
+    inner = event_sub("es", "start2 > e > end2", start("start2", on_message("m")), task("e"), inputs=[("=x + 1", "y")])
+    bench.deploy(process("p", "start > t > end", task("t"), inner, roots=message("m", "=k")))
+    key = bench.create(k="a")
+    bench.publish("m", "a", x=1)
+    assert bench.do("e") == {"k": "a", "x": 1, "y": 2}
+    assert bench.result(key) == {"k": "a"}
 
 
 def test_set_variables_in_this_scope_or_where_the_name_is(bench) -> None:
@@ -348,3 +359,12 @@ def test_mappings_of_events(bench) -> None:
     key = bench.create(k="1")
     bench.publish("m", "1", a=1, other=2)
     assert bench.result(key) == {"k": "1", "list": [], "b": 1, "c": 2}
+
+
+@pytest.mark.parametrize("definition", [TERMINATE, on_error("e")], ids=["terminate", "error"])
+def test_what_ends_with_an_error_or_all_at_once_returns_nothing(bench, definition) -> None:
+    """components/concepts/variables, propagation by BPMN element: these ends have no output mappings."""
+    inner = sub("box", "start2 > last", end("last", definition, outputs=[("=1", "x")]))
+    caught = boundary("b", "box", on_error())
+    bench.deploy(process("p", "start > box > end; b > end3", inner, caught, roots=error("e")))
+    assert bench.run(k=1) == {"k": 1}

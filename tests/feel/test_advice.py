@@ -13,6 +13,8 @@ VARIABLES = {
     "n": 5,
     "dashed": {"my-key": 1},
     "zero": 0,
+    "german": "31.12.2024",
+    "error": {"code": "404", "message": "Not Found", "variables": {"response": {"body": 1}}},
 }
 # expression -> a part of the advice
 NULLS = [
@@ -112,6 +114,18 @@ NULLS = [
     ("Name", "did you mean 'name'?"),
     ("order.Length", "did you mean 'length'?"),
     ('"2024-01-01".year', "date(text).year"),
+    ('"Hello " . name', "joined with '+'"),
+    ("merge(order, {x: 1})", "context merge(order, other)"),
+    ("first(items)", "items[1]"),
+    ("items + 1", "append(list, item)"),
+    ("name[1]", "substring(text, 1, 1)"),
+    ("max(items, 9)", "max(append(list, other))"),
+    ('replace(name, "(", "")', "[(]"),
+    ("date(german)", "taken apart"),
+    ('duration("P1Y") > duration("P364D")', "count in days"),
+    ("error.response.body", "error.variables.response"),
+    ("error.messages", "did you mean 'message'?"),
+    ("order.lenght", "did you mean 'length'?"),
 ]
 
 
@@ -182,6 +196,9 @@ def test_what_has_a_value_gets_no_advice(text: str) -> None:
         ('split("a|b", "|")', ["a", "|", "b", ""], "[|]"),
         ('replace("1.5", ".", ",")', ",,,", "[.]"),
         ('replace("$5", "$", "")', "$5", "[$]"),
+        ('"Dear ${name}"', "Dear ${name}", '"Dear " + name'),
+        ('substring("abc", 0, 2)', "", "counted from 1"),
+        ("n // 2", 5, "floor(a / b)"),
     ],
 )
 def test_a_value_that_hardly_anybody_means_is_doubted(text: str, value: object, part: str) -> None:
@@ -204,6 +221,10 @@ def test_a_value_that_hardly_anybody_means_is_doubted(text: str, value: object, 
         ("(n > 1) and (true)", True),
         ('split("a.b", "[.]")', ["a", "b"]),
         ('replace("a-b", "-", "")', "ab"),
+        ('"http://x/" + "2"', "http://x/2"),
+        ("n // of them", 5),
+        ('"costs $5 {now}"', "costs $5 {now}"),
+        ('substring("abc", -2, 1)', "b"),
     ],
 )
 def test_what_only_resembles_a_slip_is_not_doubted(text: str, value: object) -> None:

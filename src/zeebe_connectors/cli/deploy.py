@@ -109,7 +109,22 @@ def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:
     """The name of each file, as the cluster is to know it; with its folder where two have the same name."""
-    plain = [file.name for file in files]
-    names = {file: file.name if plain.count(file.name) == 1 else file.as_posix() for file in files}
+    known = {file: _plain_ending(file) for file in files}
+    plain = [path.name for path in known.values()]
+    # With its folder; as it is spelled, where two differ only in their ending's capitals.
+    names = {
+        file: path.name
+        if plain.count(path.name) == 1
+        else path.as_posix()
+        if list(known.values()).count(path) == 1
+        else file.as_posix()
+        for file, path in known.items()
+    }
     # A name need not be text on disk, but it must be in the request.
     return {file: name.encode("utf-8", "replace").decode() for file, name in names.items()}
+
+
+def _plain_ending(file: Path) -> Path:
+    """The path with its ending in small letters, by which the cluster knows what a file is."""
+    ending = file.suffix.lower()
+    return file.with_suffix(ending) if ending in ENDINGS else file

@@ -149,7 +149,7 @@ def _write(out: Path, found: Imports) -> None:
 def _refuse_another(path: Path, template: dict[str, Any]) -> None:
     """Ends the command when a file holds another variant of the operation, which would be lost."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return
     if isinstance(known, dict) and known.get("name") != template["name"]:
@@ -310,7 +310,7 @@ def _list(found: dict[str, Any]) -> None:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        given = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+        given = json.loads(sys.stdin.read() if str(file) == "-" else file.read_bytes())
     except (OSError, ValueError) as error:
         _fail(f"{file}: {error}")
     if not isinstance(given, dict):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -61,10 +62,11 @@ def new_source(
     target = file or settings.sources or FILE
     if not _NAME.fullmatch(name):
         _fail(f"NAME: {name!r} must be letters, digits, - and _, such as orders")
+    process, message = process.strip(), message.strip()
     if process and message:
         _fail("name either --process or --message")
-    before = target.read_text(encoding="utf-8") if target.exists() else ""
     try:
+        before = _before(target)
         if before and any(element.id == name for element in read_sources(target)):
             _fail(f"{target} already has a source [{name}]; choose another name, or change it there")
         chosen = _connector(connector)
@@ -84,6 +86,16 @@ def new_source(
         typer.echo(f"Let the runtime read the file: ZEEBE_CONNECTORS_SOURCES={target}")
     if connector in {"imap", "pop3"}:
         typer.echo(f"Try it without starting anything: zeebe-connectors {connector} test --source {name}")
+
+
+def _before(target: Path) -> str:
+    """What the file holds so far."""
+    try:
+        return target.read_text(encoding="utf-8-sig") if target.exists() else ""
+    except OSError as error:
+        raise InputError(f"{target} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{target} is not UTF-8; save it as such") from None
 
 
 def _fail(message: str) -> NoReturn:
@@ -153,6 +165,7 @@ def _values(connector: Inbound, name: str, given: Mapping[str, str]) -> dict[str
 
     form = form_of(connector)
     known = {item.path for item in (*form.fields, *form.accepted)}
+    given = {_path(key, known): value for key, value in given.items()}
     if unknown := sorted(set(given) - known):
         raise InputError(f"--set {unknown[0]}: {connector.name} has no such input, only {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
@@ -169,6 +182,15 @@ def _values(connector: Inbound, name: str, given: Mapping[str, str]) -> dict[str
         elif item.required:
             values[item.path] = typer.prompt(item.label)
     return values | {path: value for path, value in given.items() if path not in values}
+
+
+def _path(name: str, known: Collection[str]) -> str:
+    """The input that a name given by hand means: its last part is enough, where no other has the same."""
+    if name in known:
+        return name
+    last = [path for path in known if path.rpartition(".")[2].lower() == name.lower()]
+    last = last or [path for path in known if path.rpartition(".")[2].lower().endswith(name.lower())]
+    return last[0] if len(last) == 1 else name
 
 
 def _is_shown(item: Field, form: Form, values: Mapping[str, Any]) -> bool:
@@ -194,9 +216,12 @@ def _toml(value: Any) -> str:
 def _write(target: Path, before: str, text: str) -> None:
     """Adds the table to the file, once it is known to be readable as a whole."""
     after = f"{before.rstrip()}\n\n{text}" if before.strip() else text
+    target = target.resolve()  # a link stays one
     draft = target.with_name(f".{target.name}.new")
     try:
         draft.write_text(after, encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, draft)
         read_sources(draft)
         draft.replace(target)
     except OSError as error:

@@ -158,15 +158,13 @@ SETTINGS = (
         ("ZEEBE_CONNECTORS_PAGE_DATA",),
         "`titles`",
         "what of the processes' data the [page](operator.md) shows: `none`, `titles` (subjects of mails), or `all`: "
-        "also "
-        "inputs and result of the last failed jobs, in memory for a day, secrets masked, for operators only",
+        "also inputs and result of the last failed jobs, in memory for a day, secrets masked, for operators only",
     ),
     Setting(
         ("ZEEBE_CONNECTORS_KEEP_FAILURES",),
         "false",
         "whether failed jobs are kept in the ledger for a day, so that the page shows them after a restart, and "
-        "those of "
-        "other replicas",
+        "those of other replicas",
     ),
     Setting(("ZEEBE_CONNECTORS_OPERATE_URL",), "none", "where the page's links to process instances lead"),
     Setting(("ZEEBE_CONNECTORS_GRACE",), "`20s`", "the time that running jobs get at shutdown"),

@@ -69,7 +69,10 @@ class Environment(Mapping[str, str]):
         layers = [("environment", environ)]
         if dotenv_file.is_file():
             # Without interpolation: a secret may hold `${`.
-            read = dotenv_values(dotenv_file, interpolate=False)
+            try:
+                read = dotenv_values(dotenv_file, interpolate=False, encoding="utf-8-sig")
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{dotenv_file}: cannot be read as UTF-8: {error}") from None
             values = {name: value for name, value in read.items() if value is not None}
             layers.append((".env", values))
         named = file or next((Path(v[FILE_SETTING]) for _, v in layers if v.get(FILE_SETTING)), None)
@@ -157,9 +160,8 @@ class Environment(Mapping[str, str]):
 
 def _read_toml(path: Path) -> dict[str, str]:
     try:
-        with path.open("rb") as file:
-            return dict(_flat(tomllib.load(file)))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        return dict(_flat(tomllib.loads(path.read_text(encoding="utf-8-sig"))))
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read as TOML: {error}") from None
 
 

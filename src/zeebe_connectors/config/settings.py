@@ -183,8 +183,8 @@ class Settings:
             files=tuple(Path(p) for p in environment.text("ZEEBE_CONNECTORS_FILES").split(os.pathsep) if p.strip()),
             processes=tuple(environment.names("ZEEBE_CONNECTORS_PROCESSES")),
             documents=Path(environment.text("ZEEBE_CONNECTORS_DOCUMENTS") or data / "documents"),
-            diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS"),
-            sources=_path(environment, "ZEEBE_CONNECTORS_SOURCES"),
+            diagrams=_path(environment, "ZEEBE_CONNECTORS_DIAGRAMS", is_folder=True),
+            sources=_path(environment, "ZEEBE_CONNECTORS_SOURCES", is_folder=False),
             polling=_polling(environment, cluster),
             message_ttl=seconds(environment, "CAMUNDA_CONNECTOR_INBOUND_MESSAGE_TTL", 3600.0),
             data=data,
@@ -228,7 +228,7 @@ def _max_cached_diagrams(environment: Environment) -> int:
     return int(environment.number(f"{_FILTER_CACHE}MAXSIZE", 1000, minimum=1, maximum=100_000))
 
 
-def _path(environment: Environment, name: str) -> Path | None:
+def _path(environment: Environment, name: str, *, is_folder: bool) -> Path | None:
     text = environment.text(name)
     if not text:
         return None
@@ -236,6 +236,9 @@ def _path(environment: Environment, name: str) -> Path | None:
         raise SettingsError(
             f"{name} ({environment.origin(name)}): {text} does not exist; create it or unset the setting"
         )
+    if Path(text).is_dir() != is_folder:
+        wrong, right = ("file", "folder") if is_folder else ("folder", "file")
+        raise SettingsError(f"{name} ({environment.origin(name)}): {text} is a {wrong}; name the {right}")
     return Path(text)
 
 

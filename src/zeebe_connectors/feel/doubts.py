@@ -15,10 +15,13 @@ from zeebe_connectors.feel.other_syntax import OTHER_TYPES
 from zeebe_connectors.feel.values import TYPES
 
 _WORTH_A_LOOK = re.compile(
-    r'\d\s*[-/]\s*\d+\s*[-/]\s*\d|\b(?:or|and)\s*[("\d]|[")\d]\s*(?:or|and)\b|\binstance\s|(?:split|replace)\s*\('
+    r'\$\{|//|substring\(|\d\s*[-/]\s*\d+\s*[-/]\s*\d|\b(?:or|and)\s*[("\d]|[")\d]\s*(?:or|and)\b|\binstance\s|(?:split|replace)\s*\('
 )
 """Texts without any of these hold nothing to doubt."""
 _MAX = 3
+_HALVED = re.compile(r'[^"/]*[\w)\]]\s*//\s*[\d.]+\s*$')
+_NO_WHOLE_DIVISION = "'//' begins a comment: a whole number is divided with floor(a / b)"
+_TEMPLATE = re.compile(r"\$\{\s*([^\W\d][\w.]*)\s*\}")
 _YEARS = range(1900, 2200)
 _MONTHS = range(1, 13)
 _DAYS = range(1, 32)
@@ -46,6 +49,8 @@ def doubts(text: str, node: tree.Node) -> list[str]:
     if not _WORTH_A_LOOK.search(text):
         return []
     found: dict[str, None] = {}
+    if _HALVED.match(text):
+        found[_NO_WHOLE_DIVISION] = None
     for each in tree.walk(node):
         if sentence := _of(each):
             found[sentence] = None
@@ -71,6 +76,12 @@ def _of(node: tree.Node) -> str | None:
                 if word == "or"
                 else "'and' joins conditions, a value alone is none: write a > 1 and a < 2"
             )
+        case tree.Literal(value=str(written)) if part := _TEMPLATE.search(written):
+            return f"{part[0]} stays as it is in a text: texts are joined with '+', \"Dear \" + {part[1]}"
+        case tree.Call(
+            name="substring", path=(), arguments=(_, tree.Literal(value=int() | Decimal() as start), *_)
+        ) if start == 0 and not isinstance(start, bool):
+            return "positions are counted from 1: substring(text, 1, length)"
         case tree.InstanceOf(type=name) if name not in TYPES:
             meant = name.lower() if name.lower() in TYPES else OTHER_TYPES.get(name.lower())
             return f"there is no type '{name}', so nothing is an instance of it" + (

@@ -6,6 +6,7 @@ text compared with a number, a function called with a list instead of a text, a 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Iterable
 
@@ -23,6 +24,7 @@ from zeebe_connectors.feel.errors import (
 from zeebe_connectors.feel.operations import DATE_PARTS, TIME_PARTS
 
 _MAX = 5
+_SIMILAR = 0.75
 _TWO_VALUES = re.compile(r"Can't (\w+) (.+) (?:to|from|by|with) (.+)", re.DOTALL)
 _CALLED = re.compile(r"(?:Failed to invoke function|No function found with name) '([^']*)'(.*)", re.DOTALL)
 _NAMED = re.compile(r"No (?:variable|context entry|property) found with (?:name|key) '([^']*)'")
@@ -86,15 +88,22 @@ def _remedy(warning: EvaluationWarning, names: Collection[str]) -> str | None:
     if kind == NO_VARIABLE:
         return _OF_OTHER_LANGUAGES.get(_named(message)) or _in_other_capitals(message, names)
     if kind == NO_ENTRY:
-        return _in_other_capitals(message, _available(message))
+        return _of_entry(message)
     return _of_property(message) if kind == NO_PROPERTY else None
 
 
+_OF_OTHER_KINDS = {
+    'list but found "': "a character is taken with substring(text, 1, 1), a part with substring(text, start, length)",
+    "list but found a context": 'an entry is taken with a dot or get value(context, "key"); only lists have items',
+    "boolean but found ": "a condition is a comparison, as name != null or number > 0",
+}
+"""What was expected, and what was found."""
+
+
 def _of_types(kind: str, message: str) -> str | None:
-    if message.startswith("Expected boolean but found"):
-        return None if message.endswith(" null") else "a condition is a comparison, as name != null or number > 0"
-    if message.startswith("Expected list but found a context"):
-        return 'an entry is taken with a dot or get value(context, "key"); only lists have items'
+    if message.startswith("Expected ") and not message.endswith(" null"):
+        known = (advice for what, advice in _OF_OTHER_KINDS.items() if message.startswith(f"Expected {what}"))
+        return next(known, None)
     both = _TWO_VALUES.match(message)
     if both and both[1] == "add" and "null" in both.groups() and message.count('"') > 1:
         return _OF_NULL
@@ -105,14 +114,24 @@ def _of_types(kind: str, message: str) -> str | None:
     others = [value for value in values if not value.startswith('"')]
     if len(texts) == 1:
         return _text_and(others[0], verb, texts[0][1:-1])
-    if any(value.startswith("a list of") for value in values) and kind == NOT_COMPARABLE:
-        return "a list is compared item by item: some x in list satisfies x > 1, or list[item > 1]"
-    if all(value.startswith("a list of") for value in values) and verb == "add":
-        return "lists are joined with concatenate(list, other)"
-    if all(value.startswith("a context of") for value in values) and verb == "add":
-        return "contexts are joined with context merge(context, other)"
     if verb in {"add", "subtract"} and any(map(_DATE.match, values)) and any(map(_NUMBER.match, values)):
         return 'dates move by durations: date + duration("P1D")'
+    return _of_lists(verb, values, compared=kind == NOT_COMPARABLE) or _of_durations(verb, values)
+
+
+def _of_lists(verb: str, values: tuple[str, ...], *, compared: bool) -> str | None:
+    """What to do with two values of which one is a list or a context."""
+    lists = sum(value.startswith("a list of") for value in values)
+    if lists and compared:
+        return "a list is compared item by item: some x in list satisfies x > 1, or list[item > 1]"
+    if lists and verb == "add":
+        return (
+            "lists are joined with concatenate(list, other)"
+            if lists > 1
+            else "an item is added with append(list, item)"
+        )
+    if all(value.startswith("a context of") for value in values) and verb == "add":
+        return "contexts are joined with context merge(context, other)"
     return None
 
 
@@ -133,6 +152,19 @@ def _text_and(other: str, verb: str, text: str) -> str | None:
     return "a number in a text is read with number(text); string(value) makes a text of a number"
 
 
+_MONTHS_AND_DAYS = 'months and days cannot be compared, since months differ: count in days, as duration("P365D")'
+_LENGTHS = re.compile(r"-?P(?P<months>[\dYM]+)?(?P<days>[\dDTHMS.]+)?$")
+
+
+def _of_durations(verb: str, values: tuple[str, ...]) -> str | None:
+    """What to do with a duration of months and one of days."""
+    found = [_LENGTHS.match(value) for value in values]
+    if verb not in {"compare", "add", "subtract"} or not all(found):
+        return None
+    kinds = {"Y" in value or ("M" in value and "T" not in value) for value in values}
+    return _MONTHS_AND_DAYS if len(kinds) == 2 else None
+
+
 def _of_call(kind: str, message: str) -> str | None:
     called = _CALLED.match(message)
     overloads = builtins.overloads(called[1]) if called else ()
@@ -141,12 +173,26 @@ def _of_call(kind: str, message: str) -> str | None:
     given = called[2].partition("Illegal arguments: ")[2]
     if kind == INVOCATION and not given:
         found = called[2].partition("but found '")[2]
-        return _FOR_OTHER_VALUES.get((called[1], found.partition(" of ")[0])) or _separators(called[1], called[2])
+        return _FOR_OTHER_VALUES.get((called[1], found.partition(" of ")[0])) or _of_reason(called[1], called[2])
     for (name, value), sentence in _FOR_OTHER_VALUES.items():
         if name == called[1] and given.startswith(value):
             return sentence
     signatures = dict.fromkeys(overload.signature.rpartition("): ")[0] + ")" for overload in overloads)
     return f"the arguments are: {', or '.join(signatures)}"
+
+
+def _of_reason(name: str, reason: str) -> str | None:
+    """What to do about a value that a function could not take."""
+    if name in {"date", "time", "date and time"} and "Failed to parse" in reason:
+        return (
+            'FEEL reads "2024-12-31", "17:00:00" and "2024-12-31T17:00:00"; another form is taken apart first, as '
+            'date(substring(text, 7, 4) + "-" + substring(text, 4, 2) + "-" + substring(text, 1, 2))'
+        )
+    if "Invalid pattern" in reason:
+        return "a sign that means something in patterns is written in brackets: [(] [)] [+] [*] [?] [.]"
+    if name in {"min", "max"} and "a list of" in reason and "not comparable" in reason:
+        return f"the values of a list and others are joined first: {name}(append(list, other))"
+    return _separators(name, reason)
 
 
 def _separators(name: str, reason: str) -> str | None:
@@ -173,6 +219,18 @@ def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
     return f"did you mean '{near}'? There is no '{wanted}'" if wanted and near else None
 
 
+def _of_entry(message: str) -> str | None:
+    """The entry that is meant: in other capitals, misspelled, or one level deeper."""
+    wanted, there = _named(message), _available(message)
+    if wanted == "response" and {"message", "variables"} <= set(there):
+        return "what the service answered with an error is in error.variables.response"
+    near = [name for name in there if len(name) > 3 and wanted.lower().startswith(name.lower())]
+    near += difflib.get_close_matches(wanted, there, n=1, cutoff=_SIMILAR)
+    return _in_other_capitals(message, there) or (
+        f"did you mean '{near[0]}'? There is no '{wanted}'" if wanted and near else None
+    )
+
+
 def _plain(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
@@ -187,4 +245,6 @@ def _of_property(message: str) -> str | None:
         return None
     if value[1].startswith('"') and match[1].lower() in _PARTS:
         return "a date in a text is read first: date(text).year, date and time(text).hour"
+    if value[1].startswith('"'):
+        return "a text has no entries; texts are joined with '+'"
     return _in_other_capitals(message, _available(message))

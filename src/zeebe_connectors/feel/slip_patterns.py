@@ -11,7 +11,12 @@ NO_BRACES = "what follows 'then' and 'else' is a value without braces: if a then
 FILTERED_LOOP = "a loop takes what a filter leaves: for x in items[item > 1] return x"
 SPREAD = "lists are joined with concatenate(a, b), contexts with context merge(a, b)"
 IN_BRACES = 'an entry is taken with a dot: a.b. One is changed with context put(a, "b", value)'
+SORTED = "a list is sorted with sort(list, function(a, b) a.price < b.price)"
 NO_NEGATED = "write not(a > b), or the comparison that is meant: a <= b"
+NO_QUOTES = "an entry is taken by its name without quotes, one with blanks in it in backticks: a.`my key`"
+COMPREHENSION = "a list is made by a loop: for x in items return x.price"
+GROUPED = "items are grouped with: for k in distinct values(items.key) return items[key = k]"
+COMPUTED_KEY = "an entry whose name is a value is written context put({}, name, value)"
 ITEM = "an item is taken in brackets and counted from 1: items[1]"
 
 # What ends before the place, what stands at it -> the advice. The first that fits counts.
@@ -26,6 +31,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         # Texts of other languages
         (r"(?:^|[^\w])[fru]", r'"', other.JOINED),
         (r'"\s*', r"%\s*[\w(\"]", other.JOINED),
+        (r"[\w\])]\.", r"[\"']", NO_QUOTES),
         (r'^[^\[({]*"\s+', r'"', other.JOINED),
         (r"[(,=]\s*", r"/(?![/*])", other.TEXT),
         (r"\b(?:date|interval|timestamp)\s+", r"'", 'a date is written @"2024-12-31", a duration @"P1D"'),
@@ -50,7 +56,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         # Loops
         (r"\bfor\s+\w+\s+in\s+[^\s]+\s+", r"(?:if|when|where)\b", FILTERED_LOOP),
         (r"\bin\s+-?[\w.]+\s+", r"to\s+-?[\w.]+\s*(?!\s*return\b)(?:$|[)\],]|(?:and|or|then)\b)", other.RANGE),
-        (r".", r"order\s+by\b", "a list is sorted with sort(list, function(a, b) a.price < b.price)"),
+        (r".", r"order\s+by\b", SORTED),
+        (r"^\s*(?:order|sort)\s+", r"by\b", SORTED),
+        (r"^\s*group\s+", r"by\b", GROUPED),
+        (r"\[\s*\w[\w.]*\s+(?:for\s+\w+\s+)?in\s+[\w.]+\s*", r"\|", COMPREHENSION),
         (r"^\s*select\s+", r"\w+", other.FILTER),
         (r"\bbetween\s+[^\s,]+\s*", r",", other.BETWEEN),
         (r"^\s*between\s+", r".", other.BETWEEN),
@@ -62,6 +71,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"\w\s*\[\s*-?\w+\s*", r",|\.\.", other.SUBLIST),
         (r"[^\W\d]|[\])]", r"\.\d", ITEM),
         (r"\.\s*", r"\?\[", other.FILTER),
+        (r"\.\s*", r"\*", other.ALL_ITEMS),
+        (r"\{\s*(?:[^{}]*,\s*)?", r"\[", COMPUTED_KEY),
         (r"\.\s*", r"!\[", other.ALL_ITEMS),
         (r"\.\s*", r"$", "a name is missing after the '.'"),
         (r"[^\W\d]\w*", r"\{", IN_BRACES),

@@ -36,6 +36,7 @@ _DAY = re.compile(r"\d{4}-\d\d?-\d\d?$")
 _HOUR_AFTER_DAY = re.compile(r"T?\d\d?:|T\d")
 _UNIT = re.compile(r"(?:[dhms]|(?:day|hour|minute|min|second|sec|week|month|year)s?)\b")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
+_BRACKETS = {")": "a parenthesis", "]": "a bracket", "}": "a brace"}
 _BETWEEN = re.compile(r"\bbetween\s+[^\s]+$")
 _FUNCTION_HEAD = re.compile(r"\bfunction\s*\([^()]*\)$")
 _IN_CONTEXT = re.compile(r"[{,]\s*(?:\"[^\"]*\"|\w+)$")
@@ -65,6 +66,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     word, word_before = _word(text, position), _word_before(before)
     return (
         _keyword_in_capitals(word, word_before)
+        or _not_closed(word, expected)
         or _method(text, position)
         or _on_both_sides(text, position)
         or _is(text, position)
@@ -100,6 +102,14 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
         if each != lower and lower == "not":
             return other.NOT
     return None
+
+
+def _not_closed(word: str, expected: Sequence[str]) -> str | None:
+    """`if a then {b: 1 else c`: what follows shows that a bracket was meant to end before."""
+    if word not in {"then", "else", "return", "satisfies"} or f"'{word}'" in expected:
+        return None
+    missing = [closer for closer in _OPENERS if f"'{closer}'" in expected]
+    return f"{_BRACKETS[missing[0]]} is not closed: add '{missing[0]}'" if len(missing) == 1 else None
 
 
 def _method(text: str, position: int) -> str | None:
@@ -378,8 +388,7 @@ def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) 
     here = text[position : position + 1]
     missing = next((closer for closer in _OPENERS if f"'{closer}'" in expected), None)
     if missing and (not here or here in _OPENERS):
-        what = "a parenthesis" if missing == ")" else "a bracket" if missing == "]" else "a brace"
-        return f"{what} is not closed: add '{missing}'"
+        return f"{_BRACKETS[missing]} is not closed: add '{missing}'"
     if here in _OPENERS and before.count(here) >= before.count(_OPENERS[here]):
         return f"there is one '{here}' too many: leave it out"
     if here or "a value" not in " ".join(expected) + " a name" * before.endswith("."):

@@ -70,8 +70,7 @@ class Runtime:
             _log,
             f"The cluster at {settings.cluster.address} does not answer",
             "Check that it is running, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network in between. "
-            "Jobs are "
-            "fetched again once it is back",
+            "Jobs are fetched again once it is back",
         )
         self.services = services_of(
             settings, environment, log_mask=log_mask, memory=self.of_cluster, gateway=gateway, store=self.store

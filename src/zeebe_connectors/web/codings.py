@@ -7,6 +7,8 @@ import zlib
 _ALIASES = {"x-gzip": "gzip", "x-deflate": "deflate", "none": "identity"}
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_LONG_BROTLI = 1024 * 1024
+"""Bytes of a body of which no beginning is sought that is whole: each try decompresses it once."""
 _KNOWN = frozenset({"gzip", "deflate", "br", "zstd"})
 
 
@@ -80,6 +82,30 @@ def _zlib(body: bytes, wbits: int, limit: int) -> bytes:
 
 
 def _brotli(body: bytes, limit: int) -> bytes:
+    try:
+        return _brotli_stream(body, limit)
+    except (TooLargeError, UndecodableError):
+        raise
+    except Exception:  # the library's own error: for a broken stream, and for bytes behind a whole one
+        if len(body) > _LONG_BROTLI:
+            raise
+        whole, broken = 0, len(body)
+        while broken - whole > 1:  # the longest beginning that is no error
+            middle = (whole + broken) // 2
+            try:
+                found = _brotli_stream(body[:middle], limit)
+            except UndecodableError:  # cut, so more is needed
+                whole = middle
+            except TooLargeError:
+                raise
+            except Exception:  # noqa: BLE001 - as above
+                broken = middle
+            else:
+                return found
+        raise
+
+
+def _brotli_stream(body: bytes, limit: int) -> bytes:
     import brotli  # noqa: PLC0415 - for the few bodies that come so
 
     decoder = brotli.Decompressor()

@@ -38,6 +38,10 @@ def location_of(response: HttpResponse) -> str | None:
 
 def redirected(request: HttpRequest, status: int, target: str) -> HttpRequest:
     """Returns the request to send to the target of a redirect, by the rules for its status."""
+    if keeps_credentials(request.url, target) and "@" not in urlsplit(target).netloc:
+        # A user in the address stays, as where the target is given without a host.
+        user, at, _ = urlsplit(request.url).netloc.rpartition("@")
+        target = target.replace("://", f"://{user}{at}", 1)
     following = HttpRequest(request.method, target, CIMultiDict(request.headers), request.body)
     following.headers.popall("Host", None)
     if (status == 303 and request.method != "HEAD") or (status in {301, 302} and request.method == "POST"):

@@ -273,6 +273,14 @@ async def test_an_unknown_coding(rest, server):
     assert (result["body"], result["headers"]["Content-Encoding"]) == ("abc", "compress")
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+async def test_what_stands_behind_a_whole_body_is_ignored(rest, server, coding):
+    """Some servers end it with a line break, or fill it up."""
+    for surplus in (b"\r\n", b"\0" * 700):
+        server.answer("/", Reply(200, CODINGS[coding](TEXT.encode()) + surplus, [("Content-Encoding", coding)]))
+        assert (await rest(server.url()))["body"] == json.loads(TEXT)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd", "deflate, gzip", "zstd, br"])
 @pytest.mark.parametrize("part", ["cut", "none of it"])
 async def test_broken_codings(rest, server, coding, part):

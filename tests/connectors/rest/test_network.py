@@ -78,6 +78,20 @@ async def test_redirect_to_nowhere(rest, server, where):
     assert error.variables == {"reason": "redirect"}
 
 
+async def test_a_user_in_the_address_stays_at_its_host(rest, server):
+    """As with curl: however the target is written, and never at another host."""
+    server.answer("/y", lambda seen: Reply.json(seen.all("Authorization")))
+    for target, sent in [
+        (server.url("/y"), ["Basic dTpw"]),
+        ("/y", ["Basic dTpw"]),
+        (server.url("/y").replace("//", "//a:b@"), ["Basic YTpi"]),
+        (server.url("/y", host="localhost"), []),
+    ]:
+        server.answer("/x", Reply(302, b"", [("Location", target)]))
+        result = await rest(server.url("/x").replace("//", "//u:p@"), followRedirects=True)
+        assert result["body"] == sent
+
+
 async def test_redirect_without_location(rest, server):
     """A 3xx without a Location, such as 304, is a result."""
     server.answer("/a", Reply(304, b"", [], "Not Modified"))

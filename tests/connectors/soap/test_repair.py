@@ -362,8 +362,40 @@ def test_a_wsdl_without_a_service_imports() -> None:
     assert (found.service, found.port, found.address) == ("B", "B", "")
 
 
-def test_blanks_around_a_namespace_are_none() -> None:
-    assert names(loaded(WHOLE.replace('targetNamespace="urn:t"', 'targetNamespace=" urn:t\n"'))) == ["Op"]
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        'targetNamespace="urn:t"', 'element="t:A"', 'message="t:m"', 'type="t:P"', 'binding="t:B"', 'name="Op"',
+        'name="m"', 'use="literal"', 'name="A"', 'transport="http://schemas.xmlsoap.org/soap/http"',
+    ],
+)  # fmt: skip
+def test_blanks_around_names_are_none(attribute: str) -> None:
+    """XML Schema collapses them in names, references and URIs."""
+    assert attribute in WHOLE
+    name, _, value = attribute.partition("=")
+    found = loaded(WHOLE.replace(attribute, f'{name}=" {value[1:-1]}\n"'))
+    assert (names(found), found.skipped) == (["Op"], ())
+
+
+OVERLOADED = """<operation name="Op"><input name="First" message="t:m"/><output message="t:m"/></operation>
+<operation name="Op"><input name="Second" message="t:other"/><output message="t:m"/></operation>"""
+OTHER = '<message name="other"><part name="p" type="xsd:string"/></message>'
+
+
+@pytest.mark.parametrize(("meant", "sent"), [("First", ["A"]), ("Second", ["p"]), ("", ["A"])])
+def test_of_overloaded_operations_the_binding_names_one(meant: str, sent: list[str]) -> None:
+    """Zeep would take the last one for each of them."""
+    one = BOUND.replace("<input>", f'<input name="{meant}">') if meant else BOUND
+    found = wsdl(operations=OVERLOADED, messages=MESSAGES + OTHER, bound=one)
+    assert fields(found.operations[0]) == sent
+    assert any("operation Op (port type P" in reason for reason in found.skipped)
+
+
+def test_the_cause_of_a_refusal_is_not_followed_by_its_consequence() -> None:
+    with pytest.raises(PermanentError) as raised:
+        wsdl(types='<xsd:element name="A" type="t:No"/>')
+    assert "t:No" in raised.value.message
+    assert "no operation that can be called" not in raised.value.message
 
 
 async def gathered(text: str, others: dict[str, str]) -> Wsdl:

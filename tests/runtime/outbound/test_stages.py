@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from tests.waiting import until
@@ -55,5 +56,27 @@ async def test_a_job_s_stages_are_remembered(tmp_path, variables, outcome, slowe
         assert steps["turn"] == 0
         assert (steps["call"] >= 0.045) == (slowest == "call")
         assert sum(found.steps[:4]) == pytest.approx(found.seconds, abs=0.02)
+    finally:
+        await runtime.drain()
+
+
+async def test_waiting_for_the_connector_belongs_to_the_first_stage(tmp_path):
+    """The first job's way shows what it waited for, as the first call of a connector imports its libraries."""
+
+    class Later(dict):
+        def __getitem__(self, name):
+            time.sleep(0.05)
+            return super().__getitem__(name)
+
+    environment = Environment(("environment", {"ZEEBE_CONNECTORS_DATA": str(tmp_path)}))
+    gateway, registry = FakeGateway(), Registry([slow])
+    registry.outbound = Later(registry.outbound)
+    runtime = Runtime(Settings.read(environment), registry, gateway, environment=environment)
+    runtime.start()
+    try:
+        gateway.put("test:slow:1", {"fail": True}, retries=1)
+        await until(lambda: runtime.record.totals["incident"])
+        [found] = [runtime.record.tries(job.key)[0] for job in runtime.record.jobs()]
+        assert found.steps[0] >= 0.05
     finally:
         await runtime.drain()

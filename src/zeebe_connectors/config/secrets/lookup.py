@@ -95,7 +95,7 @@ class DirectorySecrets:
         if path.stat().st_size > _MAX_FILE:
             _log.warning("The secret file %s is larger than 1 MiB and is not read", name)
             return None
-        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n").removesuffix("\r")
 
 
 def installed_providers(environment: Environment) -> list[SecretProvider]:

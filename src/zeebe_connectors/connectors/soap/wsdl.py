@@ -36,6 +36,7 @@ from zeebe_connectors.connectors.soap.wsdl_repair import (
 )
 
 _log = logging.getLogger("zeebe_connectors.soap")
+_NO_OPERATION = "holds no operation that can be called"
 _BUILTINS = "zeep.xsd.types.builtins"
 
 
@@ -152,7 +153,8 @@ def _load(documents: WsdlDocuments) -> Wsdl:
                 raise error from None
             # What was found wrong names its place; what is left may be a consequence, or another fault.
             still = left.message.partition(": ")[2]
-            raise wsdl_error(documents.location, "; ".join([*reasons, f"and then: {still}"])) from None
+            more = [] if still.startswith(_NO_OPERATION) else [f"and then: {still}"]
+            raise wsdl_error(documents.location, "; ".join([*reasons, *more])) from None
     else:  # zeep silently leaves some operations out
         reasons = repair(documents)[0] if bound_operations(documents) - {each.name for each in found.operations} else []
     if reasons:
@@ -255,7 +257,7 @@ class _Compiler:
         skipped += self._unresolved()
         if not operations:
             reason = "; ".join(skipped) or "it has no service with a SOAP port"
-            raise wsdl_error(self._location, f"holds no operation that can be called: {reason}")
+            raise wsdl_error(self._location, f"{_NO_OPERATION}: {reason}")
         return Wsdl(tuple(operations), tuple(skipped))
 
     def _unresolved(self) -> list[str]:

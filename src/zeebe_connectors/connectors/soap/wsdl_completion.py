@@ -8,7 +8,6 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.wsdl_documents import (
-    BLANKS,
     SOAP,
     SOAP12,
     WSDL,
@@ -19,6 +18,9 @@ from zeebe_connectors.connectors.soap.wsdl_documents import (
 from zeebe_connectors.connectors.soap.wsdl_substitution import spell_out
 
 _MIME = "http://schemas.xmlsoap.org/wsdl/mime/"
+_DECLARING = tuple(f"{{{space}}}*" for space in (WSDL, XSD, SOAP, SOAP12))
+_TEXTS = frozenset({"value", "default", "fixed", "xpath", "test", "public"})
+"""Attributes whose blanks may count."""
 _REDEFINED = ("complexType", "simpleType", "group", "attributeGroup")
 
 
@@ -53,13 +55,13 @@ class _Completion:
                         self.changed.add(address)
 
     def without_blanks(self) -> None:
-        """Removes blanks around namespaces, which are URIs."""
+        """Removes blanks around names, references and addresses, which mean nothing there."""
         for address, root in self.documents.roots.items():
-            for each in (root, *schemas_of(root)):
-                space = each.get("targetNamespace")
-                if space is not None and space != space.strip(BLANKS):
-                    each.set("targetNamespace", space.strip(BLANKS))
-                    self.changed.add(address)
+            for each in root.iter(*_DECLARING):
+                for name, value in each.attrib.items():
+                    if name not in _TEXTS and value != (collapsed := " ".join(value.split())):
+                        each.set(name, collapsed)
+                        self.changed.add(address)
 
     def redefinitions(self) -> None:
         """Turns a redefinition into an inclusion of the types under other names, and the types that replace them."""
@@ -199,9 +201,10 @@ class _Completion:
             for binding in root.findall(f"{{{WSDL}}}binding"):
                 seen: set[str] = set()
                 for each in binding.findall(f"{{{WSDL}}}operation"):
-                    name = (each.get("name") or "").strip(BLANKS)
+                    name = each.get("name") or ""
                     if name and name not in seen:
                         seen.add(name)
+                        self._only_this(binding, each)
                         continue
                     where = f"binding {binding.get('name')}, line {each.sourceline}"
                     self.reasons.append(
@@ -211,3 +214,27 @@ class _Completion:
                     )
                     binding.remove(each)
                     self.changed.add(address)
+
+    def _only_this(self, binding: etree._Element, bound: etree._Element) -> None:
+        """Removes from the port type the operations of this name that the binding does not mean."""
+        port_type, name = self.documents.find("portType", binding.get("type") or "", binding), bound.get("name")
+        if port_type is None:
+            return
+        alike = [each for each in port_type.findall(f"{{{WSDL}}}operation") if each.get("name") == name]
+        if len(alike) < 2:
+            return
+        meant = next((each for each in alike if _ways(each) == _ways(bound)), alike[0])
+        for each in alike:
+            if each is not meant:
+                port_type.remove(each)
+        if sum(each.get("name") == name for each in binding.findall(f"{{{WSDL}}}operation")) == 1:
+            where = f"port type {port_type.get('name')}, line {meant.sourceline}"
+            self.reasons.append(f"operation {name} ({where}): others have the same name; only this one can be called")
+        root = port_type.getroottree().getroot()
+        self.changed |= {address for address, known in self.documents.roots.items() if known is root}
+
+
+def _ways(operation: etree._Element) -> list[str]:
+    """The names of an operation's input and output, which distinguish operations of the same name."""
+    found = (operation.find(f"{{{WSDL}}}{way}") for way in ("input", "output"))
+    return [each.get("name") or "" if each is not None else "" for each in found]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeebe_connectors.engine.flow import errors, gateways, interruptions, multi_instance, subscriptions
+from zeebe_connectors.engine.flow import errors, gateways, interruptions, multi_instance, scopes, subscriptions
 from zeebe_connectors.engine.flow.behaviours import BEHAVIOURS
 from zeebe_connectors.engine.flow.instances import ElementInstance, State, Visit
 from zeebe_connectors.engine.flow.variables import apply_inputs, apply_outputs
@@ -197,6 +197,8 @@ class Flow:
             if instance.is_body:
                 multi_instance.activate_body(self, instance)
                 return
+            if element.event_triggered:
+                scopes.receive_event(self, instance)
             if element.inputs and not instance.begins_inside:
                 apply_inputs(self.engine, instance)
             BEHAVIOURS[element.behaviour].activate(self, instance)

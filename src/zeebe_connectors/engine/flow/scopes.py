@@ -37,6 +37,15 @@ def start_inside(flow: Flow, container: ElementInstance, element_ids: Sequence[s
             flow.enter(scope, container, inside[scope.id])
 
 
+def receive_event(flow: Flow, instance: ElementInstance) -> None:
+    """Give an event sub-process the variables of its event, unless the start event maps them.
+
+    They are local to it, and its input mappings see them.
+    """
+    if not instance.element.starts[0].outputs and isinstance(instance.payload, dict):
+        set_variables(flow.engine, instance, instance.payload)
+
+
 class ProcessScope:
     """Starts a process at its none start event, at the event that triggered it, or at the named elements."""
 
@@ -69,8 +78,5 @@ class SubProcess:
             start_inside(flow, instance, payload)
         elif not element.event_triggered:
             flow.enter(start, instance)
-        elif start.outputs:
-            flow.enter_triggered(start, instance, payload or {})
-        else:  # without a mapping the event's variables are local to the event sub-process
-            set_variables(flow.engine, instance, payload or {})
-            flow.enter_triggered(start, instance, {})
+        else:
+            flow.enter_triggered(start, instance, (payload or {}) if start.outputs else {})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from zeebe_connectors.engine.model.elements import Element, Event, EventKind, Process, TimerKind
 from zeebe_connectors.engine.model.expressions import ExpressionError
+from zeebe_connectors.engine.model.loops import loop_without_waiting
 
 Report = Callable[..., None]
 CHOOSING = frozenset({"exclusiveGateway", "inclusiveGateway"})
@@ -42,6 +43,10 @@ def _container(element: Element, report: Report) -> None:
         report(element.id, "Must have exactly one start event of type none")
     _same_events(element.id, [start for inner in element.event_subprocesses for start in inner.starts[:1]], report)
     _links(element, report)
+    loop = loop_without_waiting(element)
+    if loop is not None:
+        way = " > ".join(one.id for one in loop)
+        report(element.id, f"Processes are not allowed to contain a straight-through processing loop: {way}")
 
 
 def _event_subprocess(element: Element, report: Report) -> None:

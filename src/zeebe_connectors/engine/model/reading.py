@@ -41,6 +41,8 @@ THROWN = {
     EventKind.TERMINATE: "terminate",
     EventKind.LINK: "link_throw",
 }
+# These ends return nothing, whatever their output mappings say.
+WITHOUT_OUTPUT = frozenset({EventKind.ERROR, EventKind.TERMINATE})
 # Parts of a diagram that are not executed.
 IGNORED = frozenset({
     "association", "auditing", "category", "completionCondition", "conditionExpression", "correlationSubscription",
@@ -247,6 +249,8 @@ class _Reader:
         element.behaviour = THROWN.get(element.event.kind, element.behaviour)
         if element.event.kind is EventKind.MESSAGE:
             self._job(element, node, report)
+        elif element.event.kind in WITHOUT_OUTPUT:
+            element.outputs = []
 
     def _listeners(self, node: Node, element: str) -> None:
         for name in LISTENERS:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors.engine.rest.problems import bad, list_of, object_of
@@ -18,8 +19,8 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
 _DATES = frozenset({"startDate", "endDate", "creationTime", "deadline", "endTime"})
 _MAX_DIGITS = 40  # of a text that is compared as a whole number
+_MAX_PATTERN = 1_000  # characters of a text with wildcards
 _LIKE = re.compile(r"\\([*?\\])|([*?])|([^*?\\]+|\\)")
-_WILDCARDS = {"*": ".*", "?": "."}
 
 _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": lambda had, request: had > request,
@@ -155,6 +156,8 @@ def _check_operator(name: str, operator: str, argument: object) -> None:
                   "$gte, $lt and $lte")  # fmt: skip
     elif isinstance(argument, dict) or (isinstance(argument, list) and argument):
         raise bad(f"{name}.{operator} must be a single value")
+    elif operator == "$like" and len(str(argument)) > _MAX_PATTERN:
+        raise bad(f"{name}.$like must have at most {_MAX_PATTERN} characters")
 
 
 def _order(value: object, fields: Sequence[str]) -> list[tuple[str, bool]]:
@@ -205,13 +208,36 @@ def _operator(name: str, had: Any, argument: Any) -> bool:
         case "$notIn":
             return not any(_same(had, one) for one in argument)
         case "$like":
-            return had is not None and re.fullmatch(_pattern(str(argument)), str(had), re.DOTALL) is not None
+            return had is not None and _like(str(argument), str(had))
     return had is not None and _ORDERED[name](_comparable(had), _comparable(argument))
 
 
-def _pattern(text: str) -> str:
-    """Translate a text with the wildcards `*` and `?` to a regular expression; a backslash makes either literal."""
-    return _LIKE.sub(lambda found: _WILDCARDS[found[2]] if found[2] else re.escape(found[1] or found[3]), text)
+def _like(pattern: str, text: str) -> bool:
+    """Return whether a text matches a pattern with the wildcards `*` and `?`; a backslash makes either literal.
+
+    The pieces between the `*` are found one after another, each as early as possible: a single regular expression would
+    try all combinations of places, and some patterns would take hours.
+    """
+    first, *pieces = _pieces(pattern)
+    if not pieces:
+        return first.fullmatch(text) is not None
+    found = first.match(text)
+    *between, last = pieces
+    for piece in between:
+        found = piece.search(text, found.end()) if found is not None else None
+    return found is not None and re.compile(f"(?:{last.pattern})\\Z", re.DOTALL).search(text, found.end()) is not None
+
+
+@lru_cache(maxsize=64)
+def _pieces(pattern: str) -> list[re.Pattern[str]]:
+    """Return what stands between the `*` of a pattern; none of them matches texts of different lengths."""
+    pieces = [""]
+    for literal, wildcard, plain in _LIKE.findall(pattern):
+        if wildcard == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += "." if wildcard else re.escape(literal or plain)
+    return [re.compile(piece, re.DOTALL) for piece in pieces]
 
 
 def _same(had: Any, wanted: Any) -> bool:

@@ -433,7 +433,7 @@ def read_sources(file: Path) -> list[Element]:
         SourcesError: Names the file, the source and what is wrong.
     """
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SourcesError(f"{file}: {error}") from None
     elements = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 
 from zeebe_connectors.runtime.outbound.jobs import JobHandler
@@ -42,11 +43,15 @@ class DeferredHandler:
         return self._handler(job, extend) if self._handler is not None else self._first(job, extend)
 
     async def _first(self, job: Job, extend: Extend | None) -> Outcome:
+        began = time.perf_counter()
         async with self._loading:
             if self._handler is None:
                 await asyncio.to_thread(self._load)
                 self._handler = self._made()
-        return await self._handler(job, extend)
+        outcome = await self._handler(job, extend)
+        if outcome.stages is not None:
+            outcome.stages.began = began  # what the job waited for belongs to its first stage
+        return outcome
 
     def _load(self) -> None:
         """Imports the connector, and what it sends HTTP requests with.
