@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 import httpx
@@ -165,10 +166,10 @@ async def measure(url: str, folder: Path) -> dict[str, list[float]]:
         await service.PlaceOrder(order=order, express=True)
 
     def ours(variables: dict[str, object], expression: str) -> Callable[[], Awaitable[None]]:
-        raw = json.dumps(variables)
+        raw, headers = json.dumps(variables), MappingProxyType({"resultExpression": expression})  # as the gateway's
 
         async def one() -> None:
-            job = Job(1, call.type, raw, {"resultExpression": expression}, deadline=time.monotonic() + 60)
+            job = Job(1, call.type, raw, headers, deadline=time.monotonic() + 60)
             outcome = await handler(job)
             if not (isinstance(outcome, Complete) and outcome.variables["status"] == "Paid"):
                 raise RuntimeError(outcome)

@@ -443,6 +443,28 @@ def test_a_flow_that_was_cut_off_goes_on(bench) -> None:
     assert variables(bench.job("t")) == {"n": 300}
 
 
+def test_a_long_queue_is_written_once_and_survives_a_kill_between_any_slices(bench) -> None:
+    """A signal that thousands wait for must not write all that is left of the queue again in each slice."""
+    bench.deploy(process("p", "start > s > end", catch("s", on_signal("s")), roots=signal("s")))
+    keys = [bench.create() for _ in range(300)]
+    written = []
+    bench.engine.scheduler = lambda: None
+    bench.engine.broadcast_signal("s")
+    for slices in range(1, 100):
+        bench.engine.store._db.set_trace_callback(lambda sql: written.append(sql) if "INTO step" in sql else None)
+        bench.engine.flow.run(0)
+        bench.engine.save()
+        if not bench.engine.flow.queue:
+            break
+        if slices in {2, 5}:
+            bench.kill()
+            bench.engine.scheduler = lambda: None
+    assert not any(bench.active(key) for key in keys)
+    assert len(written) < 4 * len(keys)
+    bench.kill()
+    assert not bench.engine.instances
+
+
 def test_one_engine_at_a_time(bench) -> None:
     with pytest.raises(StoreError, match="another engine"):
         SqliteStore(bench.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow import subscriptions
@@ -124,14 +125,18 @@ class Messages:
     def correlate_buffered(self, subscription: Subscription) -> None:
         """Deliver the oldest buffered message for a new subscription, or all if it stays open."""
         now = self._engine.clock.now_ms()
-        for message in list(self._by_address.get((subscription.name, subscription.correlation_key), {}).values()):
-            if message.until_ms > now and self._give(message, subscription) and not subscription.repeats:
-                return
+        buffered = self._by_address.get((subscription.name, subscription.correlation_key))
+        if not buffered:
+            return
+        process_id = subscription.holder.process.definition.bpmn_process_id
+        fresh = (found for found in buffered.values() if process_id not in found.seen and found.until_ms > now)
+        for message in list(fresh if subscription.repeats else islice(fresh, 1)):
+            self._give(message, subscription)
 
-    def _give(self, message: Message, subscription: Subscription) -> bool:
+    def _give(self, message: Message, subscription: Subscription) -> None:
         process_id = subscription.holder.process.definition.bpmn_process_id
         if process_id in message.seen:
-            return False
+            return
         self._saw(message, process_id)
         message.given += 1
         self._given[message.key] = message
@@ -140,7 +145,6 @@ class Messages:
                 HappeningKind.MESSAGE_CORRELATED, message.key, subscription.holder, {"name": message.name}
             )
         subscriptions.trigger(self._engine, subscription, dict(message.variables), message.key)
-        return True
 
     def given(self, key: int, holder: ElementInstance, *, reacts: bool) -> None:
         """Note whether an instance reacts to a message; if it had ended before, another of its process gets it."""

@@ -10,6 +10,7 @@ import gc
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -119,7 +120,7 @@ class SqliteStore:
         """
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._queue_stored = False
+        self._steps: tuple[int, int] | None = (0, 0)  # the part of the queue that is stored; None: unknown
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
             try:
@@ -155,28 +156,23 @@ class SqliteStore:
 
     def save(self, engine: Engine) -> None:
         """Write what changed in one transaction, together with the reserved keys."""
-        changes, queue = engine.changes, engine.flow.queue
-        if not changes and not queue and not self._queue_stored:
+        changes = engine.changes
+        steps = (engine.flow.taken, engine.flow.taken + len(engine.flow.queue))
+        idle = steps[0] == steps[1] and self._steps is not None and self._steps[0] == self._steps[1]
+        if not changes and idle:
             self._reserve(engine)
             return
         db = self._db
         db.execute("BEGIN")
         try:
             self._write(engine)
-            if queue or self._queue_stored:
-                db.execute("DELETE FROM step")
-                rows = [
-                    (position, to_json([name, instance.key, argument]))
-                    for position, (name, instance, argument) in enumerate(queue)
-                    if instance.key in engine.elements
-                ]
-                db.executemany("INSERT INTO step VALUES(?,?)", rows)
+            self._write_steps(engine, *steps)
             self._reserve(engine)
         except BaseException:
             db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
-        self._queue_stored = bool(queue)
+        self._steps = steps
         changes.clear()
 
     def _reserve(self, engine: Engine) -> None:
@@ -204,6 +200,23 @@ class SqliteStore:
             self._write_deployment(changes)
         if changes.clock:
             db.execute("INSERT OR REPLACE INTO meta VALUES('clock_offset', ?)", (engine.clock.offset_ms,))
+
+    def _write_steps(self, engine: Engine, first: int, end: int) -> None:
+        """Delete the steps that were done, and add those that are new: a long queue is not written in each slice."""
+        stored_first, stored_end = self._steps or (0, 0)
+        if self._steps is None:
+            self._db.execute("DELETE FROM step")
+        elif stored_first < min(first, stored_end):
+            self._db.execute("DELETE FROM step WHERE position < ?", (first,))
+        begin = max(first, stored_end)
+        if begin < end:
+            new = enumerate(islice(engine.flow.queue, begin - first, None), begin)
+            rows = [
+                (position, to_json([name, instance.key, argument]))
+                for position, (name, instance, argument) in new
+                if instance.key in engine.elements
+            ]
+            self._db.executemany("INSERT INTO step VALUES(?,?)", rows)
 
     def _write_table(self, table: str, changed: dict[int, V | None], dump: Callable[[V], list[Any]]) -> None:
         for key, value in changed.items():
@@ -253,7 +266,7 @@ class SqliteStore:
             instance = engine.elements.get(key)
             if instance is not None:
                 engine.flow.do(name, instance, argument)
-                self._queue_stored = True
+            self._steps = None  # they have other positions now
         engine.changes.clear()
 
     def _load_definitions(self, engine: Engine) -> None:

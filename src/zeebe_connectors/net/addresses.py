@@ -54,6 +54,12 @@ def _literal(host: str) -> IpAddress | None:
         return None
 
 
+def unbracketed(host: str) -> str:
+    """A host without blanks around it, and without the brackets in which URLs write an IPv6 address."""
+    text = host.strip()
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
 @lru_cache(maxsize=1024)
 def plain_host(host: str) -> str:
     """A host in its normal form: an address in its usual notation, a name in lower-case ASCII without a final dot."""

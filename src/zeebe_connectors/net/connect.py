@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from zeebe_connectors.net import custody
+from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.net.egress import RULES, NetworkRules
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import PermanentError, TransientError
@@ -55,6 +56,7 @@ async def checked_resolver(port: int, clients: ClientCache) -> Resolver:
     rules = await clients.get(RULES, NetworkRules.from_environment)
 
     async def allowed(host: str) -> list[str]:
+        host = unbracketed(host)
         rules.check_host(host, port)
         custody.sending(host)
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

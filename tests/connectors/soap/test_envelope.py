@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from zeebe_connectors import InputError
-from zeebe_connectors.connectors.soap.envelope import build, xml_of
+from zeebe_connectors.connectors.soap.envelope import build, empty, to_bytes, xml_of
 from zeebe_connectors.connectors.soap.namespaces import SOAP11, SOAP12, WSSE, XSI
 
 
@@ -56,6 +56,9 @@ def test_exact_form_repeats_the_oddities():
         ({"a": {"@x": {"y": 1}}}, "must be text"),
         ({"a": {"$content": [1]}}, "must be text"),
         ({"a": [[1]]}, "list in a list"),
+        ({"a": {"b": [{"@c": {}}]}}, "body.json.a.b.@c: must be text"),
+        ({"a": {"b": {"$content": []}}}, r"body\.json\.a\.b\.\$content: must be text"),
+        ({"a": {"b": [1, {"c d": 1}]}}, "body.json.a.b.c d: 'c d' cannot be the name"),
     ],
 )
 def test_json_form_refuses(content, message):
@@ -132,3 +135,28 @@ def test_any_json_makes_one_sound_envelope(content):
     assert len(root) == 2
     expected = [name for name, value in content.items() for _ in (value if isinstance(value, list) else [value])]
     assert [child.tag for child in root[1]] == expected
+
+
+def test_empty_envelopes_share_nothing():
+    """What one job writes into its envelope is in no other's; they are what `build` makes of nothing."""
+    namespaces = {"o": "http://orders.example/"}
+    expected, _ = build("", "", version="1.2", namespaces=namespaces)
+    first = empty("1.2", namespaces)
+    etree.SubElement(first[1], "{http://orders.example/}Order").text = "7"
+    assert to_bytes(empty("1.2", namespaces)) == to_bytes(etree.fromstring(expected))
+    assert b"<o:Order>7</o:Order>" in to_bytes(first)
+
+
+def test_namespaces_are_checked_however_many_there_are():
+    """Short namespaces, which are remembered, and long ones are refused alike, each time."""
+    for uri in ("", "", " " * 5000):
+        with pytest.raises(InputError, match=r"namespaces\.o: must not be empty"):
+            empty("1.1", {"o": uri})
+
+
+def test_many_names():
+    """More names than are remembered, and a long one, are still written and still checked."""
+    many = {f"n{number}": 1 for number in range(5000)} | {"x" * 500: 2}
+    assert xml(many) == "".join(f"<{name}>{value}</{name}>" for name, value in many.items())
+    with pytest.raises(InputError, match="cannot be the name"):
+        xml(many | {"1n": 1})

@@ -146,3 +146,30 @@ def test_a_large_wsdl(tmp_path):
     root = etree.fromstring(text)
     found = load(WsdlDocuments("file:///x.wsdl", {"file:///x.wsdl": text.encode()}, {"file:///x.wsdl": root}))
     assert len(found.operations) == 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('<a xmlns="urn:a"><b>1</b></a>', {"b": "1"}),
+        ('<a><b xmlns="urn:b">1</b><c>2</c></a>', {"b": {"$content": "1"}, "c": "2"}),
+        ('<a xmlns="urn:a"><b xmlns="urn:a">1</b><c xmlns="">2</c></a>', {"b": "1", "c": {"$content": "2"}}),
+        (
+            '<a xmlns:p="urn:p"><b xmlns:q="urn:p" q:d="3"/><c xmlns:p="urn:o">x</c></a>',
+            {"b": {"d": "3"}, "c": {"$content": "x"}},
+        ),
+        ("<a><b>xmlns</b><!-- xmlns --><c>xmlns=</c></a>", {"b": "xmlns", "c": "xmlns="}),
+        (
+            '<a><b p:c="1" xmlns:p="urn:p">t</b>\n <d/>u</a>',
+            {"b": {"c": "1", "$content": "t"}, "d": {}, "$content": "u"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_namespaces_in_scope(body, expected, encoding):
+    """An element that declares a namespace of its own is an object; where none is left to come, none is looked for."""
+    text = f'<?xml version="1.0" encoding="{encoding}"?>' + envelope(body).decode().partition("?>")[2].lstrip()
+    reply = read(text.encode(encoding), "text/xml")
+    counted = json_of(reply.root, {}, reply.declarations)
+    assert counted == json_of(reply.root, {})
+    assert counted["Envelope"]["Body"]["a"] == expected

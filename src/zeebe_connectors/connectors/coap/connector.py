@@ -22,6 +22,7 @@ from zeebe_connectors import (
 from zeebe_connectors.connectors.coap.content import NUMBERS, decoded, encoded, format_of, links, media_type
 from zeebe_connectors.connectors.coap.model import GROUPS, Answer, KeyLogin, Request
 from zeebe_connectors.net import custody
+from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.sdk.text import sendable
@@ -122,12 +123,13 @@ async def ask(request: Request, context: Context) -> Answer:
     await load(_library)
     message = await _message(request, context)
     port = request.port or PORTS[request.protocol]
-    where = f"{request.host.strip()}:{port}"
-    custody.sending(request.host.strip())
+    host = unbracketed(request.host)
+    where = f"{host}:{port}"
+    custody.sending(host)
     async with _failures(request, where):
-        addresses = await _addresses(request.host.strip(), port, context)
+        addresses = await _addresses(host, port, context)
         client = await _client(request, context, addresses[0], port)
-        _address(message, request, addresses[0], port)
+        _address(message, request, host, addresses[0], port)
         turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
         async with _turn(turn, where, context), asyncio.timeout(min(request.timeout, context.seconds_left())):
             response = await _exchange(client.context, message, request, where)
@@ -248,15 +250,15 @@ async def _payload(request: Request, context: Context) -> tuple[bytes, int]:
     return encoded(request.content, request.content_format), NUMBERS[request.content_format]
 
 
-def _address(message: Any, request: Request, address: str, port: int) -> None:
+def _address(message: Any, request: Request, host: str, address: str, port: int) -> None:
     """Directs the request to the address that was checked, and names the host as it was written."""
     literal = f"[{address}]" if ":" in address else address
     message.set_request_uri(f"{request.protocol}://{literal}:{port}", set_uri_host=False)
     with contextlib.suppress(ValueError):
-        ipaddress.ip_address(request.host.strip())
+        ipaddress.ip_address(host)
         literal = ""
     if literal:
-        message.opt.uri_host = request.host.strip().lower()  # RFC 7252, 6.4: one host has one name
+        message.opt.uri_host = host.lower()  # RFC 7252, 6.4: one host has one name
     path = ".well-known/core" if request.operation == "discover" else request.path
     if "?" in path or "://" in path:
         raise InputError("path: holds a query or a whole address; give them in query, host and port")

@@ -16,6 +16,7 @@ from zeebe_connectors.connectors.files.paths import joined, split
 from zeebe_connectors.connectors.files.pool import Sessions
 from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Session
 from zeebe_connectors.net import custody
+from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.document import base64_text
 from zeebe_connectors.sdk.loading import load
@@ -237,7 +238,7 @@ def _server(request: Request) -> Server:
             signs = Login()
     return Server(
         protocol=request.protocol,
-        host=request.host.strip(),
+        host=unbracketed(request.host),
         port=request.port or PORTS[request.protocol],
         login=signs,
         trusted=request.trusted_certificate,

@@ -25,14 +25,15 @@ _UNIX = re.compile(
     r"^(?P<kind>[-dlbcpsD])(?:[-rwxsStTlL]{9}[+.@]?|\s{0,9}(?P<netware>\[[-A-Z]{8}\]))\s{1,99}(?:\S.{0,199}?\s{1,99})?"
     r"(?P<size>\d+)(?:,\s*\d+)?\s{1,99}"
     rf"(?:(?P<month>{_MONTH})\.?\s{{1,9}}(?P<day>\d{{1,2}})|(?P<day2>\d{{1,2}})\.?\s{{1,9}}(?P<month2>{_MONTH})\.?"
-    r"|(?P<month3>\d{1,2})月\s{0,9}(?P<day3>\d{1,2})日?|(?P<iso>\d{4}-\d\d-\d\d))"
-    r"\s{1,99}(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d(?:[.,]\d+)?)?(?:\s(?P<zone>[+-]\d{4}))?|(?P<year>\d{4})年?)"
+    r"|(?P<month3>\d{1,2})[月월]\s{0,9}(?P<day3>\d{1,2})[日일]?|(?P<iso>\d{4}-\d\d-\d\d))"
+    r"\s{1,99}(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d(?:[.,]\d+)?(?:\s(?P<year2>\d{4})(?=\s))?)?(?:\s(?P<zone>[+-]\d{4}))?"
+    r"|(?P<year>\d{4})[年년]?)"
     r"\s(?P<name>.*)$",
     re.IGNORECASE,
 )
 # Any other language's month, a size for people (1.2K), or one that holds no size at all: only the name counts then.
 _LOOSE = re.compile(
-    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s{0,9}\d{1,9}\s{1,99}(?:\S.{0,199}?\s{1,99})?(?P<size>\d[\d.,]*)[KMGTPkmgt]?B?"
+    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s{0,9}\d{1,9}\s{1,99}(?:\S.{0,199}?\s{1,99})?(?P<size>\d[\d.,]*(?:[KMGTPkmgt]B?)?)B?"
     r"\s{1,99}\S{1,20}\s{1,9}\S{1,9}\s{1,99}(?:\d{1,2}:\d\d(?::\d\d)?|\d{4})\s(?P<name>.*)$"
 )
 _DOS = re.compile(
@@ -40,6 +41,8 @@ _DOS = re.compile(
     r"(?P<half>[AP]M?)?\s{1,99}(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>\d[\d,.\xa0\u202f]*))\s{1,99}(?P<name>.*)$",
     re.IGNORECASE,
 )
+_LEADS = re.compile(r" \[[^\[\]]+\]$")
+"""Where Windows says a link leads."""
 _EPLF = re.compile(r"^\+(?P<facts>[^\t]*)\t(?P<name>.+)$")
 _FACTS = re.compile(r" +[^ =;]+=[^ ]*;? ")
 _NO_ENTRY = re.compile(r"\s*$|total\b|.*\s\.{1,2}$|ls: ", re.IGNORECASE)
@@ -75,7 +78,7 @@ def size_of(text: str) -> int | None:
 
 def timestamp(text: str) -> datetime | None:
     """`20260102030405.123` in UTC; None when it is none."""
-    digits, _, fraction = text.partition(".")
+    digits, _, fraction = text.rstrip("Zz").partition(".")
     try:
         moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
@@ -126,7 +129,7 @@ def _unix(match: re.Match[str], now: datetime) -> Entry | None:
                 ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
                 modified -= ahead if zone[0] == "+" else -ahead
         else:
-            modified = _latest(number, day, hour, minute, int(match["year"] or 0), now)
+            modified = _latest(number, day, hour, minute, int(match["year"] or match["year2"] or 0), now)
     except (ValueError, OverflowError):
         modified = None
     return Entry(name, kind, size_of(match["size"]) if kind == "file" else None, modified)
@@ -169,6 +172,7 @@ def _dos(match: re.Match[str]) -> Entry | None:
     except ValueError:
         modified = None
     if match["dir"]:
+        name = _LEADS.sub("", name) if match["dir"].upper() != "DIR" else name
         return Entry(name, "folder" if match["dir"].upper() in {"DIR", "JUNCTION"} else "link", None, modified)
     return Entry(name, "file", size_of(re.sub(r"\D", "", match["size"])), modified)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
@@ -19,6 +21,14 @@ _PREFIX = re.compile(NCNAME)
 _NAME = re.compile(f"(?:{NCNAME}:)?{NCNAME}")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
 _MARKUP = re.compile('[&<>"\n\r\t]')  # what is written otherwise in an element's text or an attribute
+_MAX_NAMES = 4096
+_MAX_REMEMBERED = 100
+"""Characters of the longest name that is remembered."""
+_MAX_SHORT = 4096
+"""Characters of all namespaces of an envelope that are remembered."""
+_sound_names: set[str] = set()
+_Place = tuple[Any, str]
+"""The place around a value, or the input's name, and the value's name: messages alone need the whole path."""
 _PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
 
 
@@ -36,59 +46,85 @@ def xml_of(content: Mapping[str, Any], *, nulls: Nulls, exact: bool, where: str)
     """
     out: list[str] = []
     for name, value in content.items():
-        _write(name, value, out, (nulls, exact), f"{where}.{name}")
+        _write(name, value, out, (nulls, exact), (where, name))
     return "".join(out)
 
 
 def _write(  # noqa: C901 - one case per kind of value
-    name: str, value: Any, out: list[str], style: tuple[Nulls, bool], where: str
+    name: str, value: Any, out: list[str], style: tuple[Nulls, bool], place: _Place
 ) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{where}: {name[:40]!r} cannot be the name of an element; use letters, digits, '-' and '_'")
+    if name not in _sound_names:
+        _check_name(name, place, "an element; use letters, digits, '-' and '_'")
     nulls, exact = style
     if isinstance(value, list):
         for item in value:
             if isinstance(item, list):
-                raise InputError(f"{where}: holds a list in a list, which XML cannot tell; name the inner elements")
-            _write(name, item, out, style, where)
+                raise InputError(
+                    f"{_path(place)}: holds a list in a list, which XML cannot tell; name the inner elements"
+                )
+            _write(name, item, out, style, place)
     elif isinstance(value, dict):
-        inner: list[str] = []
-        out.append(f"<{name}")
+        attributes = ""
+        opening = len(out)
+        out.append("")  # known once all attributes are
         for key, item in value.items():
             if key == "$content":
-                inner.append(_text(item, exact, f"{where}.$content"))
+                out.append(_text(item, exact, (place, key)))
             elif key.startswith("@"):
-                _attribute(key[1:], item, out, f"{where}.{key}", exact=exact)
+                attributes += _attribute(key[1:], item, (place, key), exact=exact)
             else:
-                _write(key, item, inner, style, f"{where}.{key}")
-        out.append(">")
-        out.extend(inner)
+                _write(key, item, out, style, (place, key))
+        out[opening] = f"<{name}{attributes}>"
         out.append(f"</{name}>")
     elif value is not None or exact:
-        out.append(f"<{name}>{_text(value, exact, where)}</{name}>")
+        out.append(f"<{name}>{_text(value, exact, place)}</{name}>")
     elif nulls == "nil":
         out.append(f'<{name} xmlns:xsi="{XSI}" xsi:nil="true"/>')
 
 
-def _text(value: Any, exact: bool, where: str) -> str:  # noqa: FBT001 - one of two styles, passed on
+def _path(place: _Place | str) -> str:
+    """A place as messages name it."""
+    names: list[str] = []
+    while not isinstance(place, str):
+        place, name = place
+        names.append(name)
+    return ".".join((place, *reversed(names)))
+
+
+def _check_name(name: str, place: _Place, what: str) -> None:
+    """Checks a name, and remembers a short one that is sound: the same come with every job.
+
+    Raises:
+        InputError: It is not an XML name.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{_path(place)}: {name[:40]!r} cannot be the name of {what}")
+    if len(name) <= _MAX_REMEMBERED:
+        if len(_sound_names) >= _MAX_NAMES:
+            _sound_names.clear()
+        _sound_names.add(name)
+
+
+def _text(value: Any, exact: bool, place: _Place) -> str:  # noqa: FBT001 - one of two styles, passed on
     if value is None:
         return "null" if exact else ""
-    text = value if isinstance(value, str) else _scalar(value, where)
+    text = value if isinstance(value, str) else _scalar(value, place)
     return text if exact or _MARKUP.search(text) is None else escape(text)
 
 
-def _attribute(name: str, value: Any, out: list[str], where: str, *, exact: bool) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{where}: {name[:40]!r} cannot be the name of an attribute")
-    if value is not None:
-        text = value if isinstance(value, str) else _scalar(value, where)
-        out.append(f' {name}="{text}"' if exact or _MARKUP.search(text) is None else f" {name}={quoteattr(text)}")
+def _attribute(name: str, value: Any, place: _Place, *, exact: bool) -> str:
+    if name not in _sound_names:
+        _check_name(name, place, "an attribute")
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else _scalar(value, place)
+    return f' {name}="{text}"' if exact or _MARKUP.search(text) is None else f" {name}={quoteattr(text)}"
 
 
-def _scalar(value: Any, where: str) -> str:
+def _scalar(value: Any, place: _Place) -> str:
     if isinstance(value, (list, dict)):
-        raise InputError(f"{where}: must be text, a number or true/false")
-    return text_of(value, where, where)
+        raise InputError(f"{_path(place)}: must be text, a number or true/false")
+    return text_of(value, "", "")
 
 
 def build(
@@ -111,7 +147,7 @@ def build(
     """
     envelope = ENVELOPES[version]
     declared = _declarations(namespaces)
-    header, body = _DECLARATION.sub("", header, 1), _DECLARATION.sub("", body, 1)
+    header, body = _bare(header), _bare(body)
     text = (
         f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{envelope}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"{declared}>'
         f"<SOAP-ENV:Header>{header}</SOAP-ENV:Header><SOAP-ENV:Body>{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>"
@@ -139,10 +175,27 @@ def build(
     return data, root
 
 
+def empty(version: str, namespaces: Mapping[str, str]) -> etree._Element:
+    """The tree of an envelope whose header and body are to be filled; see `build`."""
+    if not _is_short(namespaces):
+        return build("", "", version=version, namespaces=namespaces)[1]
+    return deepcopy(_empty(version, tuple(namespaces.items())))
+
+
+@lru_cache(maxsize=64)
+def _empty(version: str, namespaces: tuple[tuple[str, str], ...]) -> etree._Element:
+    return build("", "", version=version, namespaces=dict(namespaces))[1]
+
+
 def to_bytes(root: etree._Element) -> bytes:
     """The envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
     data: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=False)
     return data
+
+
+def _bare(part: str) -> str:
+    """A part without an XML declaration, which cannot stand inside an envelope."""
+    return _DECLARATION.sub("", part, 1) if "<?xml" in part else part
 
 
 def _encoded(text: str) -> bytes:
@@ -156,8 +209,21 @@ def _encoded(text: str) -> bytes:
 
 
 def _declarations(namespaces: Mapping[str, str]) -> str:
+    """The namespaces as attributes, written once for all jobs that have the same."""
+    if not namespaces:
+        return ""
+    return (_declared if _is_short(namespaces) else _declared.__wrapped__)(tuple(namespaces.items()))
+
+
+def _is_short(namespaces: Mapping[str, str]) -> bool:
+    """Whether namespaces are few and short enough to be remembered."""
+    return sum(map(len, namespaces)) + sum(map(len, namespaces.values())) <= _MAX_SHORT
+
+
+@lru_cache(maxsize=64)
+def _declared(namespaces: tuple[tuple[str, str], ...]) -> str:
     out = []
-    for prefix, uri in namespaces.items():
+    for prefix, uri in namespaces:
         if prefix in {"SOAP-ENV", "wsse", "wsu", "xml", "xmlns"}:
             if prefix in {"wsse", "wsu"} and uri in {WSSE, WSU}:
                 continue

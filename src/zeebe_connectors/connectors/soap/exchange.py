@@ -26,6 +26,7 @@ from zeebe_connectors.connectors.soap.mustache import render
 from zeebe_connectors.connectors.soap.reply import Reply
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.net import custody
+from zeebe_connectors.sdk.budget import SmallJson
 from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.web import Exchange, HttpRequest, HttpResponse, header_fields, status_error
 from zeebe_connectors.web.keystore import Keystore, identity_of, tls_of
@@ -169,18 +170,21 @@ async def as_json(received: Reply, response: HttpResponse, context: Context) -> 
     """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
-        result = await off_loop(_json_and_done, received.root, included, large=not is_quick(response.body))
+        quick = is_quick(response.body)
+        result = await off_loop(_json_and_done, received, included, large=not quick)
     except RecursionError:
         raise PermanentError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
         ) from None
-    return result | {"attachments": others} if others else result
+    if others:
+        return result | {"attachments": others}
+    return SmallJson(result) if quick and not included else result
 
 
-def _json_and_done(root: etree._Element, included: Mapping[str, Any]) -> dict[str, Any]:
+def _json_and_done(received: Reply, included: Mapping[str, Any]) -> dict[str, Any]:
     """The reply's JSON; its tree is given up here, since that of a large one takes a while too."""
-    result = replies.json_of(root, included)
-    root.clear()
+    result = replies.json_of(received.root, included, received.declarations)
+    received.root.clear()
     return result
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, Document, InputError, PermanentError
-from zeebe_connectors.connectors.soap.envelope import build
+from zeebe_connectors.connectors.soap.envelope import build, empty
 from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.reader import Reader
-from zeebe_connectors.connectors.soap.reply import Reply, json_of, replace_includes
+from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.connectors.soap.writer import Writer
@@ -59,7 +60,8 @@ def request_envelope(
         InputError: `SOAP_INPUT_INVALID`; the message names the field.
     """
     header = xml_part(request, request.header, "header")
-    _, root = build(header, "", version=operation.version, namespaces=request.namespaces)
+    version, namespaces = operation.version, request.namespaces
+    root = build(header, "", version=version, namespaces=namespaces)[1] if header else empty(version, namespaces)
     writer = Writer(nulls=request.nulls, files=files, encoded=operation.encoded)
     write_headers(operation.input, wanted.headers, root[0], writer)
     write_body(operation.input, wanted.input, root[1], writer)
@@ -68,6 +70,8 @@ def request_envelope(
 
 def write_headers(message: Message, values: Mapping[str, Any], header: etree._Element, writer: Writer) -> None:
     """Writes those headers of a message that have a value."""
+    if not values:
+        return
     names = [item.name for item in message.headers]
     values = _by_schema_names(values, names)
     for name in values:
@@ -120,10 +124,16 @@ def attribute_name(name: str, others: Sequence[str]) -> str:
 
 def _by_schema_names(values: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """Maps inputs to the schema's names: a diagram cannot name an input `order-id`, so `order_id` is accepted."""
-    odd = {safe: name for name, safe in safe_names(names).items() if safe != name}
+    odd = _odd_names(tuple(names))
     return (
         {odd.get(name, name) if name not in names else name: value for name, value in values.items()} if odd else values
     )
+
+
+@lru_cache(maxsize=256)
+def _odd_names(names: tuple[str, ...]) -> Mapping[str, str]:
+    """The schema's names of one message that cannot stand in a diagram's input, by what stands there for them."""
+    return {safe: name for name, safe in safe_names(names).items() if safe != name}
 
 
 def safe_names(names: Sequence[str]) -> dict[str, str]:
@@ -171,7 +181,7 @@ def read_header(message: Message, header: etree._Element, reader: Reader) -> dic
     """The header's JSON by the message's types; an element that they do not name is read as it is."""
     result: dict[str, Any] = dict(json_of(header, {})["Header"])
     for item in message.headers:
-        values = [reader.value(item.type, part) for part in header if etree.QName(part).localname == item.name]
+        values = [reader.value(item.type, part) for part in header if local_name(part) == item.name]
         if values:
             result[item.name] = values if len(values) > 1 else values[0]
     return result
@@ -190,10 +200,10 @@ def read_body(message: Message, body: etree._Element | None, reader: Reader) -> 
         _inline_references(body)
     first = body[0]
     if message.element is not None:
-        if etree.QName(first).localname != message.element.name:
+        if local_name(first) != message.element.name:
             raise PermanentError(  # it was carried out, and a further try would answer the same
                 "SOAP_REPLY_INVALID",
-                f"The reply cannot be used: its body holds {etree.QName(first).localname}, where the WSDL says "
+                f"The reply cannot be used: its body holds {local_name(first)}, where the WSDL says "
                 f"{message.element.name}",
             )
         value = reader.value(message.element.type, first)
@@ -202,7 +212,7 @@ def read_body(message: Message, body: etree._Element | None, reader: Reader) -> 
     known = {item.name: item for item in message.fields}
     result: dict[str, Any] = {}
     for part in parts:
-        name = etree.QName(part).localname
+        name = local_name(part)
         item = known.get(name)
         if item is None and len(parts) == 1 and len(known) == 1:
             (item,) = known.values()  # many rpc services name their only result arbitrarily
@@ -254,16 +264,12 @@ async def _files(references: Sequence[dict[str, Any]], context: Context) -> dict
 
 def _references(value: Any) -> list[dict[str, Any]]:
     """All document references in a value."""
-    return list(_found(value))
-
-
-def _found(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if Document.is_reference(value):
-            yield value
-        else:
-            for item in value.values():
-                yield from _found(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _found(item)
+    found: list[dict[str, Any]] = []
+    left: list[Any] = [[value]]
+    for inside in left:  # to which is added what stands further inside
+        for part in inside.values() if isinstance(inside, dict) else inside:
+            if isinstance(part, dict) and Document.is_reference(part):
+                found.append(part)
+            elif isinstance(part, (dict, list)):
+                left.append(part)
+    return found

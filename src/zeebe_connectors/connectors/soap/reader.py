@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from zeebe_connectors.connectors.soap.reply import json_of
+from zeebe_connectors.connectors.soap.reply import json_of, local_name
 from zeebe_connectors.connectors.soap.schema import (
     INTEGERS,
     NIL,
@@ -18,12 +18,10 @@ from zeebe_connectors.connectors.soap.schema import (
     TYPE,
     Anything,
     Complex,
-    Field,
-    Group,
     Simple,
     Type,
 )
-from zeebe_connectors.connectors.soap.writer import TEMPORAL
+from zeebe_connectors.connectors.soap.writer import CHECKED
 from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 
@@ -39,24 +37,25 @@ class Reader:
 
     def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
         """An element's value."""
-        if element.get(NIL) in TRUE:
+        attributes = element.items()
+        if attributes and element.get(NIL) in TRUE:
             return None
         if isinstance(kind, Simple):
             return self._scalar(kind, element.text or "")
         if isinstance(kind, Anything):
             return self._anything(element)
         result: dict[str, Any] = {}
-        type_name = (element.get(TYPE) or "").rpartition(":")[2]
+        type_name = (element.get(TYPE) or "").rpartition(":")[2] if attributes else ""
         if type_name in kind.derived:
             if len(kind.derived) > 1:
                 result["@type"] = type_name
             kind = kind.derived[type_name]
         if kind.items is not None:
             return [self.value(kind.items, child) for child in element]
-        for name, text in element.attrib.items():
+        for name, text in attributes:
             if not name.startswith(NOT_DATA):
                 local = name.rpartition("}")[2]
-                known = next((item for item in kind.attributes if item.name == local), None)
+                known = kind.attribute(local)
                 result[f"@{local}"] = text if known is None else self._scalar(known.type, text)
         if kind.text is not None:
             result["$content"] = self._scalar(kind.text, element.text or "")
@@ -67,11 +66,11 @@ class Reader:
         return result
 
     def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
-        repeated = _repeated(kind)
+        repeated = kind.lists()
         for name in repeated:
             result[name] = []
         for child in element:
-            local = etree.QName(child).localname
+            local = local_name(child)
             item = kind.fields.get(local)
             value = next(iter(json_of(child, {}).values())) if item is None else self.value(item.type, child)
             if local in repeated:
@@ -103,25 +102,10 @@ def _text_between(element: etree._Element) -> str:
     return "".join(text for text in texts if text and text.strip())
 
 
-def _repeated(kind: Complex) -> set[str]:
-    """Names whose JSON is a list: the element repeats, or the group that it is in."""
-    found: set[str] = set()
-
-    def visit(group: Group, *, several: bool) -> None:
-        several = several or group.max_occurs is None or group.max_occurs > 1
-        for item in group.items:
-            if isinstance(item, Field) and (several or item.repeated):
-                found.add(item.name)
-            elif isinstance(item, Group):
-                visit(item, several=several)
-
-    if kind.content is not None:
-        visit(kind.content, several=False)
-    return found
-
-
 def scalar(base: str, text: str) -> Any:
     """The text of a built-in type as JSON; values too precise for a JSON number stay text."""
+    if base not in CHECKED:
+        return text
     bare = text.strip()
     if base == "boolean":
         return bare in TRUE
@@ -142,4 +126,4 @@ def scalar(base: str, text: str) -> Any:
             return int(exact)
         near = float(exact)
         return near if math.isfinite(near) else text  # JSON has no infinity
-    return "".join(text.split()) if base == "base64Binary" else bare if base in TEMPORAL else text
+    return "".join(text.split()) if base == "base64Binary" else bare

@@ -28,6 +28,7 @@ _MAX_PARTS = 1000
 _MAX_HEAD = 4000  # bytes of one part's headers: the mail parser's time grows with the square of a header's length
 _MAX_WORK = 5_000_000
 _MAX_DEPTH = 200
+_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +72,38 @@ class Reply:
 
     root: etree._Element
     attachments: Mapping[str, Attachment]
+    declarations: int
+    """How many namespaces its elements declare, at most."""
 
     @property
     def body(self) -> etree._Element | None:
         """The Body element."""
-        return next((child for child in self.root if child.tag == self._name("Body")), None)
+        return _child(self.root, self._name("Body"))
 
     @property
     def header(self) -> etree._Element | None:
         """The Header element, if there is one."""
-        return next((child for child in self.root if child.tag == self._name("Header")), None)
+        return _child(self.root, self._name("Header"))
 
     def _name(self, local: str) -> str:
-        return f"{{{etree.QName(self.root).namespace}}}{local}"
+        envelope: str = self.root.tag
+        return envelope.removesuffix("Envelope") + local
 
     def fault(self) -> Fault | None:
         """The fault, if the body is one."""
         body = self.body
-        found = next((child for child in body if child.tag == self._name("Fault")), None) if body is not None else None
+        found = None if body is None else _child(body, self._name("Fault"))
         if found is None:
             return None
         return _fault12(found) if etree.QName(found).namespace == SOAP12 else _fault11(found)
+
+
+def _child(element: etree._Element, tag: str) -> etree._Element | None:
+    """The first child of a name."""
+    for child in element:
+        if child.tag == tag:
+            return child
+    return None
 
 
 def read(data: bytes, content_type: str) -> Reply:
@@ -109,7 +121,7 @@ def read(data: bytes, content_type: str) -> Reply:
     if content_type.strip()[:10].lower() == "multipart/":
         data, named, attachments = _parts(data, content_type)
     try:
-        root = _parsed(data, named)
+        root, declarations = _parsed(data, named)
     except UntrustedXmlError as error:
         raise _invalid(f"it is not XML that can be read: {error} (it came as {_media_type(content_type)})") from None
     if root.tag not in {f"{{{SOAP11}}}Envelope", f"{{{SOAP12}}}Envelope"}:
@@ -117,11 +129,14 @@ def read(data: bytes, content_type: str) -> Reply:
             f"its outermost element is {etree.QName(root).localname}, not a SOAP Envelope (it came as "
             f"{_media_type(content_type)})"
         )
-    return Reply(root, attachments)
+    return Reply(root, attachments, declarations)
 
 
-def _parsed(data: bytes, content_type: str) -> etree._Element:
+def _parsed(data: bytes, content_type: str) -> tuple[etree._Element, int]:
     """Reads an envelope in the character set of its content type, if that reads it, else as it declares itself.
+
+    Returns:
+        The root, and how many namespaces are declared at most.
 
     Raises:
         UntrustedXmlError: It cannot be read.
@@ -131,9 +146,9 @@ def _parsed(data: bytes, content_type: str) -> etree._Element:
     try:
         if encoding != "utf-8":
             text = (decoded(text, encoding) if encoding.startswith("cp125") else text.decode(encoding)).encode()
-        return parse(text.lstrip(), huge=True, encoding="utf-8")
+        return parse(text.lstrip(), huge=True, encoding="utf-8"), text.count(b"xmlns")
     except (UnicodeError, UntrustedXmlError):
-        return parse(data.lstrip(), huge=True)
+        return parse(data.lstrip(), huge=True), _MAX_WORK
 
 
 def _invalid(why: str) -> ConnectorError:
@@ -146,34 +161,41 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip()[:60] or "no media type"
 
 
-def json_of(element: etree._Element, includes: Mapping[str, Any]) -> dict[str, Any]:
+def json_of(element: etree._Element, includes: Mapping[str, Any], declarations: int = _MAX_WORK) -> dict[str, Any]:
     """An element as JSON in the shape of Camunda's connector: local names, attributes beside children, `$content`.
 
     Args:
         element: The element.
         includes: What stands for a part that the reply refers to (`xop:Include`), by Content-ID.
+        declarations: How many namespaces are declared in it at most.
     """
-    return {etree.QName(element).localname: _value(element, {}, includes, _Work())}
+    return {local_name(element): _value(element, {}, includes, _Work(declarations))}
 
 
-def _value(  # noqa: C901 - flat, because it runs once per element
+def _value(  # noqa: C901, PLR0912 - flat, because it runs once per element
     element: etree._Element, around: Mapping[str | None, str], includes: Mapping[str, Any], work: _Work
 ) -> Any:
-    declared = element.nsmap
-    work.add(1 + len(declared))
+    declared = work.namespaces(element, around) if work.declarations else around
+    work.left -= 1 + len(declared)
+    if work.left < 0:
+        raise _invalid(f"its elements and the namespaces that each of them sees are more than {_MAX_WORK:,}")
     text, attributes = element.text, element.items()
     if not len(element):
-        blank = text is None or not text.strip()
+        blank = not text or text.isspace()
         if not attributes and declared == around:
             return {} if blank else text
-        own = {_local(name): value for name, value in attributes}
+        own: dict[str, Any] = {}
+        for name, value in attributes:
+            own[_local(name) if name[0] == "{" else name] = value
         if not blank:
             own["$content"] = text
         return own
-    work.enter()
+    work.depth += 1
+    if work.depth > _MAX_DEPTH:
+        raise _invalid(f"its elements are nested too deeply; at most {_MAX_DEPTH} levels are allowed")
     result: dict[str, Any] = {}
     repeated: set[str] = set()  # by name, since the value of one element can be a list as well
-    texts = [text] if text is not None and text.strip() else []
+    texts = [text] if text and not text.isspace() else []
     for child in element:
         tag = child.tag
         if tag == _INCLUDE and (found := includes.get(_content_id(child))) is not None:
@@ -187,7 +209,7 @@ def _value(  # noqa: C901 - flat, because it runs once per element
         else:
             repeated.add(name)
             result[name] = [result[name], value]
-        if (tail := child.tail) is not None and tail.strip():
+        if (tail := child.tail) and not tail.isspace():
             texts.append(tail)
     work.depth -= 1
     for name, value in attributes:
@@ -199,22 +221,26 @@ def _value(  # noqa: C901 - flat, because it runs once per element
 
 @dataclass(slots=True)
 class _Work:
-    """The work done on a reply so far: its elements times the namespaces in scope of each, and the current depth."""
+    """What remains of the work allowed on a reply, which is its elements times the namespaces in scope of each."""
 
-    done: int = 0
+    declarations: int
+    """Namespaces that may be declared by the elements to come; where there are none, all see what is around them."""
+    left: int = _MAX_WORK
     depth: int = 0
+    """Elements around the current one."""
 
-    def add(self, steps: int) -> None:
-        """Count an element."""
-        self.done += steps
-        if self.done > _MAX_WORK:
-            raise _invalid(f"its elements and the namespaces that each of them sees are more than {_MAX_WORK:,}")
+    def namespaces(self, element: etree._Element, around: Mapping[str | None, str]) -> Mapping[str | None, str]:
+        """Those in scope of an element, which the library gathers anew at each call."""
+        found: dict[str | None, str] = element.nsmap
+        if found == around:
+            return around
+        self.declarations -= sum(around.get(prefix, _MISSING) != uri for prefix, uri in found.items())
+        return found
 
-    def enter(self) -> None:
-        """Go into an element."""
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise _invalid(f"its elements are nested too deeply; at most {_MAX_DEPTH} levels are allowed")
+
+def local_name(element: etree._Element) -> str:
+    """An element's name without its namespace."""
+    return _local(element.tag)
 
 
 def _local(name: str) -> str:

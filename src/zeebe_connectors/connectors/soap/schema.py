@@ -84,6 +84,20 @@ class Complex:
     """For an array of SOAP's encoding: the type of its items."""
     fields: dict[str, Field] = field(default_factory=dict)
     """All elements by name, whatever group they are in."""
+    _lists: frozenset[str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def lists(self) -> frozenset[str]:
+        """Names whose JSON is a list: the element repeats, or the group that it is in; found once, by who reads."""
+        if self._lists is None:
+            self._lists = frozenset() if self.content is None else frozenset(self.content.repeated())
+        return self._lists
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The attribute of a name."""
+        for one in self.attributes:
+            if one.name == name:
+                return one
+        return None
 
 
 @dataclass(slots=True)
@@ -136,6 +150,15 @@ class Group:
                 yield item
             elif isinstance(item, Group):
                 yield from item.walk()
+
+    def repeated(self, *, several: bool = False) -> Iterator[str]:
+        """The names of elements of which there may be several; all, where this group is in one that is repeated."""
+        several = several or self.max_occurs is None or self.max_occurs > 1
+        for item in self.items:
+            if isinstance(item, Field) and (several or item.repeated):
+                yield item.name
+            elif isinstance(item, Group):
+                yield from item.repeated(several=several)
 
     def has_wildcard(self) -> bool:
         """Whether elements that are not named may stand in it."""

@@ -87,7 +87,7 @@ def add_timestamp(root: etree._Element, seconds: float) -> etree._Element:
 
 
 def _instant(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+    return when.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def add_username(

@@ -45,6 +45,8 @@ TEMPORAL = {
     "dateTime": (re.compile(rf"({_DATE})(?:T({_TIME}))?({_ZONE})"), "a date and time such as 2025-12-31T23:59:00Z"),
     "time": (re.compile(rf"({_TIME})({_ZONE})"), "a time such as 23:59:00"),
 }
+CHECKED = frozenset({"boolean", "decimal", "float", "double", "base64Binary", *INTEGERS, *TEMPORAL})
+"""Built-in types that not every text is a value of."""
 _FEEL_ZONE = re.compile(r"(?:\[[^\]]*\]|@[A-Za-z_]+(?:/[A-Za-z_]+)*)$")
 
 
@@ -370,6 +372,8 @@ def expected(kind: Type) -> str:
 
 def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
     """A JSON scalar as XML Schema writes it, or None when it is not a value of that type."""
+    if isinstance(value, str) and base not in CHECKED:
+        return value
     if isinstance(value, (dict, list)) or value is None:
         return None
     text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"
@@ -394,9 +398,7 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
             return text if base64.b64decode("".join(text.split()), validate=True) is not None else None
         except (binascii.Error, ValueError):
             return None
-    if isinstance(value, float):
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
-    return value if isinstance(value, str) else text
+    return format(Decimal(repr(value)), "f").removesuffix(".0") if isinstance(value, float) else text
 
 
 def _decimal(text: str) -> str | None:
@@ -408,15 +410,19 @@ def _decimal(text: str) -> str | None:
 
 
 def _integer(text: str, minimum: int | None, maximum: int | None) -> str | None:
-    try:
-        number = Decimal(text)
-        if not number.is_finite() or number != number.to_integral_value() or number.adjusted() > 100:
+    if len(text) < 19 and text.isascii() and text.isdigit():  # as nearly all are, and ten times faster than a decimal
+        number = int(text)
+    else:
+        try:
+            exact = Decimal(text)
+        except InvalidOperation:
             return None
-    except InvalidOperation:
-        return None
+        if not exact.is_finite() or exact != exact.to_integral_value() or exact.adjusted() > 100:
+            return None
+        number = int(exact)
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         return None
-    return str(int(number))
+    return str(number)
 
 
 def _temporal(base: str, found: re.Match[str]) -> str:

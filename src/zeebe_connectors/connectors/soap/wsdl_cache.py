@@ -82,6 +82,8 @@ async def wsdl_of(request: Request, wanted: BodyOperation, context: Context) -> 
     access = (request.http_authentication, request.client_tls, request.client_keystore) if own else None
     key = (wanted.wsdl, tuple(wanted.external), access)
     while (known := cache.get(key, wanted.wsdl_age)) is not None:
+        if known.done() and not known.cancelled():
+            return known.result()
         try:
             return await asyncio.shield(known)
         except asyncio.CancelledError:

@@ -35,6 +35,8 @@ class Flow:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.queue: deque[tuple[str, ElementInstance, Any]] = deque()
+        self.taken = 0
+        """How many steps have left the queue, which tells the store what is new in it."""
         self._running = False
         self._steps: dict[str, Step] = {
             "activate": self._activate,
@@ -67,6 +69,7 @@ class Flow:
         try:
             while queue:
                 name, instance, argument = queue.popleft()
+                self.taken += 1
                 try:
                     steps[name](instance, argument)
                 except StepFailedError as error:
