@@ -6,6 +6,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -314,6 +315,8 @@ def _number(text: str) -> float | None:
 
 def _timestamp(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp()
+        found = parsedate_to_datetime(text)
+        # HTTP's dates are all in GMT, also in the older form that does not say it.
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

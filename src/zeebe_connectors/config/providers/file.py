@@ -129,6 +129,19 @@ def read_text(data: bytes | str, place: str = "providers.yaml") -> FileProviders
     return FileProviders(found, {name: _line(lines, ("providers", name)) for name in found})
 
 
+def read_document(data: bytes | str, place: str) -> Any:
+    """Returns what a text in YAML or JSON holds, with passwords and names as they are written.
+
+    Args:
+        data: The text.
+        place: What messages call it.
+
+    Raises:
+        ProvidersFileError: It is not such a text.
+    """
+    return _document(data, place)[0]
+
+
 def sealed_document(described: Any) -> Any:
     """A provider's document with its secured values as `Secret`s."""
     if not isinstance(described, dict) or not isinstance(described.get("environments"), dict):

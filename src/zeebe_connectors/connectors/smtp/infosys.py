@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -29,7 +28,7 @@ from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.header_fields import checked_text
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
-from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
+from zeebe_connectors.mail.smtp.recipients import address, addresses, without_brackets
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -220,7 +219,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     error and `ignoreError`), `error.code` is 404 when the server cannot be reached and 500 when it does not accept the
     mail, and an empty To is an incident. The finer code is in `error.variables.code`.
     """
-    to = _mailboxes(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
+    to = addresses(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
     if not to:
         raise InputError("smtpEmailToRecipients: must not be empty; give at least one address")
     sender = address(mail.smtp_email_mail_box_name, field="smtpEmailMailBoxName")
@@ -230,8 +229,8 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     message = Message(
         sender=sender,
         to=to,
-        cc=_mailboxes(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
-        reply_to=_mailboxes(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
+        cc=addresses(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
+        reply_to=addresses(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
         subject=checked_text(mail.smtp_email_subject, field="smtpEmailSubject"),
         text=None if is_html else body,
         html=body if is_html else None,
@@ -246,7 +245,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
             flag_until=end_of_day(flag, field="smtpEmailFollowUp") if flag else None,
         ),
     )
-    bcc = _mailboxes(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
+    bcc = addresses(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
     try:
         delivered = await deliver(message, bcc, Delivery(_server(mail.authentication)), context)
     except InputError:
@@ -284,30 +283,11 @@ async def _body(mail: InfosysMail, context: Context) -> str:
     return await attachments.text(content.strip(), context, field="smtpEmailContent")
 
 
-def _mailboxes(given: str | list[str] | None, *, field: str) -> list[Address]:
-    """The addresses of a list, or of text as Infosys' document writes a list: `[a@example.com, b@example.com]`."""
-    texts = [given] if isinstance(given, str) else given or []
-    return addresses([_without_brackets(text) for text in texts], field=field)
-
-
-def _without_brackets(text: str) -> str:
-    """A list that was written as text, without its brackets and the quotes around its items."""
-    stripped = text.strip()
-    if not (stripped.startswith("[") and stripped.endswith("]")):
-        return text
-    try:
-        items = json.loads(stripped)
-    except ValueError:
-        return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
-    # What is no text stays in sight, so that it is refused as an address instead of left out.
-    return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
-
-
 def _attachments(given: list[Any]) -> list[Any]:
     items: list[Any] = []
     for item in attachments.listed(given):
         if isinstance(item, str) and not re.match(r"https?://", item.strip()):
-            items += [path.strip() for path in _without_brackets(item).split(",") if path.strip()]
+            items += [path.strip() for path in without_brackets(item).split(",") if path.strip()]
         else:
             items.append(item)
     return items

@@ -8,7 +8,7 @@ from typing import Any
 
 from zeebe_connectors import Context, InputError
 from zeebe_connectors.connectors.soap.inputs import WsdlImport
-from zeebe_connectors.connectors.soap.operation_template import choose, described, template_of
+from zeebe_connectors.connectors.soap.operation_template import choose, described, slugs, template_of
 from zeebe_connectors.connectors.soap.wsdl import Operation, Wsdl
 from zeebe_connectors.connectors.soap.wsdl_cache import read_beside
 from zeebe_connectors.connectors.soap.wsdl_documents import GIVEN, fetcher, gather, location_of
@@ -60,6 +60,7 @@ async def templates(
 
     def make() -> list[Imported]:
         made = []
+        known = slugs(found.operations)
         for item in chosen:
             one = template_of(
                 item,
@@ -71,6 +72,7 @@ async def templates(
                 presets=wanted.presets,
                 file=wanted.file,
                 template_id=wanted.template_id,
+                slug=known[item.service, item.name],
             )
             made.append(Imported(one.file, one.template))
         return made

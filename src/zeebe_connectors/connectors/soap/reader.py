@@ -11,9 +11,11 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.reply import json_of, local_name
 from zeebe_connectors.connectors.soap.schema import (
+    FALSE,
     INTEGERS,
     NIL,
     NOT_DATA,
+    NUMBERS,
     TRUE,
     TYPE,
     Anything,
@@ -108,7 +110,10 @@ def scalar(base: str, text: str) -> Any:
         return text
     bare = text.strip()
     if base == "boolean":
-        return bare in TRUE
+        word = bare.lower()  # some services write it as their language does
+        return word in TRUE if word in TRUE | FALSE else text
+    if "_" in bare and base in NUMBERS:  # Python's own, no number of XML
+        return text
     if base in INTEGERS:
         try:
             number = int(bare)

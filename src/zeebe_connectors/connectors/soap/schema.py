@@ -35,6 +35,7 @@ INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "unsignedShort": (0, 2**16 - 1),
     "unsignedByte": (0, 255),
 }
+NUMBERS = frozenset((*INTEGERS, "decimal", "float", "double"))
 
 
 @dataclass(slots=True)

@@ -226,7 +226,7 @@ class _Reader:
         self.mail.parts.append(Part(name, kind or "application/octet-stream", data, content_id, inline))
 
     def _made_up(self, kind: str, data: bytes) -> str:
-        if kind == "message/rfc822":
+        if kind in {"message/rfc822", "message/global"}:
             subject = header_text(parse_entities(data[:65536], Defects()).first("Subject") or b"")
             return f"{file_name(subject)[:100] or 'message'}.eml"
         if kind in {"message/delivery-status", "message/disposition-notification"}:

@@ -293,17 +293,23 @@ class Limit:
         return self._has_permit
 
     async def _wait_out(self, held: float, deadline: float, waiting: Waiting | None) -> None:
-        now = time.monotonic()
-        if now + held > deadline or (waiting is not None and waiting.now >= waiting.room):
-            self._count_handed_back()
-            raise Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreading load needs no secrecy
+        if waiting is not None and waiting.now >= waiting.room:
+            raise self._held_back(held)
         if waiting is not None:
             waiting.now += 1
         try:
-            await asyncio.sleep(held)
+            while held > 0:  # the provider may ask for a longer pause meanwhile
+                if time.monotonic() + held > deadline:
+                    raise self._held_back(held)
+                await asyncio.sleep(held)
+                held = self.held_for()
         finally:
             if waiting is not None:
                 waiting.now -= 1
+
+    def _held_back(self, held: float) -> Busy:
+        self._count_handed_back()
+        return Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreading load needs no secrecy
 
     def _busy(self, now: float) -> Busy:
         """When a request that is sent away will probably be served: after the waiting and the returning ones before it.
