@@ -39,10 +39,10 @@ class Killed(Bench):
         self.path = path
         super().__init__(SqliteStore(path))
 
-    def kill(self) -> None:
+    def kill(self, scheduler=None) -> None:
         time = self.engine.clock.now_ms()
         self.engine.store._db.close()  # what was not written by now is gone, as with SIGKILL
-        self.engine = Engine(SqliteStore(self.path), Clock(time - self.engine.clock.offset_ms))
+        self.engine = Engine(SqliteStore(self.path), Clock(time - self.engine.clock.offset_ms), scheduler)
 
 
 @pytest.fixture
@@ -457,8 +457,7 @@ def test_a_long_queue_is_written_once_and_survives_a_kill_between_any_slices(ben
         if not bench.engine.flow.queue:
             break
         if slices in {2, 5}:
-            bench.kill()
-            bench.engine.scheduler = lambda: None
+            bench.kill(lambda: None)
     assert not any(bench.active(key) for key in keys)
     assert slices > 5
     assert len(written) < 4 * len(keys)
