@@ -460,7 +460,7 @@ def test_a_long_queue_is_written_once_and_survives_a_kill_between_any_slices(ben
             bench.kill(lambda: None)
     assert not any(bench.active(key) for key in keys)
     assert slices > 5
-    assert len(written) < 4 * len(keys)
+    assert len(written) < 10 * len(keys)  # six steps for each instance, and all that was left after each kill
     bench.kill()
     assert not bench.engine.instances
 
