@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from zeebe_connectors.cli.commands import add_parts, app
 from zeebe_connectors.config.providers.file import read_text
+from zeebe_connectors.runtime.providers import Entry, ProviderStore
 
 CANARY = "canary-4711"
 FILE = """\
@@ -136,3 +137,39 @@ def test_what_makes_no_template_is_said(command, tmp_path):
     assert result.exit_code == 0, result.output
     assert "fixed: operations.send.connector: 'resst' takes no providers of https" in result.output
     assert (tmp_path / "templates" / "imap-start.json").is_file()
+
+
+@pytest.mark.parametrize("written", ["0123", "12:30:45", "2026-99-99", "2026-01-02", "yes", "0x_"])
+def test_a_password_in_a_document_is_what_is_written(command, tmp_path, monkeypatch, written):
+    """As in providers.yaml; YAML 1.1 makes other values of these, or fails."""
+    document = f"""protocol: http
+environments:
+  test: {{url: "http://127.0.0.1:9/", authentication: {{type: basic, username: {written}, password: {written}}}}}
+"""
+    (tmp_path / "erp.yaml").write_text(document)
+    command("add", "erp", "--file", "erp.yaml")
+    assert json.loads(command("show", "erp"))["environments"]["test"]["authentication"]["username"] == written
+    kept = []
+    monkeypatch.setattr(ProviderStore, "change", lambda *given, **_: kept.append(given[2]) or _unchanged())
+    command("edit", "erp", "--file", "-", given=document)
+    assert kept[0]["environments"]["test"]["authentication"]["password"] == written
+
+
+async def _unchanged():
+    return Entry("erp", {}, 2, 0.0, "me")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"protocol: \xff", "is not text in UTF-8"),
+        (b"a: [", "erp.yaml:1: is not YAML"),
+        (b"a: !python/name:x.y z", "is not YAML: could not determine"),
+        (b"- a", "must hold one provider's document"),
+        (None, "erp.yaml: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_document_that_cannot_be_read(command, tmp_path, data, says):
+    if data is not None:
+        (tmp_path / "erp.yaml").write_bytes(data)
+    assert says in command("add", "erp", "--file", "erp.yaml", code=1)

@@ -416,6 +416,14 @@ mail(
     attachments=[["a.pdf", "application/pdf", "%PDF"]],
 )
 mail(
+    "nested-message-in-utf8",
+    TOP
+    + 'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\nsee below\n'
+    + "--b\nContent-Type: message/global\n\nSubject: Prüfung\n\nHello\n--b--\n",
+    text="see below",
+    attachments=[["Prüfung.eml", "message/global", "Subject: Prüfung\r\n\r\nHello"]],
+)
+mail(
     "nested-message",
     TOP
     + """Content-Type: multipart/mixed; boundary=b

@@ -59,7 +59,14 @@ class _Silent(resource.Resource):
 
 
 class CoapServer:
-    """`/thing` keeps what is put; `/fail?code=NOT_FOUND` refuses so; `/silent` never answers."""
+    """`/thing` keeps what is put; `/fail?code=NOT_FOUND` refuses so; `/silent` never answers.
+
+    Args:
+        host: The address where it listens.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
 
     async def __aenter__(self) -> Self:
         self.port = free_port(socket.SOCK_DGRAM)
@@ -70,7 +77,7 @@ class CoapServer:
         site.add_resource(["fail"], _Failing())
         site.add_resource(["silent"], _Silent())
         self._context = await aiocoap.Context.create_server_context(
-            site, bind=("127.0.0.1", self.port), transports=["udp6"]
+            site, bind=(self._host, self.port), transports=["udp6"]
         )
         return self
 

@@ -98,7 +98,7 @@ def _run(config: Path | None, work: Callable[[_Room], Awaitable[ResultT]]) -> Re
 
 
 def providers_in_force(config: Path | None) -> dict[str, Provider]:
-    """The providers of file and database, by name."""
+    """Returns the providers of file and database, by name."""
 
     async def work(room: _Room) -> dict[str, Provider]:
         return {known.name: known.provider for known in room.providers.directory.all().values()}
@@ -345,13 +345,15 @@ def _why_none(known: Known, wanted: str) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml
+    from zeebe_connectors.config.providers.file import read_document
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_bytes()
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        _fail(f"{file}: is neither YAML nor JSON: {getattr(error, 'problem', 'it cannot be read')}")
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        found = read_document(data, str(file))
+    except OSError as error:
+        _fail(f"{file}: cannot be read: {error.strerror}")
+    except SettingsError as error:
+        _fail(str(error))
     if not isinstance(found, dict):
         _fail(f"{file}: must hold one provider's document")
     return found

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -187,7 +188,7 @@ async def read_large_json(response: HttpResponse) -> None:
 
 
 def _known_body(response: HttpResponse) -> Any:
-    """The body of a refusal: JSON that was read already or is small enough to read now, else text."""
+    """Returns the body of a refusal: JSON that was read already or is small enough to read now, else text."""
     if len(response.body) > INLINE_LIMIT:
         return None
     if response.large_json is not None:
@@ -314,6 +315,8 @@ def _number(text: str) -> float | None:
 
 def _timestamp(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp()
+        found = parsedate_to_datetime(text)
+        # HTTP's dates are all in GMT, also in the older form that does not say it.
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

@@ -417,3 +417,11 @@ async def test_an_empty_resource(place):
     done = await place.do("get", path="thing", readAs="document")
     assert (await place.documents.read(Document(done["document"]), seconds=5)).data == b""
     assert (await place.do("put", path="thing", content="1", readAs="document"))["document"] is None
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_an_address_of_ipv6(tmp_path, host):
+    async with CoapServer("::1") as server:
+        place = Place(tmp_path, server, host=host)
+        assert (await place.do("get", path="thing"))["body"] == "20.5"
+        await place.clients.aclose()

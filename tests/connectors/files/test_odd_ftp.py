@@ -71,6 +71,11 @@ async def test_refusals(places, given, code, retries):
         ("-rw-r--r-- 1 u g 12 Ağu 10 2026 tr", "tr", 12),
         ("-rw-r--r-- 1 u g 12 xyz 10 2026 unknown month", "unknown month", 12),
         ("-rw-r--r-- 1 u g 1.2K Jan 10 10:18 human", "human", None),
+        ("-rw-r--r-- 1 u g 12M Jan 10 10:18 whole and human", "whole and human", None),
+        ("-rw-r--r-- 1 u g 12 3월 27 2025 ko", "ko", 12),
+        ("-rw-r--r-- 1 u g 12 Jan 10 10:18:33 2025 whole date", "whole date", 12),
+        ("-rw-r--r-- 1 u g 12 Jan 10 10:18:33 2025.txt", "2025.txt", 12),
+        ("01-02-26  03:04PM    <SYMLINK>     link [C:\\there]", "link", None),
         ("-rw-r--r--1000 u g 12 Jan 10 10:18 no blank", "no blank", 12),
         ("-rw-r--r-- 1 u g " + "9" * 5000 + " Jan 01 2026 huge", "huge", None),
         ("01-02-26  03:04p                12 half", "half", 12),
@@ -98,6 +103,13 @@ async def test_lines_of_mlsd(places, line, found):
     place = await places.odd_ftp(FILES, lines=[line])
     files = (await place.do("list", what="all"))["files"]
     assert [(one["name"], one["kind"], one["size"]) for one in files] == [found]
+
+
+async def test_facts_in_the_first_line_of_an_answer(places):
+    answers = {"MLST": "250-type=file;size=7;modify=20260102030405Z; a.txt\r\n250 End"}
+    place = await places.odd_ftp(FILES, answers=answers)
+    done = await place.do("exists", file="a.txt")
+    assert (done["kind"], done["size"], done["modified"]) == ("file", 7, "2026-01-02T03:04:05Z")
 
 
 async def test_a_name_outside_the_encoding_can_be_given_back(places):

@@ -87,6 +87,28 @@ async def test_what_an_entry_is_without_its_mode(places, filled, odd):
     assert (filled / "dir/new").is_dir()
 
 
+class OtherLines(OnlyLines):
+    """Lines in a form of their own, in which names could be taken for kinds."""
+
+    async def scandir(self, path):
+        async for name in super().scandir(path):
+            folder = name.longname.startswith(b"d")
+            name.longname = b"01-02-26 03:04PM <DIR> dir" if folder else name.filename
+            if not folder:
+                name.attrs = asyncssh.SFTPAttrs(size=5)
+            yield name
+
+
+async def test_names_are_not_taken_for_kinds(places, home):
+    for name in ("data.csv", "list.csv", "-x.csv", "x.csv"):
+        (home / name).write_text("hello")
+    (home / "dir").mkdir()
+    place = await places.sftp(files=OtherLines)
+    files = (await place.do("list", what="all"))["files"]
+    assert [one["name"] for one in files if one["kind"] == "file"] == ["-x.csv", "data.csv", "list.csv", "x.csv"]
+    assert [one["name"] for one in files if one["kind"] == "folder"] == ["dir"]
+
+
 class FullAtClose:
     def close(self, file_obj):
         writes = file_obj.writable()

@@ -8,11 +8,12 @@ from tests.connectors.pop3.test_pop3 import USER, Pop3Harness
 from tests.harness import health, running
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
-from zeebe_connectors.connectors.pop3.connector import Pop3Mailbox
+from zeebe_connectors.connectors.pop3.connector import Pop3Mailbox, preview
 from zeebe_connectors.mail import pop3 as client_module
 from zeebe_connectors.mail.pop3 import Pop3Session
 from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.sdk.client_cache import ClientCache
+from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete
 from zeebe_connectors.testing.servers import Pop3Server, message
@@ -283,6 +284,24 @@ async def test_tasks_receive_a_mail_with_the_id_of_a_removed_one(tasks):
     for key, subject in ((2, "two"), (3, "three"), (3, "three")):
         assert await tasks.subject(key=key, remove=True) == subject
     assert not tasks.server.mails
+
+
+async def test_a_preview_shows_the_mails_beside_one_that_the_server_does_not_show(harness):
+    harness.server.mails = {"a": message("one"), "b": message("two")}
+    sources = await harness.runtime(existingMails="skip")
+    await harness.until(lambda: sources.health()["status"] == "UP")
+    await harness.until(lambda: "p#mail" in sources.watches)
+    watching = sources.watches["p#mail"]
+    given, context = read_input(Pop3Mailbox, watching.source.input()), watching.context()
+    await harness.end(sources)
+    harness.server.answers["TOP"] = lambda session, text: (
+        session.do_top(text) if text.startswith("2 ") else answer(b"-ERR corrupt\r\n")(session, text)
+    )
+    found = [event async for event in preview(given, context, 24)]
+    assert [(event.title, event.unreadable) for event in found] == [
+        ("two", ""),
+        ("", "the server refused TOP: corrupt"),
+    ]
 
 
 async def test_an_error_while_nothing_is_to_be_removed_does_not_matter_at_quit(server):

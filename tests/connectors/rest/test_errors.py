@@ -64,6 +64,16 @@ async def test_retry_after_seconds(rest, server, header, delay):
     assert (await rest.error(server.url("/x"))).delay == delay
 
 
+@pytest.fixture
+def far_east(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
 async def test_retry_after_date(rest, server):
     """Retry-After as a date is taken by the server's own clock, where it tells its time."""
     now = time.time() - 50_000
@@ -72,6 +82,9 @@ async def test_retry_after_date(rest, server):
     assert (await rest.error(server.url("/x"))).delay == 90
     server.answer("/y", Reply(503, b"", [("Retry-After", formatdate(time.time() + 600, usegmt=True))], "Unavailable"))
     assert 500 < (await rest.error(server.url("/y"))).delay <= 600
+    older = [("Date", "Sun Nov  6 08:49:37 1994"), ("Retry-After", "Sunday, 06-Nov-94 08:50:07 GMT")]
+    server.answer("/o", Reply(429, b"", older, "Too Many Requests"))
+    assert (await rest.error(server.url("/o"))).delay == 30
     server.answer("/z", Reply(503, b"", [("Retry-After", formatdate(now, usegmt=True))], "Unavailable"))
     assert (await rest.error(server.url("/z"))).delay == 0
 

@@ -754,3 +754,105 @@ async def test_rows_that_are_locked_are_no_keys(pg, lock):
     done = await pg.do("transaction", statements=[{"statement": statement}, {"statement": "UPDATE k SET id = 6"}])
     assert (done["generatedKeys"], done["results"][0]["rows"]) == ([], [{"id": 5}])
     assert (await pg.do("execute", statement))["generatedKeys"] == []
+
+
+ASKS = {
+    "a word in a text": "SELECT id FROM t WHERE name <> 'delete'",
+    "a word in a comment": "SELECT id FROM t -- no update here",
+    "a word in a name": 'SELECT id AS "insert" FROM t',
+    "a function": "SELECT replace(name, 'a', 'b') AS id FROM t",
+    "a comment before it": "/* update */ SELECT id FROM t",
+    "parentheses": "SELECT id FROM (SELECT id FROM t) AS x",
+    "with": "WITH x AS (SELECT id FROM t) SELECT id FROM x",
+}
+
+
+@pytest.mark.parametrize("form", ASKS)
+async def test_what_only_asks_changes_nothing(db, form):
+    """Words of a change in texts, names, comments and functions are none."""
+    statement = ASKS[form].replace('"', "`") if db.kind == "mariadb" else ASKS[form]
+    await db.do("execute", "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10))")
+    await db.do("execute", "INSERT INTO t VALUES (7, 'a')")
+    statements = [{"statement": "UPDATE t SET name = 'a' WHERE id IN (7)"}, {"statement": statement}]
+    done = await db.do("transaction", statements=[*statements, {"statement": "UPDATE t SET name = 'b'"}])
+    assert [one["affected"] for one in done["results"]][1] is None
+    assert done["results"][1]["generatedKeys"] == []
+    assert len(done["results"][1]["rows"]) == 1
+    done = await db.do("execute", statement)
+    assert (done["affected"], done["generatedKeys"], done["rowCount"]) == (None, [], 1)
+
+
+async def test_changes_behind_with_are_counted(pg, lite):
+    for place in (pg, lite):
+        await place.do("execute", "CREATE TABLE t (id INT PRIMARY KEY)")
+        done = await place.do("execute", "WITH x AS (SELECT 1 AS id UNION SELECT 2) INSERT INTO t SELECT id FROM x")
+        assert done["affected"] == 2
+    done = await pg.do("execute", "WITH gone AS (DELETE FROM t RETURNING id) SELECT count(*) AS n FROM gone")
+    assert (done["affected"], done["rows"]) == (1, [{"n": 2}])
+
+
+async def test_an_empty_list_for_text_is_json(pg):
+    await pg.do("execute", "CREATE TABLE t (name TEXT, tags TEXT[])")
+    done = await pg.do("execute", "INSERT INTO t VALUES (:a, :b) RETURNING *", {"a": [], "b": []})
+    assert done["rows"] == [{"name": "[]", "tags": []}]
+    assert (await pg.do("query", "SELECT :a AS a", {"a": []}))["rows"] == [{"a": "[]"}]
+
+
+@pytest.mark.parametrize("statement", ["SELECT @id", "SELECT $id", "SELECT ?2"])
+async def test_places_of_sqlite_without_a_value(lite, statement):
+    fail = await lite.fails("query", statement)
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+    assert " :" in fail.message
+
+
+async def test_an_address_in_brackets(pg):
+    """As URLs write it; a relay stands for a server that has such an address."""
+
+    async def relay(reader, writer):
+        there, back = await asyncio.open_connection("127.0.0.1", pg.inputs["port"])
+
+        async def pipe(source, target):
+            while data := await source.read(65536):
+                target.write(data)
+            target.close()
+
+        await asyncio.gather(pipe(reader, back), pipe(there, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(relay, "::1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for host in ("[::1]", "::1", " [::1] "):
+            assert (await pg.do("query", "SELECT 1 AS n", host=host, port=port))["rows"] == [{"n": 1}]
+        await pg.clients.aclose()
+
+
+WRONG = [
+    ("CREATE TABLE t (id INT)", "SQL_SYNTAX"),
+    ("SELECT a.id FROM t AS a, t AS b WHERE id = 1", "SQL_SYNTAX"),
+    ("SELECT 1 UNION SELECT 1, 2", "SQL_SYNTAX"),
+    (f"INSERT INTO t VALUES ({', '.join(['NULL'] * 40)})", "SQL_SYNTAX"),
+    ("SELECT max(id) FROM t WHERE max(id) = 1", "SQL_SYNTAX"),
+    ("DROP TABLE nowhere", "SQL_UNKNOWN_OBJECT"),
+]
+
+
+@pytest.mark.parametrize(("statement", "code"), WRONG)
+async def test_what_is_wrong_with_a_statement_has_one_code(filled, statement, code):
+    fail = await filled.fails("execute", statement)
+    assert (fail.code, fail.retries) == (code, 0)
+
+
+async def test_places_of_postgresql_without_a_value(pg):
+    """The server reports a broken protocol; the connection is not."""
+    fail = await pg.fails("query", "SELECT $1::int")
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+
+
+@pytest.mark.servers
+async def test_a_procedure_of_mariadb_with_other_arguments(maria, request, tmp_path):
+    from tests.connectors.sql.conftest import _place  # noqa: PLC0415 - the fixture is parametrised
+
+    place = _place("mariadb", request, tmp_path)
+    await place.do("execute", "CREATE PROCEDURE nothing(IN n INT) BEGIN END")
+    fail = await place.fails("procedure", procedure="nothing", parameters=[])
+    assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
+    await place.clients.aclose()

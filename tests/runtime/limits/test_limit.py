@@ -285,6 +285,23 @@ async def test_a_provider_that_asks_to_be_left_alone_is_left_alone_by_all(two):
     assert time.monotonic() - began >= 0.29
 
 
+@pytest.mark.usefixtures("virtual")
+async def test_a_pause_that_gets_longer_holds_those_who_wait_for_its_end_too():
+    """Without rules, nothing else would stop them all from beginning at once."""
+    free, times = Limit("y", None), []
+    free.hold(1.0)
+    began = time.monotonic()
+    waiting = [asyncio.create_task(use(free, times)) for _ in range(3)]
+    hurried = asyncio.create_task(free.enter("p", deadline=began + 2.0))
+    await asyncio.sleep(0.5)
+    free.hold(5.0)
+    await asyncio.gather(*waiting)
+    assert all(moment - began >= 5.49 for moment, _ in times)
+    with pytest.raises(Busy):
+        await hurried
+    assert free.counts.handed_back == 1
+
+
 async def test_a_cancelled_request_leaves_no_place_behind():
     limit = Limit("x", Rules(max_per_second=5, max_concurrent=1))
     times = []

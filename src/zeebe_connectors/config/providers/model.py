@@ -73,9 +73,8 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
-_Whole = Annotated[int, BeforeValidator(_no_truth_value)]
-_Number = Annotated[float, BeforeValidator(_no_truth_value)]
-_Port = Annotated[_Whole, Field(ge=1, le=65535)]
+_NUMBER = BeforeValidator(_no_truth_value)
+_Port = Annotated[int, Field(ge=1, le=65535), _NUMBER]
 
 
 def without_tls(protocol: str) -> str:
@@ -222,13 +221,13 @@ class Rules(_Strict):
 
     enabled: bool = True
     """Whether the rules apply."""
-    min_delay_ms: Annotated[_Whole, Field(ge=0, le=5000)] = 0
+    min_delay_ms: Annotated[int, Field(ge=0, le=5000), _NUMBER] = 0
     """Milliseconds between the starts of two requests, at least."""
-    max_per_second: Annotated[_Number, Field(gt=0, le=10_000)] = DEFAULT_PER_SECOND
+    max_per_second: Annotated[float, Field(gt=0, le=10_000), _NUMBER] = DEFAULT_PER_SECOND
     """Requests that begin in any second, at most."""
-    max_concurrent: Annotated[_Whole, Field(ge=1, le=10_000)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000), _NUMBER] | None = None
     """Requests in progress at once, at most."""
-    share_of: Annotated[_Whole, Field(ge=1, le=1000)] = 1
+    share_of: Annotated[int, Field(ge=1, le=1000), _NUMBER] = 1
     """For replicas without a common database: how many of them share the rules; each takes its part."""
 
 

@@ -16,6 +16,7 @@ from zeebe_connectors.connectors.files.paths import joined, split
 from zeebe_connectors.connectors.files.pool import Sessions
 from zeebe_connectors.connectors.files.session import ERRORS, Login, Server, Session
 from zeebe_connectors.net import custody
+from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.document import base64_text
 from zeebe_connectors.sdk.loading import load
@@ -110,7 +111,7 @@ def _target(request: Request) -> str:
 
 
 def _touched(request: Request) -> list[tuple[str, bool]]:
-    """The paths of a task, each with whether it is the name that counts and not what a link of this name leads to."""
+    """Returns the paths of a task, each with whether the name itself counts and not the target of a link."""
     if request.operation in {"move", "rename"}:
         return [(_source(request), True), (_destination(request), True)]
     if request.operation == "copy":
@@ -162,7 +163,7 @@ async def _read(request: Request, task: Task) -> Done:
 
 
 def _with_content(done: Done, content: str) -> Done:
-    """Past the model's leniency, for which empty text is none: an empty file is there and has empty text."""
+    """Bypasses the model's leniency, for which empty text is none: an empty file is there and has empty text."""
     return done.model_copy(update={"content": content})
 
 
@@ -237,7 +238,7 @@ def _server(request: Request) -> Server:
             signs = Login()
     return Server(
         protocol=request.protocol,
-        host=request.host.strip(),
+        host=unbracketed(request.host),
         port=request.port or PORTS[request.protocol],
         login=signs,
         trusted=request.trusted_certificate,
@@ -253,7 +254,7 @@ def _server(request: Request) -> Server:
 
 @contextlib.asynccontextmanager
 async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
-    """A session from the pool, for the time of a job."""
+    """Lends a session from the pool for the time of a job."""
     server = _server(request)
     custody.sending(server.host)
 
@@ -265,7 +266,7 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
 
     @contextlib.asynccontextmanager
     async def another() -> AsyncIterator[Session]:
-        """A session beside the pool's: FTP transfers one file at a time in each."""
+        """Opens a session beside the pool's: FTP transfers one file at a time in each."""
         session = await signed_in()
         try:
             yield session

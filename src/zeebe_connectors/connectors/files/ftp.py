@@ -34,6 +34,7 @@ from zeebe_connectors.connectors.files.session import PIECE, Entry, lost, not_em
 
 _UNKNOWN = frozenset({500, 501, 502, 504})
 """Reply codes for commands that a server does not know."""
+_FACTS = re.compile(r"\s*(?:[\w.-]+=[^;]*;)+ ")
 
 
 class FtpSession(FtpControl):
@@ -188,7 +189,7 @@ class FtpSession(FtpControl):
                 yield self._named(entry, path)
 
     async def _listed(self, path: str) -> AsyncGenerator[Entry, None]:
-        """By LIST, which takes blanks and brackets for several names or patterns; so the folder is entered first."""
+        """Lists by LIST, which takes blanks and brackets for several names or patterns, so enters the folder first."""
         now = datetime.now(UTC)
         found, unknown = 0, False
         if path:
@@ -249,9 +250,12 @@ class FtpSession(FtpControl):
         name = path.rpartition("/")[2]
         if self._has_mlst:
             reply = await self.command("MLST", self._argument(path))
-            if reply.code == 250 and len(reply.lines) >= 2:
-                line = reply.lines[1].lstrip()
-                entry = mlsd(re.sub(r"type=[cp]dir", "type=dir", line, flags=re.IGNORECASE))
+            if reply.code == 250:
+                # The facts stand in a line of their own; some servers begin the answer with them.
+                line = next(
+                    (line for line in reply.lines if _FACTS.match(line)), reply.lines[min(1, len(reply.lines) - 1)]
+                )
+                entry = mlsd(re.sub(r"type=[cp]dir", "type=dir", line.lstrip(), flags=re.IGNORECASE))
                 return Entry(name, entry.kind, entry.size, entry.modified) if entry else None
             if reply.code not in _UNKNOWN:
                 return self._nothing(reply, path)

@@ -25,14 +25,15 @@ _UNIX = re.compile(
     r"^(?P<kind>[-dlbcpsD])(?:[-rwxsStTlL]{9}[+.@]?|\s{0,9}(?P<netware>\[[-A-Z]{8}\]))\s{1,99}(?:\S.{0,199}?\s{1,99})?"
     r"(?P<size>\d+)(?:,\s*\d+)?\s{1,99}"
     rf"(?:(?P<month>{_MONTH})\.?\s{{1,9}}(?P<day>\d{{1,2}})|(?P<day2>\d{{1,2}})\.?\s{{1,9}}(?P<month2>{_MONTH})\.?"
-    r"|(?P<month3>\d{1,2})月\s{0,9}(?P<day3>\d{1,2})日?|(?P<iso>\d{4}-\d\d-\d\d))"
-    r"\s{1,99}(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d(?:[.,]\d+)?)?(?:\s(?P<zone>[+-]\d{4}))?|(?P<year>\d{4})年?)"
+    r"|(?P<month3>\d{1,2})[月월]\s{0,9}(?P<day3>\d{1,2})[日일]?|(?P<iso>\d{4}-\d\d-\d\d))"
+    r"\s{1,99}(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::\d\d(?:[.,]\d+)?(?:\s(?P<year2>\d{4})(?=\s))?)?(?:\s(?P<zone>[+-]\d{4}))?"
+    r"|(?P<year>\d{4})[年년]?)"
     r"\s(?P<name>.*)$",
     re.IGNORECASE,
 )
 # Any other language's month, a size for people (1.2K), or one that holds no size at all: only the name counts then.
 _LOOSE = re.compile(
-    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s{0,9}\d{1,9}\s{1,99}(?:\S.{0,199}?\s{1,99})?(?P<size>\d[\d.,]*)[KMGTPkmgt]?B?"
+    r"^(?P<kind>[-dlbcpsD])[-rwxsStTlL]{9}[+.@]?\s{0,9}\d{1,9}\s{1,99}(?:\S.{0,199}?\s{1,99})?(?P<size>\d[\d.,]*(?:[KMGTPkmgt]B?)?)B?"
     r"\s{1,99}\S{1,20}\s{1,9}\S{1,9}\s{1,99}(?:\d{1,2}:\d\d(?::\d\d)?|\d{4})\s(?P<name>.*)$"
 )
 _DOS = re.compile(
@@ -40,6 +41,8 @@ _DOS = re.compile(
     r"(?P<half>[AP]M?)?\s{1,99}(?:<(?P<dir>DIR|JUNCTION|SYMLINKD?)>|(?P<size>\d[\d,.\xa0\u202f]*))\s{1,99}(?P<name>.*)$",
     re.IGNORECASE,
 )
+_LEADS = re.compile(r" \[[^\[\]]+\]$")
+"""Where Windows says a link leads."""
 _EPLF = re.compile(r"^\+(?P<facts>[^\t]*)\t(?P<name>.+)$")
 _FACTS = re.compile(r" +[^ =;]+=[^ ]*;? ")
 _NO_ENTRY = re.compile(r"\s*$|total\b|.*\s\.{1,2}$|ls: ", re.IGNORECASE)
@@ -47,7 +50,7 @@ _KINDS: dict[str, Kind] = {"-": "file", "d": "folder", "l": "link"}
 
 
 def mlsd(line: str) -> Entry | None:
-    """One line of MLSD or MLST: `type=file;size=5;modify=20260102030405; name`. None for the folder itself."""
+    """Reads a line of MLSD or MLST: `type=file;size=5;modify=20260102030405; name`; None for the folder itself."""
     # A reply to MLST begins with a blank; in MLSD a line that does has no facts, and all the rest is the name.
     facts, space, name = (line.lstrip(" ") if _FACTS.match(line) else line).partition(" ")
     if not space or not name:
@@ -68,14 +71,14 @@ def mlsd(line: str) -> Entry | None:
 
 
 def size_of(text: str) -> int | None:
-    """A size in digits; None for what is none, or larger than any file."""
+    """Reads a size in digits; None if it is none, or larger than any file."""
     size = int(text) if text.isdecimal() and len(text) < 20 else INT64_BOUND
     return size if size < INT64_BOUND else None
 
 
 def timestamp(text: str) -> datetime | None:
-    """`20260102030405.123` in UTC; None when it is none."""
-    digits, _, fraction = text.partition(".")
+    """Reads `20260102030405.123` in UTC; None if it is no time."""
+    digits, _, fraction = text.rstrip("Zz").partition(".")
     try:
         moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
@@ -84,7 +87,7 @@ def timestamp(text: str) -> datetime | None:
 
 
 def listed(line: str, now: datetime) -> Entry | None:
-    """One line of LIST; None for a line that is no entry (`total 5`, `.`).
+    """Reads a line of LIST; None for a line that is no entry (`total 5`, `.`).
 
     Args:
         line: Without its line break.
@@ -103,7 +106,7 @@ def listed(line: str, now: datetime) -> Entry | None:
 
 
 def is_unknown(line: str) -> bool:
-    """Whether a line of which `listed` makes nothing may yet mean an entry."""
+    """Returns whether a line of which `listed` makes nothing may be an entry all the same."""
     return _NO_ENTRY.match(line) is None
 
 
@@ -126,7 +129,7 @@ def _unix(match: re.Match[str], now: datetime) -> Entry | None:
                 ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
                 modified -= ahead if zone[0] == "+" else -ahead
         else:
-            modified = _latest(number, day, hour, minute, int(match["year"] or 0), now)
+            modified = _latest(number, day, hour, minute, int(match["year"] or match["year2"] or 0), now)
     except (ValueError, OverflowError):
         modified = None
     return Entry(name, kind, size_of(match["size"]) if kind == "file" else None, modified)
@@ -141,7 +144,7 @@ def _loose(match: re.Match[str]) -> Entry | None:
 
 
 def _latest(month: int, day: int, hour: int, minute: int, year: int, now: datetime) -> datetime:
-    """The time in its year, or without one the last time that there was such a day: 29 February is years ago."""
+    """Returns the time in its year or, without one, on the last such day: 29 February may be years ago."""
     if year:
         return datetime(year, month, day, hour, minute, tzinfo=UTC)
     for back in range(9):  # eight years lie between two leap years at most
@@ -169,12 +172,13 @@ def _dos(match: re.Match[str]) -> Entry | None:
     except ValueError:
         modified = None
     if match["dir"]:
+        name = _LEADS.sub("", name) if match["dir"].upper() != "DIR" else name
         return Entry(name, "folder" if match["dir"].upper() in {"DIR", "JUNCTION"} else "link", None, modified)
     return Entry(name, "file", size_of(re.sub(r"\D", "", match["size"])), modified)
 
 
 def _eplf(match: re.Match[str]) -> Entry | None:
-    """`+i8388621.44468,m839956783,r,s10376,<tab>name`."""
+    """Reads a line such as `+i8388621.44468,m839956783,r,s10376,<tab>name`."""
     facts = match["facts"].split(",")
     values = {fact[0]: fact[1:] for fact in facts if fact}
     size, moment = values.get("s", ""), values.get("m", "")

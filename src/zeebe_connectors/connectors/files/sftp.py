@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import posixpath
+import re
 import stat as modes
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
@@ -33,6 +34,8 @@ AT_ONCE = 8
 """Pieces in flight: this hides the network's delay, and bounds the memory of one transfer."""
 ResultT = TypeVar("ResultT")
 _MAX_LINKS = 10
+_LINE = re.compile(rb"[-dlbcpsD][-rwxsStTlL]{9}")
+_DIRECTORY = re.compile(rb"\s<DIR>\s")
 _KINDS: dict[bytes, Kind] = {b"-": "file", b"d": "folder", b"l": "link"}
 
 
@@ -317,11 +320,16 @@ def _entry(name: str, attributes: asyncssh.SFTPAttrs, line: bytes = b"") -> Entr
 
 
 def _kind(attributes: asyncssh.SFTPAttrs, line: bytes) -> Kind:
-    """Returns the kind by the mode or, if that holds permissions only, by the listing's line for people."""
+    """Returns the kind by the mode or, if that holds permissions only, by the listing's line for people.
+
+    In a listing that says neither, something that has a size is a file.
+    """
     mode = attributes.permissions or 0
     if modes.S_IFMT(mode):
         by_mode: Kind = "folder" if modes.S_ISDIR(mode) else "link" if modes.S_ISLNK(mode) else "other"
         return "file" if modes.S_ISREG(mode) else by_mode
     if attributes.type in {1, 2, 3}:
         return ("file", "folder", "link")[attributes.type - 1]
-    return _KINDS.get(line[:1], "other")
+    if _LINE.match(line):
+        return _KINDS.get(line[:1], "other")
+    return "folder" if _DIRECTORY.search(line) else "file" if line and attributes.size is not None else "other"

@@ -69,12 +69,18 @@ async def preview(mailbox: Pop3Mailbox, context: InboundContext, hours: float) -
         old = 0
         sizes = await session.sizes()
         for number, uid in sorted((await session.ids()).items(), reverse=True):
-            if not _is_since(parse_mail(await session.top(number)), since):
-                old += 1
-                if old >= _MAX_OLD:
-                    break
+            refusal = ""
+            try:
+                head = await session.top(number)
+            except Refused as error:
+                head, refusal = b"", str(error)
+            old = old + 1 if refusal or not _is_since(parse_mail(head), since) else 0
+            if old >= _MAX_OLD:
+                break
+            if refusal:
+                yield Event(_identity(mailbox, uid), parse_mail(b"").data(), unreadable=refusal)
+            if old:
                 continue
-            old = 0
             too_large = mailbox.too_large(sizes.get(number, 0))
             raw = await session.top(number, 0 if too_large else _ALL_LINES)
             mail = await read_mail(raw, keyring=None if too_large else keyring)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -29,7 +28,7 @@ from zeebe_connectors.mail.smtp.delivery import Delivery, deliver
 from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.header_fields import checked_text
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
-from zeebe_connectors.mail.smtp.recipients import Address, address, addresses
+from zeebe_connectors.mail.smtp.recipients import address, addresses, without_brackets
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -61,24 +60,24 @@ INFOSYS_ERRORS = {
 
 
 def _failure(message: str) -> dict[str, str]:
-    """What the result variable takes after a failure."""
+    """Returns what the result variable gets after a failure."""
     return {"response": message, "result": "FAIL"}
 
 
 def _kind(given: Any) -> Any:
-    """The content type; file endings stand for it, as in Infosys' connector."""
+    """Reads the content type; file endings stand for it, as in Infosys' connector."""
     word = given.strip().casefold() if isinstance(given, str) else given
     return {"txt": "text", "htm": "html"}.get(word, word) if isinstance(word, str) else word
 
 
 def _importance(given: Any) -> Any:
-    """The importance; true is high and false is normal, as Infosys' template writes them."""
+    """Reads the importance; true is high and false is normal, as Infosys' template writes them."""
     word = str(given).strip().casefold().removeprefix("${").removesuffix("}")
     return {"true": "high", "false": "normal"}.get(word, word)
 
 
 def _sensitivity(given: Any) -> Any:
-    """The sensitivity; the name that stands in the mail's header is understood too."""
+    """Reads the sensitivity; accepts the name in the mail's header too."""
     return given.strip().casefold().removeprefix("company-") if isinstance(given, str) else given
 
 
@@ -220,7 +219,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     error and `ignoreError`), `error.code` is 404 when the server cannot be reached and 500 when it does not accept the
     mail, and an empty To is an incident. The finer code is in `error.variables.code`.
     """
-    to = _mailboxes(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
+    to = addresses(mail.smtp_email_to_recipients, field="smtpEmailToRecipients")
     if not to:
         raise InputError("smtpEmailToRecipients: must not be empty; give at least one address")
     sender = address(mail.smtp_email_mail_box_name, field="smtpEmailMailBoxName")
@@ -230,8 +229,8 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
     message = Message(
         sender=sender,
         to=to,
-        cc=_mailboxes(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
-        reply_to=_mailboxes(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
+        cc=addresses(mail.smtp_email_cc_recipients, field="smtpEmailCcRecipients"),
+        reply_to=addresses(mail.smtp_email_direct_reply_to, field="smtpEmailDirectReplyTo"),
         subject=checked_text(mail.smtp_email_subject, field="smtpEmailSubject"),
         text=None if is_html else body,
         html=body if is_html else None,
@@ -246,7 +245,7 @@ async def send(mail: InfosysMail, context: Context) -> InfosysResult:
             flag_until=end_of_day(flag, field="smtpEmailFollowUp") if flag else None,
         ),
     )
-    bcc = _mailboxes(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
+    bcc = addresses(mail.smtp_email_bcc_recipients, field="smtpEmailBccRecipients")
     try:
         delivered = await deliver(message, bcc, Delivery(_server(mail.authentication)), context)
     except InputError:
@@ -284,37 +283,18 @@ async def _body(mail: InfosysMail, context: Context) -> str:
     return await attachments.text(content.strip(), context, field="smtpEmailContent")
 
 
-def _mailboxes(given: str | list[str] | None, *, field: str) -> list[Address]:
-    """The addresses of a list, or of text as Infosys' document writes a list: `[a@example.com, b@example.com]`."""
-    texts = [given] if isinstance(given, str) else given or []
-    return addresses([_without_brackets(text) for text in texts], field=field)
-
-
-def _without_brackets(text: str) -> str:
-    """A list that was written as text, without its brackets and the quotes around its items."""
-    stripped = text.strip()
-    if not (stripped.startswith("[") and stripped.endswith("]")):
-        return text
-    try:
-        items = json.loads(stripped)
-    except ValueError:
-        return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
-    # What is no text stays in sight, so that it is refused as an address instead of left out.
-    return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
-
-
 def _attachments(given: list[Any]) -> list[Any]:
     items: list[Any] = []
     for item in attachments.listed(given):
         if isinstance(item, str) and not re.match(r"https?://", item.strip()):
-            items += [path.strip() for path in _without_brackets(item).split(",") if path.strip()]
+            items += [path.strip() for path in without_brackets(item).split(",") if path.strip()]
         else:
             items.append(item)
     return items
 
 
 def _with_their_code(error: ConnectorError) -> ConnectorError:
-    """The error under the code that Infosys' document compares: 404 for a server out of reach, 500 for the rest."""
+    """Gives the error the code that Infosys' document compares: 404 for a server out of reach, 500 for the rest."""
     code = "404" if error.code in _OUT_OF_REACH else "500"
     variables = {**(error.variables or {}), "code": error.code}
     if isinstance(error, TransientError):

@@ -16,7 +16,7 @@ from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
 from zeebe_connectors.connectors.sql.running import (
     Rows,
     check_no_control,
-    gives_keys,
+    only_asks,
     outputs_query,
     prepared,
     procedure_call,
@@ -25,6 +25,7 @@ from zeebe_connectors.connectors.sql.running import (
 )
 from zeebe_connectors.connectors.sql.values import converter
 from zeebe_connectors.net import custody
+from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.net.connect import checked_resolver
 from zeebe_connectors.sdk.loading import load
 
@@ -181,7 +182,7 @@ class _Task:
         statement = self._request.statement or ""
         rows = self._start(statement, self._request.parameters, session)
         found = await self._collected(rows, session)
-        return _done(found, affected=rows.affected, keys=_keys(rows, found) if gives_keys(statement) else [])
+        return _done(found, affected=rows.affected, keys=_keys(rows, found, statement, session))
 
     async def _batch(self, session: Session) -> Done:
         sets = self._request.parameter_sets or []
@@ -210,7 +211,7 @@ class _Task:
                     f"{field}: changed {rows.affected} rows and not {one.expect} as expected; everything is undone",
                     variables={"statement": number, "affected": rows.affected},
                 )
-            keys = _keys(rows, found) if gives_keys(bound.text) else []
+            keys = _keys(rows, found, one.statement, session)
             results.append(StatementResult(affected=rows.affected, rows=found.rows, generated_keys=keys))
         last = results[-1]
         return Done(
@@ -241,7 +242,10 @@ class _Task:
         return await self._database.bounded(session, self._collector.collect(rows, self._limits))
 
 
-def _keys(rows: Rows, found: Collected) -> list[Any]:
+def _keys(rows: Rows, found: Collected, statement: str, session: Session) -> list[Any]:
+    """Returns the keys that a statement generated: none if it only asks."""
+    if only_asks(statement, session.dialect):
+        return []
     if found.rows:
         return [next(iter(row.values()), None) for row in found.rows]
     return [rows.key] if rows.key is not None else []
@@ -316,5 +320,5 @@ def _address(request: Work) -> Address:
         return Address("sqlite", name=request.name)
     if not request.host:
         raise InputError("host: is required unless there is a URL; fill it in")
-    host = check_host(request.host.strip(), field="host")
+    host = check_host(unbracketed(request.host), field="host")
     return Address(request.database, host, request.port or PORTS[request.database], request.name or "")

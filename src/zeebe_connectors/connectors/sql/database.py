@@ -158,8 +158,8 @@ class Database:
     resolver: Resolver | None = None
     prepares: bool = field(default=True, init=False)
     """Whether PostgreSQL keeps prepared statements; behind some poolers it does not."""
-    json_places: dict[str, frozenset[int]] = field(default_factory=dict, init=False, repr=False)
-    """PostgreSQL's statements with lists -> the positions that are JSON and no arrays."""
+    json_places: dict[str, tuple[frozenset[int], frozenset[int]]] = field(default_factory=dict, init=False, repr=False)
+    """PostgreSQL's statements with lists -> the positions that are JSON, and those that are text."""
     _ready: list[Session] = field(default_factory=list, init=False, repr=False)
     """Connections that jobs have just returned, the latest last: the next job takes one without the pool's overhead."""
 

@@ -80,6 +80,10 @@ _TLS: Meaning = (
     "SQL_TLS_FAILED", _PERMANENT,
     "TLS failed; check security and trustedCertificate, and whether the server has a certificate for this host",
 )  # fmt: skip
+_PLACES: Meaning = (
+    "SQL_PARAMETERS_INVALID", _PERMANENT,
+    "the statement or the procedure takes other values than it got; write placeholders as :name, or as ? with a list",
+)  # fmt: skip
 _UNSUPPORTED: Meaning = ("SQL_UNSUPPORTED", _PERMANENT, "the database does not support it")
 _NO_ODBC: Meaning = (
     "SQL_UNSUPPORTED", _PERMANENT,
@@ -93,7 +97,7 @@ _STATES: dict[str, Meaning] = {
     "42703": _UNKNOWN, "42883": _UNKNOWN, "42704": _UNKNOWN, "3F000": _UNKNOWN, "3D000": _UNKNOWN, "42804": _DATA,
     "42": _SYNTAX, "28": _AUTH, "08": _LOST, "57P01": _LOST, "57P02": _LOST, "57P03": _AWAY, "53": _AWAY,
     "0A": _UNSUPPORTED, "54": _DATA, "26000": _STALE, "42P05": _STALE, "44": _CHECK, "57P04": _UNKNOWN, "57P05": _LOST,
-    "25P03": _LOST, "25P04": _TIMEOUT,
+    "25P03": _LOST, "25P04": _TIMEOUT, "08P01": _PLACES,
 }  # fmt: skip
 """SQLSTATE, or its class of two characters, -> what it means."""
 
@@ -110,7 +114,11 @@ _MYSQL: dict[int, Meaning] = {
     1169: _UNIQUE, 1859: _UNIQUE, 1263: _NOT_NULL, 1369: _CHECK, 1525: _DATA, 1300: _DATA, 1153: _DATA, 3140: _DATA,
     3141: _DATA, 4038: _DATA, 1021: _AWAY, 1114: _AWAY, 1037: _AWAY, 1038: _AWAY, 1129: _AWAY, 1130: _AUTH,
     1820: _AUTH, 1862: _AUTH, 3118: _AUTH, 4151: _AUTH, 1152: _LOST, 1158: _LOST, 1159: _LOST, 1160: _LOST, 1161: _LOST,
-    1184: _LOST, 4031: _LOST,
+    1184: _LOST, 4031: _LOST, 1318: _PLACES, 1414: _PLACES, 1148: _FORBIDDEN, 4166: _FORBIDDEN, 3948: _FORBIDDEN,
+    1050: _SYNTAX, 1007: _SYNTAX, 1060: _SYNTAX, 1061: _SYNTAX, 1304: _SYNTAX, 1052: _SYNTAX, 1055: _SYNTAX,
+    1056: _SYNTAX, 1066: _SYNTAX, 1093: _SYNTAX, 1111: _SYNTAX, 1140: _SYNTAX, 1221: _SYNTAX, 1222: _SYNTAX,
+    1241: _SYNTAX, 1193: _UNKNOWN, 1327: _UNKNOWN, 1630: _UNKNOWN, 1008: _UNKNOWN, 1091: _UNKNOWN, 1210: _DATA,
+    1231: _DATA, 1267: _DATA, 1172: _DATA, 1329: _DATA, 1295: _UNSUPPORTED, 1336: _UNSUPPORTED,
 }  # fmt: skip
 _SQLITE: dict[str, Meaning] = {
     "SQLITE_CONSTRAINT_UNIQUE": _UNIQUE, "SQLITE_CONSTRAINT_PRIMARYKEY": _UNIQUE, "SQLITE_CONSTRAINT_ROWID": _UNIQUE,
@@ -142,6 +150,11 @@ _ODBC: dict[str, Meaning] = {
     "HYT01": _AWAY, "08S01": _LOST, "HY008": _TIMEOUT,
 }  # fmt: skip
 """States of ODBC that are more specific than their class."""
+_SQLITE_SYNTAX = (
+    "syntax", "incomplete", "too many", "already exists", "ambiguous", "misuse", "wrong number", "values for",
+    "values were supplied", "unrecognized token", "same number of result columns", "duplicate column",
+)  # fmt: skip
+"""Words of SQLite, which has one number for all of these."""
 _PLANS = "RevalidateCachedQuery"
 """Where PostgreSQL refuses a prepared statement because a table has changed since."""
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
@@ -219,6 +232,8 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
         if state == "0A000" and getattr(getattr(error, "diag", None), "source_function", "") == _PLANS:
             return _STALE, variables
         return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
+    if module == "sqlite3" and "binding" in str(error):
+        return _PLACES, {}
     name = getattr(error, "sqlite_errorname", None)
     if isinstance(name, str):
         found = next((_SQLITE[key] for key in (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
@@ -262,7 +277,7 @@ def _sqlite_words(text: str) -> Meaning:
         return _UNKNOWN
     if "cannot store" in lowered:  # into a column of a STRICT table; Python has no name for it
         return _DATA
-    return _SYNTAX if "syntax" in lowered or "incomplete" in lowered or "too many" in lowered else _other()
+    return _SYNTAX if any(words in lowered for words in _SQLITE_SYNTAX) else _other()
 
 
 def _diagnosis(error: BaseException) -> dict[str, Any]:

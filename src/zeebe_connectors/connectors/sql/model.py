@@ -287,8 +287,8 @@ class Done(Model):
 
     rows: list[dict[str, Any]]
     """Each row as a context by column: exact decimals as text, dates and times in ISO 8601, UUIDs as text, JSON as it
-    is, arrays as lists, bytes as base64, lengths of time as durations; whole numbers beyond 64 bits as text, and what
-    JSON has nothing for, such as a range, as the database writes it."""
+    is, arrays as lists, bytes as base64, lengths of time as durations, MySQL's TIME as a time of day; whole numbers
+    beyond 64 bits as text, and what JSON has nothing for, such as a range, as the database writes it."""
     row_count: int
     """How many rows there were, including those in the document."""
     more: bool = False

@@ -23,6 +23,8 @@ _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
 _JSON = frozenset((114, 3802))
 """Type numbers of `json` and `jsonb`."""
+_TEXT = frozenset((25, 1042, 1043))
+"""Type numbers of `text`, `char` and `varchar`."""
 _FIRST_OWN = 16_384
 """Type numbers from here on belong to users and extensions."""
 Waiting = Generator[Any, Any, Any]
@@ -60,8 +62,8 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             found: list[tuple[Any, ...]] = await self._conn.wait(self._batch(size))
             return found
 
-    async def json_places(self, query: str, values: Sequence[Any]) -> frozenset[int]:
-        """Returns the positions of lists for which the server wants JSON and no array; none if it does not say.
+    async def json_places(self, query: str, values: Sequence[Any]) -> tuple[frozenset[int], frozenset[int]]:
+        """Returns the positions of lists for which the server wants JSON or text, and no array; none if it is silent.
 
         Args:
             query: See `begin`.
@@ -72,7 +74,11 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
         else:
             async with self._conn.transaction(force_rollback=True):  # a refusal would end the job's own
                 numbers = await self._types(query, values)
-        return frozenset(position for position, number in enumerate(numbers) if number in _JSON)
+        json, text = (
+            frozenset(position for position, number in enumerate(numbers) if number in kinds)
+            for kinds in (_JSON, _TEXT)
+        )
+        return json, text
 
     async def _types(self, query: str, values: Sequence[Any]) -> list[int]:
         async with self._conn.lock:
@@ -102,7 +108,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             pass
 
     def names(self, encoding: str) -> list[str] | None:
-        """The columns' names, which cost less than the description; None if the statement returns no rows."""
+        """Returns the columns' names, cheaper than from the description; None if the statement returns no rows."""
         result = self.pgresult
         if result is None:
             return None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.sql.database import Session
-from zeebe_connectors.connectors.sql.statements import Bound, bind, parameter
+from zeebe_connectors.connectors.sql.statements import Bound, bind, outline, parameter
 from zeebe_connectors.connectors.sql.values import special_columns, unique
 
 AnswerT = TypeVar("AnswerT")
@@ -21,9 +21,10 @@ _MAX_KNOWN = 512
 """Statements of which a pool knows where they want JSON."""
 _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
-_ROWS = re.compile(r"^\s*(?:SELECT|VALUES|TABLE|WITH|SHOW|\()", re.IGNORECASE)
-_CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
-_LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
+_ROWS = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH|SHOW)\b", re.IGNORECASE)
+_CHANGES = re.compile(r"[()]\s*(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b(?!\s*\()", re.IGNORECASE)
+"""A change behind WITH, in parentheses or after them; not `replace(...)`, nor the lock of FOR UPDATE."""
+_WITH = re.compile(r"WITH\b", re.IGNORECASE)
 _COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _ORDINARY = re.compile(
     _COMMENTS + r"(?:\(|(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|INSERT|UPDATE|DELETE|MERGE|REPLACE|CALL|EXEC)\b)",
@@ -91,7 +92,7 @@ def run(bound: Bound, session: Session) -> Rows:
     rows = Rows()
     if session.dialect != "postgresql":
         rows.batches = _through_sqlalchemy(bound, session, rows)
-    elif only_asks(bound.text):
+    elif only_asks(bound.text, "postgresql"):
         rows.batches = _streamed(bound, session, rows)
     else:
         rows.batches = _executed(bound, session, rows)
@@ -118,15 +119,15 @@ def _leaves_traces(statement: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def only_asks(text: str) -> bool:
-    """Returns whether a statement returns rows and, by its text, changes none."""
-    return bool(_ROWS.match(text)) and not _CHANGES.search(text)
+def only_asks(text: str, dialect: str) -> bool:
+    """Returns whether a statement returns rows and, by its words, changes none; it may lock them, as FOR UPDATE does.
 
-
-@lru_cache(maxsize=512)
-def gives_keys(text: str) -> bool:
-    """Returns whether a statement's rows may be of keys: not those that it only reads, nor locks by FOR UPDATE."""
-    return not only_asks(_LOCKS.sub("", text))
+    Args:
+        text: The statement.
+        dialect: See `statements.parse`.
+    """
+    words = outline(text, dialect)
+    return bool(_ROWS.match(words)) and not _CHANGES.search(words)
 
 
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
@@ -161,7 +162,10 @@ async def _executed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerato
 
 
 async def _with_json(text: str, sets: list[Any], session: Session) -> list[Any]:
-    """Writes lists as JSON where PostgreSQL wants that: in its arrays' form, an empty one would become `{}`."""
+    """Writes lists as JSON where PostgreSQL wants that: in its arrays' form, an empty one would become `{}`.
+
+    Where PostgreSQL wants text, an empty list is JSON too: it has no type of its own, and `{}` says nothing to anybody.
+    """
     example = next((values for values in sets if any(isinstance(value, list) for value in values)), None)
     if example is None:
         return sets
@@ -170,12 +174,14 @@ async def _with_json(text: str, sets: list[Any], session: Session) -> list[Any]:
         if len(known) >= _MAX_KNOWN:
             known.clear()
         known[text] = await session.cursor().json_places(text, example)
-    places = known[text]
-    if not places:
+    places, texts = known[text]
+    if not places and not texts:
         return sets
     return [
         tuple(
-            json.dumps(value, ensure_ascii=False) if position in places and isinstance(value, list) else value
+            json.dumps(value, ensure_ascii=False)
+            if isinstance(value, list) and (position in places or (not value and position in texts))
+            else value
             for position, value in enumerate(values)
         )
         for values in sets
@@ -197,7 +203,8 @@ async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[Answer
 
 async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     connection = session.connection
-    streams = bool(_ROWS.match(bound.text)) and session.dialect == "mysql"
+    asks = only_asks(bound.text, session.dialect)
+    streams = session.dialect == "mysql" and bool(_ROWS.match(outline(bound.text, "mysql")))
     values = bound.values or None
 
     def start(sync: Any) -> Any:
@@ -212,12 +219,17 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
             rows.described(result.cursor.description, session.dialect)
             while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
                 yield batch
-        rows.affected = max(0, result.rowcount) if not result.returns_rows or not streams else None
-        if session.dialect == "sqlite" and result.rowcount < 0 and _CHANGES.search(bound.text):
+        rows.affected = max(0, result.rowcount) if not asks and not (result.returns_rows and streams) else None
+        if (
+            session.dialect == "sqlite"
+            and result.rowcount < 0
+            and not asks
+            and _WITH.match(outline(bound.text, "sqlite"))
+        ):
             # Python's driver counts no change whose statement begins with WITH.
             rows.affected = (await connection.exec_driver_sql("SELECT changes()")).scalar()
         if rows.affected:
-            rows.key = _key(result, bound.text)
+            rows.key = _key(result, outline(bound.text, session.dialect))
         if rows.key and session.dialect == "sqlite" and await _has_no_number(connection, bound.text):
             rows.key = None
         finished = True

@@ -90,6 +90,21 @@ def parse(text: str, dialect: str, style: Style) -> Parsed:
     return Parsed(tuple(pieces), tuple(dict.fromkeys(piece.name for piece in pieces if isinstance(piece, Place))))
 
 
+@lru_cache(maxsize=512)
+def outline(text: str, dialect: str) -> str:
+    """Returns what of a statement are its own words: without comments, and with `''` for every quoted text or name.
+
+    Args:
+        text: A statement that `parse` takes.
+        dialect: See `parse`.
+    """
+    out: list[str] = []
+    for kind, begin, end in _tokens(text, dialect):
+        is_quoted = text[begin] in "'\"`" or (text[begin] in "[$" and end - begin > 1)
+        out.append(" " if kind == "comment" else "''" if is_quoted else text[begin:end])
+    return "".join(out).strip()
+
+
 _SPECIAL = re.compile(r"""['"`\[$:?;#\s]|--|/\*|[^'"`\[$:?;#\s/-]+|.""", re.DOTALL)
 
 

@@ -16,7 +16,7 @@ from zeebe_connectors.sdk.numbers import INT64_BOUND
 
 Convert = Callable[[Any], Any]
 _PLAIN = {str, bool, type(None)}
-_MYSQL_JSON, _MYSQL_BIT = 245, 16
+_MYSQL_JSON, _MYSQL_BIT, _MYSQL_TIME = 245, 16, 11
 _DAY = 86_400_000_000
 
 
@@ -62,6 +62,14 @@ def _float(value: float) -> Any:
 def duration(value: timedelta) -> str:
     """Returns a duration in ISO 8601, such as `P1DT2H3M4.5S`."""
     return duration_of((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
+
+
+def _clock(value: timedelta) -> str:
+    """Returns MySQL's TIME as it takes it: a time of day, which may be beyond a day or before it."""
+    seconds, micros = divmod(abs(value) // timedelta(microseconds=1), 1_000_000)
+    fraction = f".{micros:06d}" if micros else ""
+    sign = "-" if value < timedelta(0) else ""
+    return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"
 
 
 def duration_of(micros: int, *, with_days: bool = True) -> str:
@@ -163,7 +171,7 @@ def text_or_bytes(data: bytes) -> str | bytes:
 
 
 def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int, Convert]:
-    """Returns the columns whose values need another reading, by position: MySQL's JSON and BIT."""
+    """Returns the columns whose values need another reading, by position: MySQL's JSON, BIT and TIME."""
     found: dict[int, Convert] = {}
     if dialect == "mysql" and description:
         convert = converter(decimals_as_numbers=False)
@@ -172,6 +180,8 @@ def special_columns(description: Sequence[Any] | None, dialect: str) -> dict[int
                 found[position] = lambda text: convert(json.loads(text)) if isinstance(text, str | bytes) else text
             elif column[1] == _MYSQL_BIT:
                 found[position] = lambda data: convert(int.from_bytes(data)) if isinstance(data, bytes) else data
+            elif column[1] == _MYSQL_TIME:
+                found[position] = lambda value: _clock(value) if isinstance(value, timedelta) else value
     return found
 
 

@@ -5,6 +5,7 @@ RFC 5322 for the grammar, RFC 6531 for letters beyond ASCII, IDNA for their doma
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def addresses(value: Any, *, field: str) -> list[Address]:  # noqa: A002, RUF100
     """Reads mailboxes from a list, or from text with commas or semicolons between them.
 
     Args:
-        value: Text such as `"Doe, John" <john@example.com>, jane@example.com`, or a list of such texts; None for none.
+        value: Text such as `"Doe, John" <john@example.com>, jane@example.com`, in brackets or not, or a list of such
+            texts; None for none.
         field: Name of the input, for the message.
 
     Raises:
@@ -64,12 +66,25 @@ def addresses(value: Any, *, field: str) -> list[Address]:  # noqa: A002, RUF100
         if _PLAIN_ADDRESS.fullmatch(text):
             found.append(_checked("", text, field, len(found)))
             continue
-        stripped = text.strip()
+        stripped = without_brackets(text.strip())
         if CONTROL.search(stripped):
             raise _wrong_address(field, len(found), "contains a line break or control character")
         for name, address in _mailboxes(stripped, field, len(found)):
             found.append(_checked(name, address, field, len(found)))
     return found
+
+
+def without_brackets(text: str) -> str:
+    """Returns a list that was written as text, such as `[a@example.com, b@example.com]`, with commas only."""
+    stripped = text.strip()
+    if not (stripped.startswith("[") and stripped.endswith("]")):
+        return text
+    try:
+        items = json.loads(stripped)
+    except ValueError:
+        return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
+    # What is no text stays in sight, so that it is refused as an address instead of left out.
+    return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
 
 
 def address(value: Any, *, field: str) -> Address:  # noqa: RUF100
@@ -109,7 +124,7 @@ def _mailboxes(text: str, field: str, position: int) -> Iterator[tuple[str, str]
 
 
 def _split(text: str, field: str, position: int) -> Iterator[str]:
-    """The parts between commas and semicolons, without comments."""
+    """Yields the parts between commas and semicolons, without comments."""
     part: list[str] = []
     at = 0
     while at < len(text):
@@ -164,7 +179,7 @@ _CLOSING: Mapping[str, Callable[[str, int], int]] = {
 
 
 def _display_name(phrase: str) -> str:
-    """A phrase without its quotes and backslashes."""
+    """Returns a phrase without its quotes and backslashes."""
     if '"' not in phrase:
         return " ".join(phrase.split())
     plain = re.sub(r'"((?:[^"\\]|\\.)*)"', lambda found: re.sub(r"\\(.)", r"\1", found.group(1)), phrase)
