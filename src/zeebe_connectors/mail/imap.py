@@ -199,7 +199,7 @@ class ImapSession:
         await self._capabilities()
 
     def offers(self, capability: str) -> bool:
-        """Whether the server has a capability, such as `MOVE`."""
+        """Returns whether the server has a capability, such as `MOVE`."""
         return capability.upper() in self._protocol.capabilities
 
     @property
@@ -374,7 +374,7 @@ class ImapSession:
         return list(dict.fromkeys(spellings))
 
     def _on_wire(self, name: str) -> str:
-        """A folder's name as it is sent: in the server's spelling, or encoded if the server has no such folder."""
+        """Returns a folder's name as it is sent: in the server's spelling, or encoded if there is no such folder."""
         return quoted(self._spelled.get(name) or encode_folder(name))
 
     async def create_folder(self, name: str) -> str:
