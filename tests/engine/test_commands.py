@@ -296,6 +296,18 @@ def test_a_late_worker_may_still_complete(bench) -> None:
     bench.rejects(NOT_FOUND, bench.complete, late)
 
 
+def test_a_late_worker_may_still_fail(bench) -> None:
+    """As above: the back-off counts although the job was offered again."""
+    bench.deploy(process("p", "start > t > end", task("t")))
+    bench.create()
+    (job,) = bench.jobs("t", timeout_ms=1000)
+    bench.advance(1)
+    bench.engine.fail_job(job.key, 2, backoff_ms=5000)
+    assert bench.none("t")
+    bench.advance(5)
+    assert bench.job("t").retries == 2
+
+
 def test_a_failed_job(bench) -> None:
     """apis-tools/zeebe-api/gateway-service, FailJob: with a back-off, at once, or never again."""
     bench.deploy(process("p", "start > t > end", task("t")))
