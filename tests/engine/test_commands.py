@@ -761,6 +761,11 @@ def test_a_timer_never_fires_early(bench) -> None:
     assert bench.none("t")
     bench.advance(0.001)
     bench.do("t")
+    due_after(bench, timer("PT1.1000001S"))
+    bench.advance(1.1)
+    assert bench.none("t")
+    bench.advance(0.001)
+    bench.do("t")
 
 
 @pytest.mark.parametrize(
@@ -814,6 +819,13 @@ def test_every_unreadable_time_is_named_at_deployment(bench) -> None:
         "early",
         "begin",
     ]
+
+
+@pytest.mark.parametrize("wrong", ["R/P{}D", "R{}/PT1S", "0 0 {} * * *", "0 0 0 {} * *", "0 0 0 * * {}#1"])
+def test_numbers_too_long_to_read_are_named_as_well(bench, wrong) -> None:
+    """No page: the machine's own limit is 4,300 digits."""
+    begin = start("start", cycle(wrong.format("9" * 5000)))
+    assert "Invalid" in bench.refused(process("p", "start > end", begin))
 
 
 def fired(bench, text, steps):
