@@ -122,3 +122,37 @@ def test_groups_within_themselves():
     element = '<xs:element name="r"><xs:complexType><xs:group ref="t:g"/></xs:complexType></xs:element>'
     with pytest.raises(ConnectorError, match="without end, near g"):
         wsdl_of(group + element)
+
+
+@pytest.mark.parametrize(
+    ("base", "text", "value"),
+    [
+        ("boolean", "True", True),
+        ("boolean", " FALSE ", False),
+        ("boolean", "0", False),
+        ("boolean", "yes", "yes"),
+        ("boolean", "", ""),
+        ("int", "1_000", "1_000"),
+        ("decimal", "1_0.5", "1_0.5"),
+        ("int", " 7 ", 7),
+    ],
+)
+def test_a_replys_value_is_what_it_says(base, text, value):
+    """What is no value of the type stays text; it is not false, and no number of Python's."""
+    assert scalar(base, text) == value
+
+
+@pytest.mark.parametrize(
+    ("base", "value"),
+    [
+        ("int", "1_000"),
+        ("double", "1_0"),
+        ("decimal", "\u0661"),
+        ("hexBinary", "zz"),
+        ("hexBinary", "0"),
+        ("hexBinary", 5),
+    ],
+)
+def test_what_only_python_reads_is_not_sent(base, value):
+    assert lexical(base, value) is None
+    assert (lexical("hexBinary", "00fF"), lexical("hexBinary", "")) == ("00fF", "")

@@ -10,11 +10,12 @@ from lxml import etree
 from zeebe_connectors import PermanentError, TransientError
 from zeebe_connectors.connectors.soap.connector import call as connector
 from zeebe_connectors.connectors.soap.operation import write_body
-from zeebe_connectors.connectors.soap.operation_template import sample_input, template_of
+from zeebe_connectors.connectors.soap.operation_template import sample_input, slugs, template_of
 from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
 from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, gather
 from zeebe_connectors.templates.element_template import templates_of
+from zeebe_connectors.templates.rules import broken_rules
 
 LOCATION = "file:///srv/orders.wsdl"
 START = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
@@ -473,3 +474,39 @@ def test_a_value_that_is_listed_twice_is_one_choice() -> None:
     element = f'<xsd:element name="A"><xsd:complexType><xsd:sequence><xsd:element name="e">{kind}</xsd:element>'
     (operation,) = wsdl(types=f"{element}</xsd:sequence></xsd:complexType></xsd:element>").operations
     assert operation.input.element.type.fields["e"].type.choices == ("x", "y")
+
+
+BASE = templates_of(connector)["soap"]
+
+
+def test_each_operation_has_a_template_of_its_own() -> None:
+    """Names that differ in capitals or signs, or have no letter that a file name takes, used to share one file."""
+    spelled = ("Op", "op", "get-it", "get_it", "\u691c\u7d22", "\u6ce8\u6587")
+    found = wsdl(operations="".join(map(other, spelled)), bound="".join(map(bound, spelled)))
+    named = slugs(found.operations)
+    made = [template_of(one, "http://x/", BASE, slug=named[one.service, one.name]) for one in found.operations]
+    files = [one.file for one in made]
+    assert files == [
+        *("soap-s-op.json", "soap-s-op-2.json", "soap-s-get-it.json", "soap-s-get-it-2.json"),
+        *("soap-s.json", "soap-s-2.json"),
+    ]
+    assert len({one.template["id"] for one in made}) == len({one.template["name"] for one in made}) == 6
+
+
+def test_an_empty_choice_stands_once_and_infinity_is_no_number_of_a_form() -> None:
+    """Either would make a template that the Modeler refuses."""
+    choices = (
+        '<xsd:restriction base="xsd:string"><xsd:enumeration value=""/><xsd:enumeration value="a"/></xsd:restriction>'
+    )
+    inside = f'<xsd:element name="e" minOccurs="0"><xsd:simpleType>{choices}</xsd:simpleType></xsd:element>' + "".join(
+        f'<xsd:element name="{name}" type="xsd:{kind}" default="{default}"/>'
+        for name, kind, default in (("i", "double", "INF"), ("w", "int", "many"), ("n", "int", "5"))
+    )
+    types = (
+        f'<xsd:element name="A"><xsd:complexType><xsd:sequence>{inside}</xsd:sequence></xsd:complexType></xsd:element>'
+    )
+    template = template_of(wsdl(types=types).operations[0], "http://x/", BASE).template
+    assert broken_rules(template) == []
+    inputs = {item["binding"].get("name"): item for item in template["properties"]}
+    assert [one["value"] for one in inputs["body.input.e"]["choices"]] == ["", "a"]
+    assert [inputs[f"body.input.{name}"].get("value") for name in "iwn"] == [None, None, 5]

@@ -28,7 +28,7 @@ class SecretProvider(Protocol):
     """Supplies secrets' values; write one and name it in the entry-point group `zeebe_connectors.secrets`."""
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:
-        """The value, or None when this provider does not know the name.
+        """Returns the value, or None when this provider does not know the name.
 
         Args:
             name: As written in the placeholder.
@@ -67,7 +67,7 @@ class EnvironmentSecrets:
         self._process_aware = process_aware
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:
-        """The variable's value; characters that a variable's name cannot have may stand as `_` in it."""
+        """Returns the variable's value; characters that a variable's name cannot have may stand as `_` in it."""
         parts = [tenant] if self._tenant_aware else []
         parts += [process] if self._process_aware else []
         full = self._prefix + "_".join([*parts, name])
@@ -88,7 +88,7 @@ class DirectorySecrets:
         self._directory = directory
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:  # noqa: ARG002 - files are for all
-        """The file's text without the last line break. Names that lead out of the directory are unknown."""
+        """Returns the file's text without the last line break. Names that lead out of the directory are unknown."""
         path = self._directory / name
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name) or not path.is_file():
             return None
@@ -99,7 +99,7 @@ class DirectorySecrets:
 
 
 def installed_providers(environment: Environment) -> list[SecretProvider]:
-    """The providers in order: environment and `.env`, the directory, then plugins by name.
+    """Returns the providers in order: environment and `.env`, the directory, then plugins by name.
 
     Raises:
         SettingsError: A provider's setting is wrong.

@@ -189,7 +189,7 @@ class FtpSession(FtpControl):
                 yield self._named(entry, path)
 
     async def _listed(self, path: str) -> AsyncGenerator[Entry, None]:
-        """By LIST, which takes blanks and brackets for several names or patterns; so the folder is entered first."""
+        """Lists by LIST, which takes blanks and brackets for several names or patterns, so enters the folder first."""
         now = datetime.now(UTC)
         found, unknown = 0, False
         if path:

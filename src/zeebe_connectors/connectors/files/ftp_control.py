@@ -162,7 +162,7 @@ class FtpControl:
         return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
 
     async def _patiently(self, waiting: Awaitable[ResultT]) -> ResultT:
-        """One wait with the server's time; a session that had to wait too long, or broke, is not used again."""
+        """Waits for at most the server's time; a session that had to wait too long, or broke, is not used again."""
         try:
             async with asyncio.timeout(self._server.timeout):
                 return await waiting
@@ -186,14 +186,14 @@ class FtpControl:
         return reply
 
     async def _do(self, verb: str, path: str) -> Reply:
-        """A command about a path that must succeed."""
+        """Sends a command about a path; it must succeed."""
         reply = await self.command(verb, self._argument(path))
         if reply.code >= 300 and not (verb == "RNFR" and reply.code == 350):
             raise self._refusal(reply, path)
         return reply
 
     def _argument(self, path: str) -> str:
-        """A path that no server takes for an option, somebody's home (`~$a.docx`) or nothing, nor begins elsewhere."""
+        """Writes a path so that no server takes it for an option, a home (`~$a.docx`), nothing or a path elsewhere."""
         if not path:
             return self._home or "."
         return f"./{path}" if path.startswith(("-", "~", " ")) else path

@@ -83,7 +83,7 @@ class Task:
             looked = paths.split(looked)[0]
 
     async def _is_below(self, real: str, base: str) -> bool:
-        """Whether a real path is in the base; the server says once per connection where that is, and again if not."""
+        """Returns whether a real path is in the base, which is resolved once per connection, and again if it is not."""
         known = self.session.real_base
         if known is not None and known[0] == base and paths.is_below(real, known[1]):
             return True

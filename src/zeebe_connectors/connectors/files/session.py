@@ -161,7 +161,7 @@ class Session(Protocol):
         ...
 
     async def alive(self) -> bool:
-        """Whether the server still answers."""
+        """Returns whether the server still answers."""
         ...
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from zeebe_connectors import Context, InputError
 from zeebe_connectors.connectors.soap.inputs import WsdlImport
-from zeebe_connectors.connectors.soap.operation_template import choose, described, template_of
+from zeebe_connectors.connectors.soap.operation_template import choose, described, slugs, template_of
 from zeebe_connectors.connectors.soap.wsdl import Operation, Wsdl
 from zeebe_connectors.connectors.soap.wsdl_cache import read_beside
 from zeebe_connectors.connectors.soap.wsdl_documents import GIVEN, fetcher, gather, location_of
@@ -18,7 +18,7 @@ from zeebe_connectors.web.auth import Basic
 
 
 async def inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
-    """The operations of a WSDL with their inputs and a sample of each, and what had to be left out.
+    """Lists the operations of a WSDL with their inputs and a sample of each, and what had to be left out.
 
     Raises:
         ConnectorError: The WSDL cannot be read or used, or has no such operation; the message says where and why.
@@ -31,7 +31,7 @@ async def inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
 async def templates(
     wanted: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
 ) -> Imports:
-    """An element template for each chosen operation.
+    """Makes an element template for each chosen operation.
 
     Raises:
         ConnectorError: As `inspect`; or a name, description or preset does not fit.
@@ -60,6 +60,7 @@ async def templates(
 
     def make() -> list[Imported]:
         made = []
+        known = slugs(found.operations)
         for item in chosen:
             one = template_of(
                 item,
@@ -71,6 +72,7 @@ async def templates(
                 presets=wanted.presets,
                 file=wanted.file,
                 template_id=wanted.template_id,
+                slug=known[item.service, item.name],
             )
             made.append(Imported(one.file, one.template))
         return made
@@ -83,7 +85,7 @@ def _is_remote(address: str) -> bool:
 
 
 async def read(wanted: WsdlImport, context: Context) -> Wsdl:
-    """The WSDL, read anew.
+    """Reads the WSDL anew.
 
     Raises:
         ConnectorError: See `inspect`.

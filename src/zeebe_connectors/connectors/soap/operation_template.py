@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -16,7 +17,7 @@ from zeebe_connectors import InputError
 from zeebe_connectors.connectors.soap.inputs import Preset
 from zeebe_connectors.connectors.soap.operation import attribute_name, input_names, safe_name, safe_names
 from zeebe_connectors.connectors.soap.samples import sample, sample_field
-from zeebe_connectors.connectors.soap.schema import INTEGERS, Attribute, Complex, Field, Group, Simple, can_be_empty
+from zeebe_connectors.connectors.soap.schema import NUMBERS, Attribute, Complex, Field, Group, Simple, can_be_empty
 from zeebe_connectors.connectors.soap.writer import Writer, expected
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 
@@ -33,7 +34,6 @@ _COPIED = (
     "addressing",
 )
 _ALSO_COPIED = ("namespaces", "nulls", "connectionTimeoutInSeconds", "body.wsdlAge", "body.external")
-_NUMBERS = {*INTEGERS, "decimal", "float", "double"}
 _MAX_RESULTS = 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FEEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,7 +52,7 @@ class Imported:
 def choose(
     operations: Sequence[Operation], names: Sequence[str] = (), *, service: str | None = None, port: str | None = None
 ) -> list[Operation]:
-    """The wanted operations, each of the first port that has it.
+    """Returns the wanted operations, each of the first port that has it.
 
     Args:
         operations: All of a WSDL.
@@ -70,9 +70,9 @@ def choose(
 def template_of(
     operation: Operation, wsdl: str, base: Template, *, name: str | None = None, description: str | None = None,
     hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None, file: str | None = None,
-    template_id: str | None = None,
+    template_id: str | None = None, slug: str | None = None,
 ) -> Imported:  # fmt: skip
-    """The template of an operation.
+    """Makes the template of an operation.
 
     Args:
         operation: The operation.
@@ -84,16 +84,19 @@ def template_of(
         presets: How to preset inputs, by their names, and headers, as `headers.NAME`.
         file: Name of its file, for a variant beside others; made of service and operation when left out.
         template_id: Its id; made of the file's name, if that is given, or of service and operation.
+        slug: What is made of service and operation: see `slugs`.
 
     Raises:
         InputError: A preset names no input, or its value does not fit; or the file's name or the id is none.
     """
-    slug = "-".join(part for part in (_slug(operation.service), _slug(operation.name)) if part)
+    slug = slug or _slug_of(operation)
     chosen_file = _checked_file(file)
     own = chosen_file.removesuffix(".json") if chosen_file else slug
     template = deepcopy(base)
     template["id"] = _checked_id(template_id) or f"io.github.zeebe-connectors.soap.{own}"
-    template["name"] = name or f"{_label(operation.name)} ({operation.service})"
+    # Beside one whose name is the same in other capitals, or letters that no file has, it is called by its own.
+    label = _label(operation.name) if slug == _slug_of(operation) else operation.name
+    template["name"] = name or f"{label} ({operation.service})"
     documented = description or operation.documentation or f"Calls {operation.name} of the service {operation.service}."
     template["description"] = documented
     template["keywords"] = list(dict.fromkeys(["soap", operation.service.lower(), operation.name.lower()]))
@@ -110,6 +113,28 @@ def template_of(
     rest = sorted([*wanted, *copied], key=lambda item: order.get(item.get("group", ""), -1))
     template["properties"] = [type_property, *rest]
     return Imported(operation, chosen_file or f"soap-{slug}.json", template)
+
+
+def slugs(operations: Sequence[Operation]) -> dict[tuple[str, str], str]:
+    """Returns what names files and templates of a WSDL's operations, by service and operation, each another."""
+    found: dict[tuple[str, str], str] = {}
+    used: set[str] = set()
+    for operation in operations:
+        named = operation.service, operation.name
+        if named in found:  # at another port
+            continue
+        made = unique = _slug_of(operation)
+        number = 1
+        while unique in used:
+            number += 1
+            unique = f"{made}-{number}"
+        used.add(unique)
+        found[named] = unique
+    return found
+
+
+def _slug_of(operation: Operation) -> str:
+    return "-".join(part for part in (_slug(operation.service), _slug(operation.name)) if part)
 
 
 def _checked_id(given: str | None) -> str | None:
@@ -133,7 +158,7 @@ def _is_copied(item: Mapping[str, Any]) -> bool:
 
 
 def _adapted(item: Mapping[str, Any], operation: Operation, template_id: str, hosts: Sequence[str]) -> dict[str, Any]:
-    """A property of the connector's own template, with what the WSDL knows filled in."""
+    """Fills what the WSDL says into a property of the connector's own template."""
     made = {key: deepcopy(value) for key, value in item.items() if not (key == "condition" and _is_about_body(value))}
     binding = made["binding"]
     name = binding.get("name") or binding.get("key") or binding.get("property", "")
@@ -193,7 +218,7 @@ def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> Non
     plain = isinstance(item.type, Simple) and item.type.items is None and not item.repeated
     base = item.type.base if isinstance(item.type, Simple) else ""
     if plain:
-        value = _typed(base, str(value)) if base in _NUMBERS or base == "boolean" else str(value)
+        value = _typed(base, str(value)) if base in NUMBERS or base == "boolean" else str(value)
     if preset.mode == "fixed":
         as_text = plain and isinstance(value, str) and not value.startswith("=")
         text = value if as_text else "=" + json.dumps(value, ensure_ascii=False)
@@ -205,7 +230,7 @@ def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> Non
 
 
 def _input_fields(message: Message) -> list[Field]:
-    """Everything in the input, including the attributes of its element, as elements."""
+    """Returns everything in the input, including the attributes of its element, as elements."""
     element = message.element
     attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
     names = [item.name for item in message.inputs()]
@@ -251,7 +276,7 @@ def _fixed(operation: Operation, wsdl: str) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(message: Message) -> Iterator[dict[str, Any]]:
-    """A property for each part of the input."""
+    """Yields a property for each part of the input."""
     element = message.element
     safe = safe_names(input_names(message))
     if (
@@ -272,7 +297,7 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _needed(group: Group | None) -> set[str]:
-    """Names of the required elements that are not merely one choice of several."""
+    """Returns the names of the required elements that are not merely one choice of several."""
     found: set[str] = set()
     if group is None or group.min_occurs == 0 or group.kind == "choice":
         return found
@@ -300,7 +325,7 @@ def _input(item: Field, name: str, *, required: bool, group: str = "input") -> d
     value: Any = item.default
     simple = isinstance(kind, Simple) and kind.items is None and not item.repeated
     if simple and isinstance(kind, Simple) and kind.choices:
-        choices = [{"name": text, "value": text} for text in kind.choices]
+        choices = [{"name": text, "value": text} for text in kind.choices if text or required]
         if not required:
             choices.insert(0, {"name": "(none)", "value": ""})
         control: dict[str, Any] = {"type": "Dropdown", "choices": choices}
@@ -308,6 +333,8 @@ def _input(item: Field, name: str, *, required: bool, group: str = "input") -> d
     elif simple and isinstance(kind, Simple):
         control = _control(kind)
         value = _typed(kind.base, value)
+        if control["type"] == "Number" and isinstance(value, str):
+            value = None  # such as INF, which no number field can hold
         if control["type"] == "String":
             made["placeholder"] = str(sample(kind))
     else:
@@ -337,7 +364,7 @@ def _as_field(item: Attribute, name: str) -> Field:
 def _control(kind: Simple) -> dict[str, Any]:
     if kind.base == "boolean":
         return {"type": "Boolean", "feel": "static"}
-    if kind.base in _NUMBERS:
+    if kind.base in NUMBERS:
         return {"type": "Number", "feel": "optional"}
     return {"type": "String", "feel": "optional"}
 
@@ -347,8 +374,12 @@ def _typed(base: str, text: str | None) -> Any:
         return None
     if base == "boolean":
         return text.casefold() in {"true", "1"}
-    if base in _NUMBERS:
-        return float(text) if "." in text or "e" in text.lower() else int(text)
+    if base in NUMBERS:
+        try:
+            number = float(text)
+            return text if not math.isfinite(number) else number if "." in text or "e" in text.lower() else int(text)
+        except ValueError:
+            return text
     return text
 
 
@@ -361,7 +392,7 @@ def _in_order(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def result_expression(message: Message) -> str:
-    """A result expression with a variable for each part of the output."""
+    """Writes a result expression with a variable for each part of the output."""
     names = [item.name for item in message.inputs()]
     if message.element is None and not message.fields:
         return ""
@@ -395,7 +426,7 @@ def _label(name: str) -> str:
 
 
 def described(operation: Operation) -> dict[str, Any]:
-    """An operation as JSON, for a list."""
+    """Describes an operation as JSON, for a list."""
 
     def named(message: Message) -> dict[str, str]:
         needed = {item.name for item in message.inputs() if item.min_occurs > 0}
@@ -419,7 +450,7 @@ def described(operation: Operation) -> dict[str, Any]:
 
 
 def sample_input(message: Message) -> dict[str, Any]:
-    """A sample of an operation's input."""
+    """Makes a sample of an operation's input."""
     element = message.element
     if (
         element is not None

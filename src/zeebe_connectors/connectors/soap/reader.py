@@ -11,9 +11,11 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.reply import json_of, local_name
 from zeebe_connectors.connectors.soap.schema import (
+    FALSE,
     INTEGERS,
     NIL,
     NOT_DATA,
+    NUMBERS,
     TRUE,
     TYPE,
     Anything,
@@ -36,7 +38,7 @@ class Reader:
         self._includes = includes or {}
 
     def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
-        """An element's value."""
+        """Returns an element's value."""
         attributes = element.items()
         if attributes and element.get(NIL) in TRUE:
             return None
@@ -97,18 +99,21 @@ class Reader:
 
 
 def _text_between(element: etree._Element) -> str:
-    """The text of an element and between those in it, without mere indentation."""
+    """Returns the text of an element and between those in it, without mere indentation."""
     texts = (element.text, *(child.tail for child in element))
     return "".join(text for text in texts if text and text.strip())
 
 
 def scalar(base: str, text: str) -> Any:
-    """The text of a built-in type as JSON; values too precise for a JSON number stay text."""
+    """Converts the text of a built-in type to JSON; values too precise for a JSON number stay text."""
     if base not in CHECKED:
         return text
     bare = text.strip()
     if base == "boolean":
-        return bare in TRUE
+        word = bare.lower()  # some services write it as their language does
+        return word in TRUE if word in TRUE | FALSE else text
+    if "_" in bare and base in NUMBERS:  # Python's own, no number of XML
+        return text
     if base in INTEGERS:
         try:
             number = int(bare)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 import re
+import string
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,6 +21,7 @@ from zeebe_connectors.connectors.soap.schema import (
     FALSE,
     INTEGERS,
     NIL,
+    NUMBERS,
     TRUE,
     TYPE,
     Anything,
@@ -45,7 +47,7 @@ TEMPORAL = {
     "dateTime": (re.compile(rf"({_DATE})(?:T({_TIME}))?({_ZONE})"), "a date and time such as 2025-12-31T23:59:00Z"),
     "time": (re.compile(rf"({_TIME})({_ZONE})"), "a time such as 23:59:00"),
 }
-CHECKED = frozenset({"boolean", "decimal", "float", "double", "base64Binary", *INTEGERS, *TEMPORAL})
+CHECKED = frozenset({"boolean", "base64Binary", "hexBinary", *NUMBERS, *TEMPORAL})
 """Built-in types that not every text is a value of."""
 _FEEL_ZONE = re.compile(r"(?:\[[^\]]*\]|@[A-Za-z_]+(?:/[A-Za-z_]+)*)$")
 
@@ -160,7 +162,7 @@ class Writer:
             raise _invalid(f"{path}.{unknown[0]}", f"is not known here; known are {_names(chosen)}")
 
     def _chosen(self, kind: Complex, name: Any, path: str) -> Complex:
-        """The type itself, or the derived one that `@type` names."""
+        """Returns the type itself, or the derived one that `@type` names."""
         if name is not None:
             found = kind.derived.get(str(name).rpartition("}")[2].rpartition(":")[2])
             if found is None:
@@ -319,7 +321,7 @@ class Writer:
 
 
 def _needs_text(kind: Type) -> bool:
-    """Whether an empty text, which is what forms send for an empty field, can be no value of this type."""
+    """Returns whether an empty text, which forms send for an empty field, cannot be a value of this type."""
     return isinstance(kind, Complex) or (
         isinstance(kind, Simple) and (bool(kind.choices) or lexical(kind.base, "") is None)
     )
@@ -370,8 +372,8 @@ def expected(kind: Type) -> str:
     return words.get(kind.base, "text")
 
 
-def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per built-in type
-    """A JSON scalar as XML Schema writes it, or None when it is not a value of that type."""
+def lexical(base: str, value: Any) -> str | None:  # noqa: C901, PLR0912 - one case per built-in type
+    """Writes a JSON scalar as XML Schema does; None if it is not a value of that type."""
     if isinstance(value, str) and base not in CHECKED:
         return value
     if isinstance(value, (dict, list)) or value is None:
@@ -379,6 +381,8 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
     text = str(value).strip() if not isinstance(value, bool) else "true" if value else "false"
     if base == "boolean":
         return text.lower() if text.lower() in TRUE | FALSE else None
+    if base in NUMBERS and ("_" in text or not text.isascii()):  # Python's own, no numbers of XML
+        return None
     if base in INTEGERS:
         return _integer(text, *INTEGERS[base])
     if base == "decimal":
@@ -398,6 +402,8 @@ def lexical(base: str, value: Any) -> str | None:  # noqa: C901 - one case per b
             return text if base64.b64decode("".join(text.split()), validate=True) is not None else None
         except (binascii.Error, ValueError):
             return None
+    if base == "hexBinary":
+        return text if len(text) % 2 == 0 and not text.strip(string.hexdigits) else None
     return format(Decimal(repr(value)), "f").removesuffix(".0") if isinstance(value, float) else text
 
 

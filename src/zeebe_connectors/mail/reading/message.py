@@ -73,14 +73,14 @@ def parse_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring
 
 
 def _is_protected(entity: Entity, *, whole: bool) -> bool:
-    """Whether any part is signed or encrypted with S/MIME."""
+    """Returns whether any part is signed or encrypted with S/MIME."""
     if is_clear_signed(entity) or (not entity.parts and is_message(entity, whole=whole)):
         return True
     return any(_is_protected(part, whole=whole and len(entity.parts) == 1) for part in entity.parts)
 
 
 def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defects) -> Entity:
-    """The tree with its protected parts opened; the library is loaded only for mails that need it."""
+    """Opens the protected parts of a tree; loads the library only for mails that need it."""
     try:
         from zeebe_connectors.mail.reading.smime.unwrap import Keyring, unwrap  # noqa: PLC0415
     except ImportError as error:
@@ -150,7 +150,7 @@ class _Reader:
             self.mail.plain, self.mail.html = self.tnef[0] or self.mail.plain, self.tnef[1]
 
     def _bodies(self, entity: Entity, *, alone: bool = False) -> tuple[list[str], list[str]]:
-        """The plain and HTML bodies below an entity, in order; collects its parts on the way."""
+        """Returns the plain and HTML bodies below an entity, in order; collects its parts on the way."""
         kind = entity.type.value
         if entity.parts:
             pairs = [
@@ -186,7 +186,7 @@ class _Reader:
         return [], []
 
     def _written(self, entity: Entity) -> str:
-        """A body's text, without the files that are written into it."""
+        """Returns a body's text, without the files that are written into it."""
         content = entity.content()
         if entity.type.value == "text/plain":
             content, files = uuencoded.split(content)
@@ -239,7 +239,7 @@ class _Reader:
 
 
 def _is_shown(parts: list[Entity], around: str) -> bool:
-    """Whether the first part of a multipart is its body although it has a file's name."""
+    """Returns whether the first part of a multipart is its body although it has a file's name."""
     first, *others = parts
     if around == "multipart/related" or first.disposition.value == "inline":
         return True
