@@ -114,8 +114,13 @@ class FtpControl:
                 self._broken = True  # nobody knows where it is: the next job has another session
                 return
 
-    async def command(self, verb: str, argument: str = "") -> Reply:
+    async def command(self, verb: str, argument: str = "", *, patience: float | None = None) -> Reply:
         """Sends one command and reads the answer.
+
+        Args:
+            verb: The command.
+            argument: Its argument.
+            patience: Seconds that the answer may take; None for the server's usual ones.
 
         Raises:
             TransientError: `FILES_LOST` or `FILES_TIMEOUT`; the session is of no use then.
@@ -124,13 +129,13 @@ class FtpControl:
         data = bytes_of(line, self._encoding)
         self._writer.write(data.replace(b"\xff", b"\xff\xff") + b"\r\n")
         await self._patiently(self._writer.drain())
-        return await self._reply()
+        return await self._reply(patience)
 
-    async def _reply(self) -> Reply:
+    async def _reply(self, patience: float | None = None) -> Reply:
         lines: list[str] = []
         code = ""
         while True:
-            line = await self._line()
+            line = await self._line(patience)
             if not code:
                 if not re.match(r"\d{3}[ -]", line) and not re.fullmatch(r"\d{3}", line):
                     raise self._no_ftp(line)
@@ -143,9 +148,9 @@ class FtpControl:
             if len(lines) > _MAX_REPLY_LINES:
                 raise self._no_ftp("")
 
-    async def _line(self) -> str:
+    async def _line(self, patience: float | None) -> str:
         try:
-            data = await self._patiently(self._reader.readuntil(b"\n"))
+            data = await self._patiently(self._reader.readuntil(b"\n"), patience)
         except asyncio.LimitOverrunError:
             raise self._no_ftp("") from None
         data = data.rstrip(b"\r\n")
@@ -161,14 +166,15 @@ class FtpControl:
         hint = "it speaks SSH: choose the protocol sftp" if line.startswith("SSH-") else "check host, port and protocol"
         return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
 
-    async def _patiently(self, waiting: Awaitable[ResultT]) -> ResultT:
+    async def _patiently(self, waiting: Awaitable[ResultT], patience: float | None = None) -> ResultT:
         """Waits for at most the server's time; a session that had to wait too long, or broke, is not used again."""
+        seconds = patience or self._server.timeout
         try:
-            async with asyncio.timeout(self._server.timeout):
+            async with asyncio.timeout(seconds):
                 return await waiting
         except TimeoutError:
             self._broken = True
-            raise timed_out(self._server.where, self._server.timeout) from None
+            raise timed_out(self._server.where, seconds) from None
         except ssl.SSLError as error:
             self._broken = True
             raise tls_failure(self._server, error) from None

@@ -21,6 +21,8 @@ _UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
 """Codes after which the server may or may not have carried out the command."""
 _VAGUE = frozenset({"FILES_NOT_FOUND", "FILES_REFUSED"})
 """Codes under which servers refuse for many reasons."""
+_EXPLAINED = _VAGUE | {"FILES_FORBIDDEN"}
+"""Codes whose reason may be that there is a folder, or none."""
 MAX_VISITED = 100_000
 """Maximum number of files and folders that one listing visits."""
 
@@ -186,7 +188,7 @@ class Task:
 
     async def _explained(self, error: ConnectorError, target: str) -> ConnectorError:
         """Finds out whether a refusal to write or to rename is the target's: no folder for it, or a folder there."""
-        if error.code not in _VAGUE or not self.session.usable:
+        if error.code not in _EXPLAINED or not self.session.usable:
             return error
         folder = paths.split(target)[0]
         if folder and await self.session.stat(folder) is None:
@@ -204,7 +206,7 @@ class Task:
         try:
             yield
         except ConnectorError as error:
-            if error.code in _VAGUE | {"FILES_FORBIDDEN"} and self.session.usable:
+            if error.code in _EXPLAINED and self.session.usable:
                 there = await self.session.stat(path)
                 if there is not None and there.kind == "folder":
                     raise PermanentError("FILES_UNSUPPORTED", f"{path}: is a folder; {advice}") from None
