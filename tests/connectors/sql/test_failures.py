@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sqlite3
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -131,3 +132,22 @@ def test_states_of_postgresql(state, code):
 )
 def test_numbers_of_mysql(number, code):
     assert failure(raised("asyncmy.errors", number, "refused"), where="db:3306").code == code
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "code"),
+    [
+        ("INSERT INTO binding VALUES (1)", (), "SQL_UNIQUE_VIOLATION"),
+        ("SELECT * FROM bindings", (), "SQL_UNKNOWN_OBJECT"),
+        ("SELECT ?", (), "SQL_PARAMETERS_INVALID"),
+        ("SELECT ?", (object(),), "SQL_PARAMETERS_INVALID"),
+    ],
+)
+def test_sqlites_own_names_are_not_mistaken_for_the_drivers_words(statement, values, code):
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE binding (binding INTEGER UNIQUE)")
+    connection.execute("INSERT INTO binding VALUES (1)")
+    with pytest.raises(sqlite3.Error) as raised_by_it:
+        connection.execute(statement, values)
+    connection.close()
+    assert failure(raised_by_it.value, where="orders.db").code == code

@@ -256,11 +256,9 @@ def _postgresql(state: str, error: BaseException) -> tuple[Meaning, dict[str, An
 
 def _sqlite(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
     text = str(error)
-    if "binding" in text:
-        return _PLACES, {}
     name = getattr(error, "sqlite_errorname", None)
     if not isinstance(name, str):  # raised by the driver and not by the database
-        return None, {}
+        return (_PLACES if "binding" in text else None), {}
     keys = (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
     found = next((_SQLITE[key] for key in keys if key in _SQLITE), None)
     failed = _FAILED.search(text)
