@@ -28,6 +28,8 @@ class WatchedConnection(AsyncConnection[Any]):
     """The event loop that watches the socket; None while nobody does."""
     _socket = -1
     _waiter: asyncio.Future[int] | None = None
+    _is_unread = False
+    """Whether the socket was ready for reading once since the last wait."""
     _paused = 0.0
 
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg's own
@@ -65,7 +67,7 @@ class WatchedConnection(AsyncConnection[Any]):
             self._socket = self.pgconn.socket
             loop.add_reader(self._socket, self._is_ready, Ready.R)
         waiter: asyncio.Future[int] = loop.create_future()
-        self._waiter = waiter
+        self._waiter, self._is_unread = waiter, False
         if wanted & Wait.W:
             loop.add_writer(self._socket, self._is_ready, Ready.W)
         try:
@@ -78,8 +80,12 @@ class WatchedConnection(AsyncConnection[Any]):
 
     def _is_ready(self, ready: int) -> None:
         waiter = self._waiter
-        if waiter is None:  # the server speaks without a statement, such as on its way down: the next one will see it
-            self._forget_socket()
+        if waiter is None:
+            # Once, because the event loop looks at its sockets before the statement has read what it was woken for.
+            # More often, the server speaks without a statement, such as on its way down: the next one will see it.
+            if self._is_unread:
+                self._forget_socket()
+            self._is_unread = True
         elif not waiter.done():
             waiter.set_result(ready)
 
