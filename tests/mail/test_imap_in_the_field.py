@@ -174,7 +174,7 @@ async def test_idle_that_the_server_ends_by_itself_is_over(answer):
         await session.select("INBOX")
         await session.search("ALL")
         assert not await asyncio.wait_for(session.idle(30), 5)
-        await session.noop()
+        await session._command("NOOP")
 
 
 class FirstLine(TaskServer):
@@ -262,6 +262,31 @@ async def test_a_server_that_hangs_up_at_id_is_signed_in_to_without():
     await session.logout()
     await clients.aclose()
     assert [line.split()[0] for line in server.lines].count("ID") == 1
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "capabilities", "tried"),
+    [
+        ({"LOGIN": ["TAG NO command disabled\n* BYE x"]}, "SASL-IR AUTH=PLAIN", ["LOGIN", "AUTHENTICATE PLAIN"]),
+        (
+            {"AUTHENTICATE": ["TAG NO mechanism unknown\n* BYE x", "+ VXNlcg=="], "ANSWER": ["+ UGFzcw==", "TAG OK x"]},
+            "SASL-IR LOGINDISABLED AUTH=PLAIN AUTH=LOGIN",
+            ["AUTHENTICATE PLAIN", "AUTHENTICATE LOGIN"],
+        ),
+    ],
+)
+async def test_a_server_that_hangs_up_at_a_way_of_signing_in_is_asked_for_another(answers, capabilities, tried):
+    server = Scripted(answers, capabilities=f"IMAP4rev1 {capabilities}")
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    clients = ClientCache()
+    login = PasswordLogin(username="u", password=Secret("p"))
+    port = listening.sockets[0].getsockname()[1]
+    session = await ImapSession.open("127.0.0.1", port, "none", login=login, clients=clients)
+    await session.logout()
+    await clients.aclose()
+    ways = [line for line in server.lines if line.startswith(("LOGIN", "AUTHENTICATE"))]
+    assert [way.startswith(start) for way, start in zip(ways, tried, strict=True)] == [True, True]
     listening.close()
 
 

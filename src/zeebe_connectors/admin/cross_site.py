@@ -49,7 +49,7 @@ def check_origin(request: web.Request, hosts: Collection[str]) -> None:
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Host name, and host name with port, of a URL; empty if it is not a URL."""
+    """Returns host name, and host name with port, of a URL; empty if it is not a URL."""
     try:
         parts = urlsplit(url)
     except ValueError:

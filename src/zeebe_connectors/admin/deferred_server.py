@@ -92,7 +92,7 @@ class DeferredServer:
 
 
 def _is_supported(family: int) -> bool:
-    """Whether the system has a family of addresses: a name may stand for an IPv6 address where that is switched off."""
+    """Returns whether the system has a family of addresses: a name may mean an IPv6 address where IPv6 is off."""
     try:
         socket.socket(family, socket.SOCK_STREAM).close()
     except OSError:

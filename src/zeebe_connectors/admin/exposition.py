@@ -100,7 +100,7 @@ class _About(Collector):
         self._refused_tokens = refused_tokens
 
     def collect(self) -> Iterator[Metric]:
-        """Both."""
+        """Yields the metrics of jobs and those of the runtime."""
         info = GaugeMetricFamily("zeebe_connectors_info", "Version of the runtime", labels=("version",))
         info.add_metric((__version__,), 1)
         refused = GaugeMetricFamily(

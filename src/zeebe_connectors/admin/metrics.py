@@ -137,7 +137,7 @@ class PrometheusMetrics:
         return name
 
     def _of(self, job: Job) -> Counts:
-        """The counts of a job's type and template: found once for all jobs of a task that have the same headers."""
+        """Returns the counts of a job's type and template, cached for all jobs of a task with the same headers."""
         headers = job.headers
         key = id(headers), job.type
         known = self._tasks.get(key)

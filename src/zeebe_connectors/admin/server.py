@@ -114,7 +114,7 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
-        """Words of status for everybody; reasons and names for who has the operator's token."""
+        """Answers with words of status for everybody; with reasons and names for a caller with a token."""
         health = self._runtime.health()
         status = 200 if health["status"] == "UP" else 503
         return web.json_response(health if self._access.role_of(request) is not None else _words(health), status=status)
@@ -123,12 +123,12 @@ class AdminServer:
         return _probe(up=self._runtime.is_alive())
 
     async def _ready(self, _: web.Request) -> web.Response:
-        """Whether jobs are done; one mailbox that is down does not take the runtime out of service."""
+        """Answers whether jobs are done; one mailbox that is down does not take the runtime out of service."""
         workers = self._runtime.health()["workers"].values()
         return _probe(up=all(worker["status"] == "UP" for worker in workers) and self._runtime.is_alive())
 
     async def _startup(self, _: web.Request) -> web.Response:
-        """Whether every worker has heard from the engine once."""
+        """Answers whether every worker has heard from the engine once."""
         states = self._runtime.liveness().values()
         return _probe(up=all(state.last_contact is not None for state in states))
 
@@ -166,7 +166,7 @@ def _probe(*, up: bool) -> web.Response:
 
 
 def _words(health: Mapping[str, Any]) -> dict[str, Any]:
-    """How it is, and how many are how; no names, addresses and reasons, which may be anybody's."""
+    """Reduces a status to words and counts, without names, addresses and reasons, as anybody may ask."""
     found: dict[str, Any] = {"status": health["status"]}
     inbound = health.get("inbound", {})
     for name, states in (("workers", health.get("workers", {})), ("sources", inbound.get("sources", {}))):

@@ -43,7 +43,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     if not running and not watched:
         typer.echo("             nothing would run; check CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
-    typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
+    places = [getattr(provider, "place", type(provider).__name__) for provider in installed_providers(environment)]
+    typer.echo(f"Secrets      {'; '.join(places) or 'nowhere'}")
     if (file := providers_file(environment)) is not None:
         in_force = environment.text(ENVIRONMENT_SETTING) or "the only one of each"
         found = read_file(file).providers
@@ -68,7 +69,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
 
 
 def _verdict(code: int, *, warned: bool) -> str:
-    """The last line of the report."""
+    """Writes the last line of the report."""
     if code:
         return "Something needs fixing, see above"
     return "Nothing is broken, but see the warnings above" if warned else "All is well"
@@ -119,7 +120,7 @@ def _unencrypted_store(store: Store) -> list[str]:
 
 
 def _unencrypted(source: Source, registry: Registry) -> str:
-    """The warning about a source that reaches another machine without encryption, in its form's words; else empty."""
+    """Warns of a source that reaches another machine without encryption, in the words of its form; else empty."""
     connector = registry.inbound_of(source.type)
     if connector is None:
         return ""
@@ -138,7 +139,7 @@ async def _reached(settings: Settings, environment: Environment, store: Store) -
 
 
 async def _providers(settings: Settings, environment: Environment, store: Store) -> bool:
-    """Has each provider tested in the environment in force; returns whether all can be used."""
+    """Tests each provider in the environment in force; returns whether all can be used."""
     services = services_of(settings, environment, store=store)
     providers = services.providers
     if providers is None:
@@ -179,7 +180,7 @@ async def _connections(settings: Settings, store: Store) -> bool:
 
 
 async def _of_this_cluster(store: Store, cluster: str) -> bool:
-    """Whether the ledger, if it exists yet, belongs to this cluster; prints a line when it does not."""
+    """Returns whether the ledger, if it exists yet, belongs to this cluster; prints a line when it does not."""
     if not cluster or (isinstance(store, SqliteStore) and not store.file.exists()):
         return True
     try:

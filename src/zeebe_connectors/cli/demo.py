@@ -81,7 +81,7 @@ class PrintedJobs:
         """Prints nothing yet."""
 
     def answered(self, job: Job, outcome: Outcome, seconds: float) -> None:
-        """One line a job."""
+        """Prints a line for a job."""
         self._count += 1
         match outcome:
             case Complete():
@@ -100,7 +100,7 @@ class PrintedJobs:
             await asyncio.sleep(0.01)
 
     def unanswered(self, job: Job) -> None:
-        """The outcome could not be sent to the engine."""
+        """Prints that the outcome could not be sent to the engine."""
         self._console.print(f"   Task {job.element_id}: its outcome could not be sent to the engine", markup=False)
 
 

@@ -82,7 +82,7 @@ async def deploy_together(
 
 
 def _below(folder: Path) -> list[Path]:
-    """What a folder holds to deploy, at any depth, but for hidden files and folders."""
+    """Returns what a folder holds to deploy, at any depth, except hidden files and folders."""
     return [
         path
         for path in sorted(folder.rglob("*"))
@@ -93,14 +93,15 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _each_once(files: Iterable[Path]) -> list[Path]:
-    """The files without those named twice, also by a link or by another path."""
+    """Returns the files without those named twice, also by a link or by another path."""
     return list({file.resolve(): file for file in reversed(list(files))}.values())[::-1]
 
 
 def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
-    """Why files were not deployed, and where it is not plain what to do."""
+    """Says why files were not deployed and, if that is not plain, what to do."""
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename and len(files) > 1 else reason
     if "larger than max" in error.message or "exceeds maximum size" in error.message:  # gRPC for Python, for Java
         remedy = "deploy fewer files at once" if len(files) > 1 else "the cluster takes no file of this size"
         return f"{error.message}. This is too large for one request: {remedy}"
@@ -108,7 +109,7 @@ def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
 
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file, as the cluster is to know it; with its folder where two have the same name."""
+    """Returns the name of each file for the cluster, with its folder if two have the same name."""
     known = {file: _plain_ending(file) for file in files}
     plain = [path.name for path in known.values()]
     # With its folder; as it is spelled, where two differ only in their ending's capitals.
@@ -125,6 +126,6 @@ def _names(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def _plain_ending(file: Path) -> Path:
-    """The path with its ending in small letters, by which the cluster knows what a file is."""
+    """Writes the ending of a path, by which the cluster knows what a file is, in small letters."""
     ending = file.suffix.lower()
     return file.with_suffix(ending) if ending in ENDINGS else file

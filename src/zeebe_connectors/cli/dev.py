@@ -98,14 +98,14 @@ async def _page(stack: AsyncExitStack, runtime: Runtime, metrics: PrometheusMetr
 
 
 async def _mail_ports(stack: AsyncExitStack) -> dict[str, int]:
-    """The mail server that is already running, or one that ends with this command."""
+    """Returns the ports of the mail server that is already running, or of one that ends with this command."""
     if found := running(mail_directory()):
         return found.ports
     return (await stack.enter_async_context(mail_process())).ports
 
 
 def local_settings(environment: Environment, folder: Path, *, address: str, data: Path) -> Settings:
-    """The user's settings for a local engine that starts from nothing.
+    """Returns the user's settings for a local engine that starts from nothing.
 
     Args:
         environment: The user's settings.
@@ -129,7 +129,7 @@ def local_settings(environment: Environment, folder: Path, *, address: str, data
 
 
 def _without_cluster(environment: Environment) -> dict[str, str]:
-    """The user's settings but for the cluster's, so that a local run never works on a real one by mistake."""
+    """Returns the user's settings without the cluster's, so that a local run never works on a real one by mistake."""
     ours = ("ZEEBE_CONNECTORS", "CAMUNDA_CONNECTOR", "CONNECTOR_", "CAMUNDA_CLIENT_WORKER")
     return {name: environment[name] for name in environment if name.upper().replace(".", "_").startswith(ours)}
 

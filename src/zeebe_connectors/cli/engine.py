@@ -146,7 +146,7 @@ def mails(
 
 
 def _received(address: str | None) -> dict[str, list[bytes]]:
-    """Ask the mail server for its mails by address.
+    """Asks the mail server for its mails by address.
 
     Raises:
         ServerError: No mail server runs, or it does not answer.
@@ -171,7 +171,7 @@ class _Rest:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request and read the answer.
+        """Sends a request and reads the answer.
 
         Raises:
             ServerError: It does not answer, or refuses.
@@ -208,12 +208,12 @@ class _reported:  # noqa: N801 - reads as a phrase in a with statement
 
 
 def _printable(text: str) -> str:
-    """Replace what would move the terminal's cursor or change its colours: mails come from anywhere."""
+    """Replaces what would move the terminal's cursor or change its colours: mails come from anywhere."""
     return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
 def _print(engines: list[LocalEngineHere], directory: Path | None, instances: int = 0) -> None:
-    """Show where the servers are, and the newest instances of each engine."""
+    """Shows where the servers are, and the newest instances of each engine."""
     out = Console(highlight=False, soft_wrap=True)
     if engines:
         what = "The local engine runs" if len(engines) == 1 else f"{len(engines)} local engines run"

@@ -38,7 +38,7 @@ class LocalEngineHere:
 
 @contextmanager
 def announced(ports: dict[str, int]) -> Iterator[None]:
-    """Let other commands find the engine of this process, which is `dev`, as long as it runs."""
+    """Lets other commands find the engine of this process, which is `dev`, as long as it runs."""
     state = State(os.getpid(), started_at(os.getpid()) or "", time.time(), ports)
     remember(LocalEngineHere(state, None))
     try:
@@ -48,7 +48,7 @@ def announced(ports: dict[str, int]) -> Iterator[None]:
 
 
 def remember(engine: LocalEngineHere) -> None:
-    """Let other commands find an engine."""
+    """Lets other commands find an engine."""
     file = _file(engine.state.pid)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = file.with_suffix(".tmp")
@@ -58,7 +58,7 @@ def remember(engine: LocalEngineHere) -> None:
 
 
 def engines_here(directory: Path | None = None, address: str | None = None) -> list[LocalEngineHere]:
-    """List the engines that run, the oldest first.
+    """Lists the engines that run, the oldest first.
 
     Args:
         directory: Only the one that keeps its state there.
@@ -78,7 +78,7 @@ def engines_here(directory: Path | None = None, address: str | None = None) -> l
 
 
 def only_engine(directory: Path | None, address: str | None) -> LocalEngineHere:
-    """Return the engine that a command means: the chosen one, or the only one.
+    """Returns the engine that a command means: the chosen one, or the only one.
 
     Raises:
         ServerError: None runs, or several do.

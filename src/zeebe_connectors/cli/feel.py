@@ -64,7 +64,7 @@ def feel(
 
 
 def _variables(context: Path | None, response: str | None, error: str | None) -> dict[str, Any]:
-    """The variables of the file, and what the runtime adds for result and error expressions."""
+    """Returns the variables of the file, and what the runtime adds for result and error expressions."""
     variables = {} if context is None else _json("--context", f"@{context}")
     if not isinstance(variables, dict):
         _refuse(f'--context {context}: the variables must be a JSON object, as {{"a": 1}}')

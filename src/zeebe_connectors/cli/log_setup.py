@@ -40,11 +40,11 @@ class _Masked(logging.Formatter):
         return self._mask.text(self._line(record))
 
     def for_later(self, record: logging.LogRecord) -> str:
-        """A record's line for `masked`, which costs less for many; masked now where a value may be forgotten."""
+        """Makes a record's line for `masked`, which is cheaper for many; masks it now if a secret may be forgotten."""
         return self.format(record) if self._mask.forgets else self._line(record)
 
     def masked(self, lines: Sequence[str]) -> Sequence[str]:
-        """The lines without secrets."""
+        """Masks the secrets in lines."""
         return self._mask.texts(lines)
 
     def _line(self, record: logging.LogRecord) -> str:
@@ -64,7 +64,7 @@ class _Masked(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
     def _clock(self, record: logging.LogRecord) -> str:
-        """The time of day; thousands of lines share a second."""
+        """Writes the time of day; cached, as thousands of lines share a second."""
         second = int(record.created)
         if second != self._second:
             self._time = self.formatTime(record, self.datefmt)
@@ -125,7 +125,7 @@ class WritingHandler(logging.Handler):
         atexit.register(self.close)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """As the library's, without its lock: a line is queued in one step."""
+        """Does as the library's, without its lock: a line is queued in one step."""
         passes = bool(self.filter(record))
         if passes:
             self.emit(record)
@@ -213,7 +213,7 @@ class OncePerSecond(logging.Filter):
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is written."""
+        """Returns whether a record is written."""
         kind = record.name, str(record.msg).partition("\n")[0][:200]
         now = self._clock()
         last, left_out = self._seen.get(kind, (float("-inf"), 0))

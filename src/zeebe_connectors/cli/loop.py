@@ -12,7 +12,7 @@ SETTING = "ZEEBE_CONNECTORS_EVENT_LOOP"
 
 
 def loop_factory(settings: Mapping[str, str]) -> Callable[[], asyncio.AbstractEventLoop]:
-    """The factory of the event loop.
+    """Chooses the factory of the event loop.
 
     Args:
         settings: The operator's, by name.

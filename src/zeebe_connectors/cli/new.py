@@ -48,7 +48,7 @@ def new(
 
 
 def package_files(name: str, *, inbound: bool) -> Iterable[tuple[Path, str]]:
-    """The files of a new package: path and content.
+    """Yields the files of a new package: path and content.
 
     Args:
         name: The connector's name.
@@ -80,7 +80,7 @@ def _snake(name: str) -> str:
 
 
 def _of_folder_watch(text: str, name: str, *, code: bool) -> str:  # noqa: ARG001 - as for the other example
-    """The text of the inbound example under another name."""
+    """Writes the text of the inbound example under another name."""
     words = {
         "folder-watch": name,
         "folder_watch": _snake(name),
@@ -91,7 +91,7 @@ def _of_folder_watch(text: str, name: str, *, code: bool) -> str:  # noqa: ARG00
 
 
 def _of_weather(text: str, name: str, *, code: bool) -> str:
-    """The text of the outbound example under another name."""
+    """Writes the text of the outbound example under another name."""
     words = {
         "https://weather.": "https://service.",
         "of the weather service": "of the service",

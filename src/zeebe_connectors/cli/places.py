@@ -8,7 +8,7 @@ import zeebe_connectors
 
 
 def shipped(folder: str) -> Path:
-    """The folder of shipped files.
+    """Returns the folder of shipped files.
 
     Args:
         folder: `bpmn-examples` or `element-templates`.

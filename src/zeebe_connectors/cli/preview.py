@@ -34,7 +34,7 @@ from zeebe_connectors.sdk.registry import Registry
 
 
 def commands(name: str, title: str) -> typer.Typer:
-    """The commands of one inbound connector's sources.
+    """Makes the commands for sources of one inbound connector.
 
     Args:
         name: The connector.

@@ -98,7 +98,7 @@ def _run(config: Path | None, work: Callable[[_Room], Awaitable[ResultT]]) -> Re
 
 
 def providers_in_force(config: Path | None) -> dict[str, Provider]:
-    """The providers of file and database, by name."""
+    """Returns the providers of file and database, by name."""
 
     async def work(room: _Room) -> dict[str, Provider]:
         return {known.name: known.provider for known in room.providers.directory.all().values()}

@@ -28,7 +28,7 @@ _log = logging.getLogger("zeebe_connectors")
 
 
 def needed(names: Iterable[str], settings: Settings) -> list[str]:
-    """The installed connectors that may run; the others are ruled out by name and need not be imported.
+    """Returns the installed connectors that may run; the others are ruled out by name and need not be imported.
 
     Args:
         names: The names of all installed connectors.

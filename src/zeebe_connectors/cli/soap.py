@@ -218,7 +218,7 @@ def call(
 
 
 def _located(wsdl: str) -> str:
-    """The address as it is, or the real path of a file."""
+    """Returns the address as it is, or the real path of a file."""
     if wsdl.lower().startswith(("http://", "https://")):
         return wsdl
     path = Path(wsdl.removeprefix("file://")).expanduser()
@@ -228,7 +228,7 @@ def _located(wsdl: str) -> str:
 
 
 def _sample(given: dict[str, Any], located: str, config: Path | None) -> dict[str, Any]:
-    """A sample of an operation's input."""
+    """Makes a sample of an operation's input."""
     from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
     from zeebe_connectors.connectors.soap.operation_template import sample_input
     from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
@@ -249,7 +249,7 @@ def _sample(given: dict[str, Any], located: str, config: Path | None) -> dict[st
 
 
 def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
-    """NAME=VALUE of an option that may be repeated."""
+    """Splits NAME=VALUE of an option that may be repeated."""
     pairs = [text.partition("=") for text in options or ()]
     for given, separator, _ in pairs:
         if not separator:
@@ -269,7 +269,7 @@ def _value(text: str) -> Any:
 
 @asynccontextmanager
 async def _context(located: str, config: Path | None) -> AsyncIterator[tuple[Context, Services]]:
-    """A context like a job's, which may read the directory of the WSDL too; and the services behind it."""
+    """Makes a context like a job's, which may read the WSDL's directory too; ends the services behind it afterwards."""
     from zeebe_connectors.runtime.services import services_of
 
     environment = Environment.load(file=config)

@@ -89,7 +89,7 @@ def new_source(
 
 
 def _before(target: Path) -> str:
-    """What the file holds so far."""
+    """Returns what the file holds so far."""
     try:
         return target.read_text(encoding="utf-8-sig") if target.exists() else ""
     except OSError as error:
@@ -123,7 +123,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 async def _startable(settings: Settings) -> Sequence[Startable]:
-    """What is deployed and can be started from outside."""
+    """Returns what is deployed and can be started from outside."""
     clients = ClientCache()
     try:
         deployed = deployed_processes(settings.cluster, clients)
@@ -160,7 +160,7 @@ def _choose(found: Sequence[Startable]) -> tuple[str, str]:
 
 
 def _values(connector: Inbound, name: str, given: Mapping[str, str]) -> dict[str, Any]:
-    """The source's inputs by dotted names: those given, those asked for, and those that the form starts with."""
+    """Returns the source's inputs by dotted name: those given, those asked for, and the form's defaults."""
     from zeebe_connectors.templates.form import form_of
 
     form = form_of(connector)
@@ -185,7 +185,7 @@ def _values(connector: Inbound, name: str, given: Mapping[str, str]) -> dict[str
 
 
 def _path(name: str, known: Collection[str]) -> str:
-    """The input that a name given by hand means: its last part is enough, where no other has the same."""
+    """Returns the input that is meant by a name: its last part is enough if no other input has the same."""
     if name in known:
         return name
     last = [path for path in known if path.rpartition(".")[2].lower() == name.lower()]
@@ -194,7 +194,7 @@ def _path(name: str, known: Collection[str]) -> str:
 
 
 def _is_shown(item: Field, form: Form, values: Mapping[str, Any]) -> bool:
-    """Whether a form with these values shows the field; what it depends on comes before it."""
+    """Returns whether a form with these values shows the field; the fields that it depends on come before it."""
     others = {other.id: other for other in form.fields}
     return all(values.get(others[one.field].path, others[one.field].start) in one.values for one in item.conditions)
 
@@ -209,7 +209,7 @@ def _table(name: str, connector: Inbound, values: Mapping[str, Any], *, process:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML; its texts are JSON's, but for the one character that only TOML escapes."""
+    """Writes a value as TOML: texts as in JSON, except for the one character that only TOML escapes."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -15,16 +15,16 @@ REST_PORT = 8088
 
 
 def engine_directory() -> Path:
-    """Where `zeebe-connectors engine start` keeps its engine's state by default."""
+    """Returns where `zeebe-connectors engine start` keeps its engine's state by default."""
     return cache_directory() / "engine"
 
 
 def mail_directory() -> Path:
-    """Where `zeebe-connectors engine start --mail` keeps the state of its mail server."""
+    """Returns where `zeebe-connectors engine start --mail` keeps the state of its mail server."""
     return cache_directory() / "mail"
 
 
 def mail_process() -> ServerProcess:
-    """Return the local mail server at its usual ports, not yet started."""
+    """Returns the local mail server at its usual ports, not yet started."""
     module = "zeebe_connectors.testing.servers.mail"
     return ServerProcess("mail server", module, asdict(MailPorts.usual()), mail_directory())

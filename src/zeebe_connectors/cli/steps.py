@@ -32,7 +32,7 @@ ANY_REMEDY = "correct what the message names, then: zeebe-connectors engine reso
 
 
 def remedy(kind: str, key: int | str) -> str:
-    """Say what to do about an incident."""
+    """Says what to do about an incident."""
     return REMEDIES.get(kind, ANY_REMEDY).format(key=key)
 
 
@@ -54,7 +54,7 @@ class Steps:
         self._set: dict[int, dict[str, Any]] = {}
 
     def __call__(self, happening: Happening) -> None:
-        """Take what happened."""
+        """Takes what happened."""
         match happening.kind:
             case HappeningKind.ELEMENT_ACTIVATED:
                 self._began[happening.key] = happening.time_ms
@@ -89,7 +89,7 @@ class Steps:
 
 
 def _words(happening: Happening) -> str:
-    """Say what went wrong at an element, or was resolved; nothing for anything else."""
+    """Says what went wrong at an element, or was resolved; nothing for anything else."""
     data = happening.data
     match happening.kind:
         case HappeningKind.JOB_FAILED if left := data.get("retries", 0):

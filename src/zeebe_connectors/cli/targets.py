@@ -49,5 +49,5 @@ async def targets_deployed(settings: Settings) -> bool:
 
 
 def _is_by_message_alone(element: Element) -> bool:
-    """Whether a source names no process, only a message; a name that is an expression is known only at run time."""
+    """Returns whether a source names a message but no process; an expression is known only at run time."""
     return not element.process and bool(element.message) and not element.message.startswith("=")

@@ -120,7 +120,7 @@ def check(names: _Names = None) -> None:
 
 
 def modeler_directory(platform: str, environment: Mapping[str, str], home: Path) -> Path:
-    """Where the Desktop Modeler keeps the user's data.
+    """Returns where the Desktop Modeler keeps the user's data.
 
     Args:
         platform: As `sys.platform` says.
@@ -141,7 +141,7 @@ class _Wrong(typer.BadParameter):
 
 
 def _connectors(names: Sequence[str] | None, *, with_template: bool = True) -> list[Outbound | Inbound]:
-    """The connectors of these names, or all; only those that have templates, if asked.
+    """Returns the connectors of these names, or all; only those that have templates, if asked.
 
     Raises:
         _Wrong: No connector has that name, or it cannot be loaded.

@@ -179,7 +179,7 @@ class ClusterSettings:
         return self.auth != "none" and not self.secure and not is_loopback(self.address.rpartition(":")[0])
 
     def describe(self) -> list[str]:
-        """The effective cluster in lines for a person, each with the settings that decided it; no secrets."""
+        """Returns the effective cluster in lines for a person, each with the settings that decided it; no secrets."""
         lines = [f"cluster {self.address}, {'TLS' if self.secure else 'plaintext'}{self._by('address', 'cluster_id')}"]
         if self.ca:
             lines.append(f"trusting {self.ca}{self._by('ca')}")
@@ -204,7 +204,7 @@ class ClusterSettings:
 
 
 def _without_login(url: str) -> str:
-    """A URL as it may be shown: some people write credentials into it."""
+    """Removes credentials from a URL, so that it may be shown."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
@@ -271,7 +271,7 @@ class _Reader:
             raise SettingsError(f"{NAMES[field_name][0]}: not set, but {reason}")
 
     def _saas(self) -> str:
-        """The address of a cluster in Camunda's cloud, or nothing."""
+        """Returns the address of a cluster in Camunda's cloud, or nothing."""
         mode = self._text("mode").casefold()
         if mode and mode not in {"saas", "self-managed", "selfmanaged", "simple", "basic", "oidc"}:
             raise SettingsError(f"{self._used['mode']}: must be 'saas' or 'self-managed'")
@@ -307,7 +307,7 @@ class _Reader:
         return f"{host}:{port or (443 if secure else 26500)}", secure
 
     def _secure(self, address: str, *, wants_tls: bool) -> bool:
-        """Whether an address without a scheme uses TLS: by the setting, else by the certificates, else by the port."""
+        """Decides whether an address without scheme uses TLS: by the setting, else the certificates, else the port."""
         for name in NAMES["insecure"]:
             if self._environment.text(name):
                 self._used["insecure"] = name

@@ -267,7 +267,7 @@ NOTICE = "<!-- Generated from config/declared.py by `make generate`; edit that i
 
 
 def settings_page() -> str:
-    """The page as Markdown."""
+    """Returns the page as Markdown."""
     rows = [
         f"| {'<br>'.join(f'`{name}`' for name in item.names)} | {item.default} | {item.meaning} |" for item in SETTINGS
     ]

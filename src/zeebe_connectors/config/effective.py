@@ -54,7 +54,7 @@ class Effective:
 
 
 def effective_settings(environment: Environment) -> list[Effective]:
-    """All settings in the order of the settings' page; those that are not set with their defaults."""
+    """Returns all settings in the order of the settings' page; those that are not set with their defaults."""
     aliases = {name: names for names in NAMES.values() for name in names}
     found: list[Effective] = []
     seen: set[str] = set()
@@ -72,7 +72,7 @@ def effective_settings(environment: Environment) -> list[Effective]:
 
 
 def unknown_settings(environment: Environment) -> list[tuple[str, str]]:
-    """Names that look like settings and are not read, each with the one that was probably meant, or empty."""
+    """Returns names that look like settings and are not read, each with the one that was probably meant, or empty."""
     by_squeezed = _by_squeezed()
     prefix = environment.text(PREFIX_SETTING) or DEFAULT_PREFIX
     found = []
@@ -91,7 +91,7 @@ def unknown_settings(environment: Environment) -> list[tuple[str, str]]:
 
 @cache
 def _by_squeezed() -> Mapping[str, str]:
-    """All names of settings, by how they are compared."""
+    """Returns all names of settings, by how they are compared."""
     declared = [name for item in SETTINGS for name in item.names]
     known = [*declared, *(name for names in NAMES.values() for name in names), *_OTHERS]
     return {squeezed(name): name for name in known}
@@ -99,13 +99,13 @@ def _by_squeezed() -> Mapping[str, str]:
 
 @lru_cache(maxsize=MAX_UNKNOWN)
 def _meant(name: str) -> str:
-    """The name of a setting that was probably meant, or empty; comparing takes milliseconds, and a page asks often."""
+    """Returns the setting that was probably meant, or empty; cached, as comparing takes milliseconds."""
     near = difflib.get_close_matches(name, _by_squeezed(), n=1, cutoff=0.85)
     return _by_squeezed()[near[0]] if near else ""
 
 
 def _names(environment: Environment, declared: str) -> Iterator[str]:
-    """A declared name, or what is set of the names that it stands for."""
+    """Yields a declared name or, if it stands for several, those of them that are set."""
     if "<NAME>" in declared:
         what = re.compile(declared.replace("<NAME>", r"(?!OUTBOUND|INBOUND)\w+"))
         yield from (name for name in environment if what.fullmatch(re.sub(r"[.-]", "_", name).upper()))
@@ -128,7 +128,7 @@ def _effective(environment: Environment, name: str, default: str) -> Effective:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a setting's value is never shown."""
+    """Returns whether a setting's value is never shown."""
     return _SECRET.search(re.sub(r"[.-]", "_", name).upper()) is not None
 
 

@@ -27,7 +27,7 @@ class SettingsError(ValueError):
 
 @lru_cache(maxsize=4096)
 def squeezed(name: str) -> str:
-    """The form in which two spellings of one setting's name are equal."""
+    """Returns the form in which two spellings of one setting's name are equal."""
     return "".join(letter for letter in name.upper() if letter.isalnum())
 
 
@@ -93,12 +93,12 @@ class Environment(Mapping[str, str]):
         return len(self._found)
 
     def origin(self, name: str) -> str:
-        """Where the value stands: `environment`, `.env` or the file's path; empty when it is not set."""
+        """Returns where the value stands: `environment`, `.env` or the file's path; empty when it is not set."""
         found = self._found.get(squeezed(name))
         return found[2] if found else ""
 
     def exact(self, *origins: str) -> dict[str, str]:
-        """Variables under their exact names: what is not a setting may differ by just an underscore.
+        """Returns variables under their exact names: what is not a setting may differ by just an underscore.
 
         Args:
             origins: The layers to look into.
@@ -110,7 +110,7 @@ class Environment(Mapping[str, str]):
         return found
 
     def table(self, name: str) -> dict[str, str]:
-        """What stands in one table of the settings file, by the names below it; a list is joined by commas."""
+        """Returns what stands in one table of the settings file, by the names below it; a list is joined by commas."""
         prefix = f"{name}."
         found: dict[str, str] = {}
         for _, values in reversed(self._layers):
@@ -118,11 +118,11 @@ class Environment(Mapping[str, str]):
         return found
 
     def text(self, name: str, default: str = "") -> str:
-        """A value without surrounding blanks; the default when it is unset or blank."""
+        """Returns a value without surrounding blanks; the default when it is unset or blank."""
         return (self.get(name) or "").strip() or default
 
     def number(self, name: str, default: float, *, minimum: float = 0, maximum: float = 1e9) -> float:
-        """A number.
+        """Returns a number.
 
         Raises:
             SettingsError: It is not a number, less than `minimum` or more than `maximum`.
@@ -139,7 +139,7 @@ class Environment(Mapping[str, str]):
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """A truth value.
+        """Returns whether a setting is true.
 
         Raises:
             SettingsError: It is neither true nor false.

@@ -63,7 +63,7 @@ class Selection:
     disabled: frozenset[str] = frozenset()
 
     def runs(self, name: str, kind: str) -> bool:
-        """Whether the operator lets this connector run.
+        """Returns whether the operator lets this connector run.
 
         Args:
             name: The connector's name.
@@ -213,7 +213,7 @@ class Settings:
 
 
 def _scope(environment: Environment) -> Scope:
-    """What decides where placeholders resolve, by our name of the setting or by the official one."""
+    """Returns what decides where placeholders resolve, by our name of the setting or by the official one."""
     for name, known in ((SCOPE_SETTING, _SCOPES), (FILTER_SETTING, _FILTERS)):
         if text := environment.text(name):
             if (scope := known.get(text.casefold())) is None:
@@ -267,7 +267,7 @@ def ledger_url(environment: Environment) -> Secret | None:
 
 
 def _try(environment: Environment) -> bool:
-    """Whether trying is open for the environment `live` too."""
+    """Returns whether connectors may be tried in the environment `live` too."""
     text = environment.text("ZEEBE_CONNECTORS_TRY").casefold()
     if text not in {"", "live"}:
         raise SettingsError("ZEEBE_CONNECTORS_TRY: must be 'live', or be left out")
@@ -283,7 +283,7 @@ def _page_data(environment: Environment) -> PageData:
 
 
 def _web_address(environment: Environment, name: str) -> str:
-    """An address that a page may link to, without a slash at its end; empty when it is unset."""
+    """Returns an address that a page may link to, without a slash at its end; empty when it is unset."""
     text = environment.text(name).rstrip("/")
     try:
         usable = not text or (urlsplit(text).scheme in {"http", "https"} and bool(urlsplit(text).hostname))
@@ -313,7 +313,7 @@ def _polling(environment: Environment, cluster: ClusterSettings) -> bool:
 
 
 def seconds(environment: Environment, name: str, default: float, *, minimum: float = 0.0) -> float:
-    """A duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
+    """Returns a duration setting: ISO 8601 (`PT30S`), with a unit (`30s`), or plain milliseconds as Camunda reads them.
 
     Raises:
         SettingsError: It is none of these, shorter than `minimum` or longer than a year.
@@ -337,7 +337,7 @@ def _milliseconds(name: str, text: str) -> float:
 
 
 def normalized(name: str) -> str:
-    """A connector's name as it stands in `CONNECTOR_<NAME>_TYPE`."""
+    """Returns a connector's name as it stands in `CONNECTOR_<NAME>_TYPE`."""
     return re.sub(r"[^A-Za-z0-9_ ]", "", name.strip().replace("-", "_")).replace(" ", "_").upper()
 
 

@@ -84,7 +84,7 @@ def advice(node: tree.Node, functions: Collection[str] = ()) -> list[str]:
 
 
 def _local_functions(node: tree.Node) -> set[str]:
-    """The names under which an expression may define functions itself."""
+    """Returns the names under which an expression may define functions itself."""
     local: set[str] = set()
     for each in tree.walk(node):
         if isinstance(each, tree.ContextOf):
@@ -158,7 +158,7 @@ def on_calls(node: tree.Node, functions: Collection[str]) -> list[str]:
 
 
 def is_quoted(key: str) -> bool:
-    """Whether a context's key is enclosed in other quotes than straight double ones, which are then part of the key."""
+    """Returns whether a context's key is in quotes other than straight double ones, which are then part of the key."""
     return len(key) > 1 and key[0] in _QUOTES and key[-1] in _QUOTES
 
 
@@ -182,7 +182,7 @@ def _of_call(node: tree.Call, functions: Collection[str], local: Collection[str]
 
 
 def _of_verdict(name: str, parameters: Sequence[str], node: tree.Call) -> str | None:
-    """What is wrong with the arguments of a function of error expressions."""
+    """Returns what is wrong with the arguments of a function of error expressions."""
     written = f"write {name}({', '.join(parameters)})"
     if node.names:
         wrong = [each for each in node.names if each not in parameters]
@@ -193,7 +193,7 @@ def _of_verdict(name: str, parameters: Sequence[str], node: tree.Call) -> str | 
 
 
 def _of_unknown(name: str, arguments: tuple[str, ...], node: tree.Call) -> str | None:
-    """What a function that FEEL does not have may stand for."""
+    """Returns what a function that FEEL does not have may stand for."""
     *_, last = name.split()
     if last.lower() in {"in", "between"}:
         return (
@@ -214,7 +214,7 @@ def _of_unknown(name: str, arguments: tuple[str, ...], node: tree.Call) -> str |
 
 
 def _near(name: str, functions: Collection[str]) -> str | None:
-    """The function that a misspelled name is nearest to."""
+    """Returns the function that a misspelled name is nearest to."""
     names = {*functions, *_OF_ERROR_EXPRESSIONS, *(each.name for each in builtins.all_builtins())}
     near = difflib.get_close_matches(name, names, n=1, cutoff=_SIMILAR) or difflib.get_close_matches(
         name.lower(), names, n=1, cutoff=_SIMILAR

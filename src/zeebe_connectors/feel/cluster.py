@@ -17,7 +17,7 @@ _FROM_AI_PARAMETERS = ("value", "description", "type", "schema", "options")
 
 
 def _cycle(repetitions: Any, interval: Any) -> str:
-    """A timer's cycle in ISO 8601 form; without repetitions it never ends."""
+    """Writes a timer's cycle in ISO 8601 form; without repetitions it never ends."""
     return f"R{'' if repetitions is None else to_json(repetitions)}/{iso_text(interval)}"
 
 

@@ -327,7 +327,7 @@ class _Compiler:
     def _rounds(
         self, iterators: tuple[tuple[str, Node], ...]
     ) -> Callable[[Scope], Iterator[tuple[dict[str, Any], Scope]]]:
-        """A loop's variables, round by round; all rounds share one scope if no function can keep it."""
+        """Returns a loop's variables, round by round; all rounds share one scope if no function can keep it."""
         names = [name for name, _ in iterators]
         sources = [self.code(source) for _, source in iterators]
         keep = self.defines_functions
@@ -541,12 +541,12 @@ def _advising(sentence: str, code: Code) -> Code:
 
 
 def _steps_of(node: Node) -> int:
-    """The steps of one round of a loop with this body; everything inside counts, whether it runs or not."""
+    """Counts the steps of one round of a loop with this body; everything inside counts, whether it runs or not."""
     return 1 + sum(1 for _ in tree.walk(node)) // _NODES_PER_STEP
 
 
 def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
-    """The path by which `function(x, y) x.a < y.a` sorts, and whether the largest comes first; None for others."""
+    """Returns the path by which `function(x, y) x.a < y.a` sorts, and whether the largest comes first; else None."""
     body = node.body
     if len(node.parameters) != 2 or not isinstance(body, tree.Compare) or body.sign not in ("<", ">"):
         return None
@@ -559,7 +559,7 @@ def _order_of(node: tree.FunctionOf) -> tuple[tuple[str, ...], bool] | None:
 
 
 def _names_in(node: Node) -> set[str]:
-    """The variables that an expression may read."""
+    """Returns the variables that an expression may read."""
     found = {part.names[0] for part in tree.walk(node) if isinstance(part, tree.Ref)}
     return found | {part.path[0] for part in tree.walk(node) if isinstance(part, tree.Call) and part.path}
 
@@ -622,7 +622,7 @@ def _list(scope: Scope, value: Any) -> Any:
 
 
 def _count(run: Run, first: Any, last: Any) -> Sequence[Any]:
-    """The numbers of a loop: 1..3 counts up, 3..1 down, by one each."""
+    """Returns the numbers of a loop: 1..3 counts up, 3..1 down, by one each."""
     step = 1 if first < last else -1
     start, span = decimal(first), DECIMAL128.subtract(decimal(last), decimal(first)).copy_abs()
     size = int(span) + 1 if span.adjusted() < 18 else run.limits.items + 1
@@ -793,7 +793,7 @@ def _matching(overloads: Sequence[Builtin], count: int, names: Sequence[str] | N
 
 
 def _in_order(builtin: Builtin, names: Sequence[str] | None, arguments: list[Code]) -> list[Code]:
-    """One argument for each parameter: null for one that a named call omits, one list for a variadic rest."""
+    """Returns one argument for each parameter: null for one that a named call omits, one list for a variadic rest."""
     if names is not None:
         by_name = dict(zip(names, arguments, strict=True))
         return [by_name.get(parameter, _constant(None)) for parameter in builtin.parameters]
@@ -860,7 +860,7 @@ def _builtin_call(builtin: Builtin, arguments: list[Code]) -> Code:
 
 
 def _evaluated(scope: Scope, arguments: Sequence[Code]) -> list[Any]:
-    """The arguments' values; all are evaluated even if one fails, because a later one may end the evaluation."""
+    """Evaluates the arguments, all of them even if one fails, because a later one may end the evaluation."""
     found: list[Any] = []
     for index, argument in enumerate(arguments):
         try:
@@ -951,7 +951,7 @@ def _test_with_symbol(scope: Scope, of: Code, value: Any) -> bool | None:
 
 
 def _accepts(run: Run, result: Any, value: Any) -> bool | None:
-    """Whether a test's result accepts an input value: true, the value itself, or a list that contains it."""
+    """Returns whether a test's result accepts an input value: true, the value itself, or a list that contains it."""
     if result is True:
         return True
     if kind(result) == LIST:

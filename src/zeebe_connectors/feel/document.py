@@ -26,7 +26,7 @@ def functions() -> str:
 
 
 def _declared_in(module: str) -> list[Builtin]:
-    """The module's functions; overloads that differ only in parameter names are merged."""
+    """Returns the module's functions, and merges overloads that differ only in parameter names."""
     found: dict[str, Builtin] = {}
     for builtin in all_builtins():
         if builtin.module == module:
@@ -49,7 +49,7 @@ def page(current: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it."""
+    """Writes the page, or checks it."""
     current = PAGE.read_text(encoding="utf-8")
     wanted = page(current)
     if "--check" in arguments:

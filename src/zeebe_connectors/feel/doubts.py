@@ -96,7 +96,7 @@ def _of(node: tree.Node) -> str | None:
 
 
 def _date(parts: tuple[tree.Node, ...]) -> tuple[str, ...] | None:
-    """The numbers, if they look like a date."""
+    """Returns the numbers, if they look like a date."""
     numbers: list[Any] = []
     for part in parts:
         if not isinstance(part, tree.Literal) or isinstance(part.value, bool | str | None):

@@ -81,7 +81,7 @@ _WIDTH = 100
 
 
 def _window(source: str, caret: int) -> tuple[str, int]:
-    """Cut a long line to the part around the caret."""
+    """Cuts a long line to the part around the caret."""
     source = source.replace("\t", " ")
     if len(source) <= _WIDTH:
         return source, caret

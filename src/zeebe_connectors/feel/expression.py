@@ -181,7 +181,7 @@ def _run(
 
 
 def _sentences(code: Program, run: Run, context: Mapping[str, Any]) -> list[str]:
-    """Advice on how to fix the expression: first by its text, then by its values."""
+    """Returns advice on how to fix the expression: first by its text, then by its values."""
     return [*advice.advice(code.tree, run.functions or ()), *remedies.remedies(run.warnings, context)]
 
 
@@ -221,7 +221,7 @@ def evaluate(
 
 
 def value_of(text: str, context: Mapping[str, Any], functions: Functions, limits: Limits) -> Any:
-    """The value of an expression under the limits of one evaluation, the way that makes nothing else.
+    """Evaluates an expression under the limits of one evaluation and returns only its value.
 
     Raises:
         FeelSyntaxError, FeelEvaluationError, FeelLimitError: as `compile` and `Expression.evaluate`.

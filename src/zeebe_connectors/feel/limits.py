@@ -58,7 +58,7 @@ _BYTES_PER_ENTRY = 64
 
 
 def _now() -> datetime:
-    """The current time with the machine's offset, since an engine uses the machine's time zone too."""
+    """Returns the current time with the machine's offset, since an engine uses the machine's time zone too."""
     return datetime.now(UTC).astimezone()
 
 

@@ -262,7 +262,7 @@ OTHERWISE = frozenset(("and", "or", "concatenate"))
 
 
 def method(name: str, value: str) -> str | None:
-    """What FEEL has for a method of a value, as `value.upper()`; None where it is not known."""
+    """Returns what FEEL has for a method of a value, as `value.upper()`; None where it is not known."""
     known = _METHODS.get(_plain(name))
     if known:
         return f"values have no functions of their own; {_filled(known, value)}"
@@ -274,7 +274,7 @@ def method(name: str, value: str) -> str | None:
 
 
 def property_(name: str, value: str) -> str | None:
-    """What FEEL has for a property of a value, as `list.length`; None where it is not known."""
+    """Returns what FEEL has for a property of a value, as `list.length`; None where it is not known."""
     if name in _PROPERTIES:
         return f"'.{name}' is an entry of a context; {_filled(_PROPERTIES[name], value)}"
     # A name in mixed capitals can hardly be an entry's: the methods of other languages are.
@@ -283,7 +283,7 @@ def property_(name: str, value: str) -> str | None:
 
 
 def member(path: tuple[str, ...], name: str, arguments: tuple[str, ...]) -> str | None:
-    """What FEEL has for `path.name(arguments)`: a method of a variable, or a function that a class has."""
+    """Returns what FEEL has for `path.name(arguments)`: a method of a variable, or a function that a class has."""
     owner = path[-1]
     known = _LIBRARIES.get(f"{owner}.{name}".lower())
     if known:
@@ -294,13 +294,13 @@ def member(path: tuple[str, ...], name: str, arguments: tuple[str, ...]) -> str 
 
 
 def function(name: str, arguments: tuple[str, ...]) -> str | None:
-    """What FEEL has for a function of another language; None where it is not known."""
+    """Returns what FEEL has for a function of another language; None where it is not known."""
     known = _FUNCTIONS.get(_plain(name)) or _METHODS.get(_plain(name))
     return f"FEEL has no {name}(); {_filled(known, arguments[0] if arguments else 'x')}" if known else None
 
 
 def words_of(name: str) -> str:
-    """`upperCase` and `upper_case` as words."""
+    """Splits `upperCase` and `upper_case` into words."""
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
     return spaced.replace("_", " ").strip()
 

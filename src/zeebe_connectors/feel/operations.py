@@ -67,7 +67,7 @@ def unsigned_zero(number: Decimal) -> Decimal:
 
 
 def add(run: Run, left: Any, right: Any) -> Any:
-    """`left + right`: numbers, texts, durations, and a duration to a point in time."""
+    """Computes `left + right`: numbers, texts, durations, and a duration to a point in time."""
     left_type, right_type = type(left), type(right)
     if left_type is str and right_type is str:
         run.room(len(left) + len(right), plain=left.isascii() and right.isascii())
@@ -102,7 +102,7 @@ def _sum_of_durations(left: Any, right: Any) -> Any:
 
 
 def subtract(run: Run, left: Any, right: Any) -> Any:
-    """`left - right`: numbers, durations, points in time, and a duration from one."""
+    """Computes `left - right`: numbers, durations, points in time, and a duration from one."""
     if type(left) is int and type(right) is int:
         return whole(left - right)
     left_kind, right_kind = kind(left), kind(right)
@@ -118,7 +118,7 @@ def subtract(run: Run, left: Any, right: Any) -> Any:
 
 
 def multiply(run: Run, left: Any, right: Any) -> Any:
-    """`left * right`: numbers, and a duration times the whole part of a number."""
+    """Computes `left * right`: numbers, and a duration times the whole part of a number."""
     if type(left) is int and type(right) is int:
         return whole(left * right)
     left_kind, right_kind = kind(left), kind(right)
@@ -146,7 +146,7 @@ def _nanos(duration: Any) -> int:
 
 
 def divide(run: Run, left: Any, right: Any) -> Any:
-    """`left / right`: numbers, a duration by a number or by another one."""
+    """Computes `left / right`: numbers, a duration by a number or by another one."""
     if type(left) is int and type(right) is int and right and not left % right:
         return whole(left // right)
     left_kind, right_kind = kind(left), kind(right)
@@ -178,7 +178,7 @@ _MAX_ZERO_DIGITS = 1_000  # of a power of 0.0, which keeps its zeros
 
 
 def power(run: Run, left: Any, right: Any) -> Any:
-    """`left ** right`: numbers; a fractional exponent is calculated in binary numbers, as the cluster's engine does."""
+    """Computes `left ** right`; with a fractional exponent in binary numbers, as the cluster's engine does."""
     for operand in (left, right):
         if kind(operand) != NUMBER:
             run.warn(INVALID_TYPE, f"Expected number but found {show(operand)}")
@@ -203,7 +203,7 @@ def power(run: Run, left: Any, right: Any) -> Any:
 
 
 def negate(run: Run, value: Any) -> Any:
-    """`-value`, a number."""
+    """Computes `-value` of a number."""
     if type(value) is int:
         return -value
     if kind(value) != NUMBER:
@@ -224,7 +224,7 @@ def calculation_failed(error: DecimalException) -> FeelEvaluationError:
 
 
 def equal(run: Run, left: Any, right: Any) -> bool | None:
-    """`left = right`; null for values of different kinds unless one is null."""
+    """Evaluates `left = right`; null for values of different kinds unless one is null."""
     if type(left) is type(right) and type(left) in _SIMPLE:
         if type(left) is str and len(left) == len(right):
             run.read(len(left))
@@ -263,7 +263,7 @@ def _equal(run: Run, left: Any, right: Any) -> bool | None:
 
 
 def same(run: Run, left: Any, right: Any) -> bool:
-    """Whether two values are equal; values of different kinds are not."""
+    """Returns whether two values are equal; values of different kinds are not."""
     return _equal(run, left, right) is True
 
 
@@ -286,7 +286,7 @@ def key_of(run: Run, value: Any) -> object:
 
 
 def comparable(value: Any) -> bool:
-    """Whether a value can be ordered among values of its kind, by the criteria of the cluster's engine."""
+    """Returns whether a value can be ordered among values of its kind, by the criteria of the cluster's engine."""
     if type(value) in _SIMPLE:
         return type(value) is not bool
     name = kind(value)
@@ -316,12 +316,12 @@ def order(left: Any, right: Any) -> int:
 
 
 def _units(text: str) -> bytes:
-    """The text as 16-bit units, by which the cluster's engine orders texts."""
+    """Returns the text as 16-bit units, by which the cluster's engine orders texts."""
     return text.encode("utf-16-be", "surrogatepass")
 
 
 def compare(run: Run, sign: str, left: Any, right: Any) -> bool | None:
-    """`left < right` and the like; null for values that have no common order."""
+    """Evaluates `left < right` and the like; null for values that have no common order."""
     if kind(left) != kind(right) or not (comparable(left) and comparable(right)):
         run.warn(NOT_COMPARABLE, f"Can't compare {show(left)} with {show(right)}")
         return None
@@ -331,7 +331,7 @@ def compare(run: Run, sign: str, left: Any, right: Any) -> bool | None:
 
 
 def holds(sign: str, result: int) -> bool:
-    """Whether the result of `order` satisfies a sign."""
+    """Returns whether the result of `order` satisfies a sign."""
     if sign == "<":
         return result < 0
     if sign == "<=":
@@ -340,7 +340,7 @@ def holds(sign: str, result: int) -> bool:
 
 
 def in_range(run: Run, value: Any, range_: values.Range) -> bool | None:
-    """`value in [start..end]`."""
+    """Evaluates `value in [start..end]`."""
     start, end = range_.start, range_.end
     if not (kind(value) == kind(start) == kind(end) and comparable(value) and comparable(start) and comparable(end)):
         run.warn(NOT_COMPARABLE, f"Can't compare {show(value)} with {show(start)} and {show(end)}")
@@ -375,7 +375,7 @@ _PROPERTIES: dict[str, tuple[str, ...]] = {
 
 
 def path(run: Run, value: Any, key: str) -> Any:
-    """`value.key`: an entry of a context, a part of a temporal value, or that of each item of a list."""
+    """Evaluates `value.key`: an entry of a context, a part of a temporal value, or that of each item of a list."""
     if type(value) is dict:
         found = value.get(key, _MISSING)
         return found if found is not _MISSING else _no_entry(run, value, key)
@@ -439,7 +439,7 @@ def _remainder(dividend: int, divisor: int) -> int:
 
 
 def at(items: Any, index: Any) -> Any:
-    """`items[index]`: counted from 1, or back from the end from -1; null if there is none."""
+    """Evaluates `items[index]`: counted from 1, or back from the end from -1; null if there is none."""
     if type(index) is not int:
         return _at_fraction(items, decimal(index))
     position = index - 1 if index > 0 else len(items) + index
@@ -452,7 +452,7 @@ def _at_fraction(items: Any, index: Decimal) -> Any:
 
 
 def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence: require(size > 0, "...")
-    """Fail a built-in function, which makes its call null.
+    """Fails a built-in function, which makes its call null.
 
     Raises:
         Failure: the condition does not hold.

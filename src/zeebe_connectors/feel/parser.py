@@ -474,7 +474,7 @@ class _Parser:
         raise self.unexpected("a key")
 
     def key_ends(self, position: int) -> tuple[int, int]:
-        """Where an unquoted key ends, without and with the space and comments after it."""
+        """Returns where an unquoted key ends, without and with the space and comments after it."""
         end = position
         while position < len(self.text) and self.text[position] not in tokens.NOT_IN_KEY:
             end = position + 1
@@ -533,7 +533,7 @@ class _Parser:
         return self.text[start:end]
 
     def words(self) -> tuple[int, int]:
-        """Where the names that follow here with only spaces between them end, and how many there are."""
+        """Returns where the names that follow here with only spaces between them end, and how many there are."""
         name, end, count = self.now, self.now.start, 0
         while name.kind == NAME and name.text not in RESERVED:
             end, count = name.end, count + 1

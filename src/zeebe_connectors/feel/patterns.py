@@ -83,7 +83,7 @@ class _Invalid(Exception):  # noqa: N818 - becomes the Failure of the call
 
 
 def search(run: Run, text: str, pattern: str, flags: str = "") -> bool:
-    """Whether the pattern is found anywhere in the text."""
+    """Returns whether the pattern is found anywhere in the text."""
     return next(_matches(run, text, pattern, flags), None) is not None
 
 
@@ -268,7 +268,7 @@ class _Translation:
         return "".join(parts)
 
     def count(self, character: str, opened: int, length: int) -> None:
-        """Count the part that was just read, which opened or closed a group."""
+        """Counts the part that was just read, which opened or closed a group."""
         if opened > 0:
             self.around.append(self.size)
             self.before = self.last = 0
@@ -392,7 +392,7 @@ class _Translation:
         return str(regex.escape(self.character(character)))
 
     def back_reference(self, number: int) -> str:
-        """A reference to an earlier group: as many digits as name an existing group; without one, nothing matches."""
+        """Reads a reference to an earlier group: as many digits as name an existing one; with none, nothing matches."""
         while self.pattern[self.position : self.position + 1] in tuple("0123456789"):
             longer = number * 10 + int(self.pattern[self.position])
             if longer > self.groups:
@@ -401,7 +401,7 @@ class _Translation:
         return f"(?:\\{number})" if number <= self.groups else "(?!)"
 
     def character(self, character: str) -> str:
-        """The character of an escape, whose first letter is already consumed."""
+        """Reads the character of an escape whose first letter is already consumed."""
         if character in _CHARACTERS:
             return _CHARACTERS[character]
         if character == "x":
@@ -429,7 +429,7 @@ class _Translation:
         return chr(int(digits, 8))
 
     def property(self, letter: str) -> str:
-        r"""The inside of a class that means a property, as `\\p{Lu}` does."""
+        r"""Reads the inside of a class that means a property, as `\\p{Lu}` does."""
         name = self.take()
         if name == "{":
             name = self.until("}")
@@ -445,7 +445,7 @@ class _Translation:
         return f"\\{letter}{{{name}}}"
 
     def char_class(self) -> str:
-        """A class after its opening bracket: ranges, nested classes, and intersections with `&&`."""
+        """Reads a class after its opening bracket: ranges, nested classes, and intersections with `&&`."""
         parts = ["["]
         if self.pattern.startswith("^", self.position):
             parts.append(self.take())
@@ -480,7 +480,7 @@ class _Translation:
         return self.range_from(self.character(character))
 
     def range_from(self, start: str) -> str:
-        """A character, or a range that starts with it."""
+        """Reads a character, or a range that starts with it."""
         rest = self.pattern[self.position : self.position + 2]
         if not rest.startswith("-") or rest in ("-]", "-["):
             return _in_class(start)

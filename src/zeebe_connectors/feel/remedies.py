@@ -120,7 +120,7 @@ def _of_types(kind: str, message: str) -> str | None:
 
 
 def _of_lists(verb: str, values: tuple[str, ...], *, compared: bool) -> str | None:
-    """What to do with two values of which one is a list or a context."""
+    """Says what to do with two values of which one is a list or a context."""
     lists = sum(value.startswith("a list of") for value in values)
     if lists and compared:
         return "a list is compared item by item: some x in list satisfies x > 1, or list[item > 1]"
@@ -136,7 +136,7 @@ def _of_lists(verb: str, values: tuple[str, ...], *, compared: bool) -> str | No
 
 
 def _text_and(other: str, verb: str, text: str) -> str | None:
-    """How to make a text and another value fit."""
+    """Says how to make a text and another value fit."""
     if _DATE.match(other):
         if verb in {"add", "subtract"} and _DATE.match(text):
             return 'a date in a text is read with date("2024-12-31")'
@@ -157,7 +157,7 @@ _LENGTHS = re.compile(r"-?P(?P<months>[\dYM]+)?(?P<days>[\dDTHMS.]+)?$")
 
 
 def _of_durations(verb: str, values: tuple[str, ...]) -> str | None:
-    """What to do with a duration of months and one of days."""
+    """Says what to do with a duration of months and one of days."""
     found = [_LENGTHS.match(value) for value in values]
     if verb not in {"compare", "add", "subtract"} or not all(found):
         return None
@@ -182,7 +182,7 @@ def _of_call(kind: str, message: str) -> str | None:
 
 
 def _of_reason(name: str, reason: str) -> str | None:
-    """What to do about a value that a function could not take."""
+    """Says what to do about a value that a function could not take."""
     if name in {"date", "time", "date and time"} and "Failed to parse" in reason:
         return (
             'FEEL reads "2024-12-31", "17:00:00" and "2024-12-31T17:00:00"; another form is taken apart first, as '
@@ -205,7 +205,7 @@ def _separators(name: str, reason: str) -> str | None:
 
 
 def _named(message: str) -> str:
-    """The name that a warning is about."""
+    """Returns the name that a warning is about."""
     match = _NAMED.search(message)
     return match[1] if match else ""
 
@@ -220,7 +220,7 @@ def _in_other_capitals(message: str, names: Collection[str]) -> str | None:
 
 
 def _of_entry(message: str) -> str | None:
-    """The entry that is meant: in other capitals, misspelled, or one level deeper."""
+    """Returns the entry that is meant: in other capitals, misspelled, or one level deeper."""
     wanted, there = _named(message), _available(message)
     if wanted == "response" and {"message", "variables"} <= set(there):
         return "what the service answered with an error is in error.variables.response"

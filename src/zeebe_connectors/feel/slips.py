@@ -88,7 +88,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
 
 
 def _near(pattern: re.Pattern[str] | str, before: str) -> re.Match[str] | None:
-    """What a pattern finds at the end of a text: some try each of their beginnings, of which there are few there."""
+    """Finds a pattern near the end of a text: some patterns try each beginning, of which there are few there."""
     return re.compile(pattern).search(before, max(0, len(before) - _FAR))
 
 
@@ -105,7 +105,7 @@ def _keyword_in_capitals(word: str, word_before: str) -> str | None:
 
 
 def _not_closed(word: str, expected: Sequence[str]) -> str | None:
-    """`if a then {b: 1 else c`: what follows shows that a bracket was meant to end before."""
+    """Recognises `if a then {b: 1 else c`: what follows shows that a bracket was meant to end before."""
     if word not in {"then", "else", "return", "satisfies"} or f"'{word}'" in expected:
         return None
     missing = [closer for closer in _OPENERS if f"'{closer}'" in expected]
@@ -113,7 +113,7 @@ def _not_closed(word: str, expected: Sequence[str]) -> str | None:
 
 
 def _method(text: str, position: int) -> str | None:
-    """`"a".toUpperCase()` and `name.trim().toUpperCase()`: a method of what is no variable."""
+    """Recognises `"a".toUpperCase()` and `name.trim().toUpperCase()`: a method of what is no variable."""
     here = text[position : position + 1]
     called = _near(_METHOD, text[:position]) if here in {"{", "("} else None
     if called is None or (here == "(" and called[1].isalnum()):
@@ -129,7 +129,7 @@ def _on_both_sides(text: str, position: int) -> str | None:
 
 
 def _by_pattern(text: str, position: int, before: str) -> str | None:
-    """A slip recognised by the text around it, because its first character alone means something else."""
+    """Recognises a slip by the text around it, because its first character alone means something else."""
     after = text[position:]
     slips: tuple[tuple[object, str], ...] = (
         (after.startswith("=") and before.endswith("="), "FEEL compares with a single '=': a = b"),
@@ -182,7 +182,7 @@ def _by_pattern(text: str, position: int, before: str) -> str | None:
 
 
 def _arrow(text: str, position: int, before: str) -> str | None:
-    """`x => x + 1` is a function; `a => 5` is either that or a comparison."""
+    """Recognises `x => x + 1`, a function, and `a => 5`, which is either that or a comparison."""
     if text.startswith(",", position) and _PARAMETERS_AND_ARROW.match(text, position):
         return other.FUNCTION
     start = position - 1 if text[position - 1 : position + 1] == "=>" and position else position
@@ -221,7 +221,7 @@ def _symbol(text: str, position: int) -> str | None:
 
 
 def _is(text: str, position: int) -> str | None:
-    """`a is null`, `a is empty`, `a is greater than b`, `a is a number`: each is written differently in FEEL."""
+    """Recognises `a is null`, `a is empty`, `a is greater than b`, `a is a number`: FEEL writes each differently."""
     found = _IS.match(text, position)
     if not found:
         return None
@@ -254,7 +254,7 @@ def _loop(text: str, position: int, before: str, word: str) -> str | None:
 
 
 def _temporal(text: str, position: int, before: str) -> str | None:
-    """`10:30`, `2024-12-31T10:30:00`, `5 days`: dates, times and durations without quotes."""
+    """Recognises `10:30`, `2024-12-31T10:30:00`, `5 days`: dates, times and durations without quotes."""
     if not before[-1:].isdigit():
         return None
     after = text[position:]
@@ -309,7 +309,7 @@ def _number(text: str, position: int, before: str) -> str | None:
 
 
 def _whole_name(text: str, position: int) -> str:
-    """The name around the place where its letters begin."""
+    """Returns the name around the place where its letters begin."""
     start = position
     while start and text[start - 1].isdigit():
         start -= 1
@@ -317,7 +317,7 @@ def _whole_name(text: str, position: int) -> str:
 
 
 def _call(text: str, position: int, before: str, word: str) -> str | None:
-    """`sum items` and `a contains b`: a function is called with parentheses."""
+    """Recognises `sum items` and `a contains b`: a function is called with parentheses."""
     if _IN_PARENTHESES.search(before) and word in {"return", "satisfies"}:
         return other.LOOP
     name = _function_around(before, text, position)
@@ -337,7 +337,7 @@ def _call(text: str, position: int, before: str, word: str) -> str | None:
 
 
 def _function_at_the_end(before: str) -> str | None:
-    """The longest name of a built-in function, of one or more words, at the end of the text."""
+    """Returns the longest name of a built-in function, of one or more words, at the end of the text."""
     words = re.findall(r"[A-Za-z]+", before.rpartition("\n")[2])
     for count in range(min(len(words), 5), 0, -1):
         name = " ".join(words[-count:])
@@ -347,7 +347,7 @@ def _function_at_the_end(before: str) -> str | None:
 
 
 def _function_here(text: str, position: int) -> str | None:
-    """The name of a built-in function of several words at the position, also in the form `startsWith`."""
+    """Returns the name of a built-in function of several words at the position, also in the form `startsWith`."""
     words = re.findall(r"[A-Za-z]+", text[position : position + 60].partition("(")[0])
     names = [" ".join(words[:count]) for count in range(min(len(words), 5), 1, -1)]
     if words:
@@ -356,7 +356,7 @@ def _function_here(text: str, position: int) -> str | None:
 
 
 def _function_around(before: str, text: str, position: int) -> str | None:
-    """The name of a built-in function of several words within which the parser stopped, as in `is defined x`."""
+    """Returns the built-in function of several words within whose name the parser stopped, as in `is defined x`."""
     words = [_word_before(before), *re.findall(r"[A-Za-z]+", text[position : position + 60])[:4]]
     names = (" ".join(words[:count]) for count in range(len(words), 1, -1))
     return next((name for name in names if builtins.overloads(name)), None)
@@ -384,7 +384,7 @@ def _missing_keyword(text: str, position: int, expected: Sequence[str]) -> str |
 
 
 def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) -> str | None:
-    """The text ends too early, or a bracket closes nothing."""
+    """Recognises a text that ends too early, or a bracket that closes nothing."""
     here = text[position : position + 1]
     missing = next((closer for closer in _OPENERS if f"'{closer}'" in expected), None)
     if missing and (not here or here in _OPENERS):
@@ -402,7 +402,7 @@ def _unfinished(text: str, position: int, before: str, expected: Sequence[str]) 
 
 
 def _character(text: str, position: int) -> str | None:
-    """A character that looks like one of FEEL's, or is invisible."""
+    """Recognises a character that looks like one of FEEL's, or is invisible."""
     here = text[position : position + 1]
     plain = unicodedata.normalize("NFKC", here) if here else ""
     if len(plain) == 1 and plain != here and plain.isascii():

@@ -154,7 +154,7 @@ class DaysTime:
         return self.nanos // 1_000_000
 
     def total_seconds(self) -> float:
-        """The length in seconds."""
+        """Returns the length in seconds."""
         return self.nanos / SECOND
 
     def __str__(self) -> str:
@@ -232,7 +232,7 @@ def offset_of(text: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _rules(zone: str) -> dt.tzinfo:
-    """The rules of a zone by its name, such as `Europe/Paris` or `UTC+01:00`.
+    """Returns the rules of a zone by its name, such as `Europe/Paris` or `UTC+01:00`.
 
     Raises:
         ValueError: no such zone.
@@ -275,7 +275,7 @@ def _shift(moment: dt.datetime, zone: dt.tzinfo) -> int:
 
 
 def _near_datetime(days: int, nanos: int) -> dt.datetime:
-    """A `datetime` whose zone rules hold for these days: itself, or the same day in a year that Python knows."""
+    """Returns a `datetime` with the zone rules of these days: itself, or the same day in a year that Python knows."""
     ordinal = days + _EPOCH
     last = dt.date.max.toordinal() - 366
     if ordinal < 367:

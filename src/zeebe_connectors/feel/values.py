@@ -226,7 +226,7 @@ def result_of_float(value: float) -> Decimal:
 
 
 def is_whole(value: float | Decimal) -> bool:
-    """Whether a number has no fraction."""
+    """Returns whether a number has no fraction."""
     return isinstance(value, int) or decimal(value) == decimal(value).to_integral_value()
 
 
@@ -299,7 +299,7 @@ def number_text(value: float | Decimal) -> str:
 
 
 def _days_time_text(value: Any) -> str:
-    """A duration in whole seconds, like the cluster's engine."""
+    """Writes a duration in whole seconds, like the cluster's engine."""
     duration = temporal.widen(value)
     return str(DaysTime(duration.seconds * temporal.SECOND)) if isinstance(duration, DaysTime) else ""
 

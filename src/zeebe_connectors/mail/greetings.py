@@ -20,7 +20,7 @@ _PROTOCOLS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 
 
 def other_protocol(first: bytes, wanted: str) -> str | None:
-    """What to do about a server that speaks another protocol; None where it is not known to.
+    """Returns what to do about a server that speaks another protocol; None if it is not known to.
 
     Args:
         first: What the server said first.

@@ -50,6 +50,7 @@ _NOT_THIS_WAY = re.compile(
     re.IGNORECASE,
 )
 """Words that refuse the method of signing in, not the user."""
+_LOGIN = "the command LOGIN"
 _ID = '("name" "zeebe-connectors" "vendor" "Zeebe Connectors")'
 
 
@@ -62,10 +63,8 @@ class ImapSession:
         self._lock = asyncio.Lock()
         self._folders: list[tuple[str, str, frozenset[str]]] | None = None
         self._spelled: dict[str, str] = {}  # folder names as the server spells them, by the names that people write
-        self.identifies = True
-        """Whether to say after the login who we are, where the server offers ID."""
-        self.identifying = False
-        """Whether the server was about to answer that."""
+        self.refused: set[str] = set()
+        """ID, and ways of signing in, that the server refused though something else is left; not tried again."""
         self.selected: Selected | None = None
 
     @classmethod
@@ -93,22 +92,19 @@ class ImapSession:
             ConnectorError: As `connect` and `login`, or `MAIL_TOKEN_FAILED`.
         """
         resolver = await checked_resolver(port, clients)
-        session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
-        try:
+        refused: set[str] = set()
+        while True:
+            known = len(refused)
+            session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
+            session.refused = refused
             try:
                 await session.sign_in(login, clients)
-            except ConnectionLost:
-                if not session.identifying:
-                    raise
-                # It hung up at ID, which it offers: without.
+            except BaseException as error:
                 await session.logout()
-                session = await cls.connect(host, port, security, tls=tls, resolver=resolver)
-                session.identifies = False
-                await session.sign_in(login, clients)
-        except BaseException:
-            await session.logout()
-            raise
-        return session
+                if isinstance(error, ConnectionLost) and len(refused) > known:
+                    continue  # it hung up at that; now without
+                raise
+            return session
 
     async def sign_in(self, login: LoginOrNone, clients: ClientCache) -> None:
         """Signs in as the account's settings say; a token that the server refuses is replaced once."""
@@ -199,7 +195,7 @@ class ImapSession:
         await self._capabilities()
 
     def offers(self, capability: str) -> bool:
-        """Whether the server has a capability, such as `MOVE`."""
+        """Returns whether the server has a capability, such as `MOVE`."""
         return capability.upper() in self._protocol.capabilities
 
     @property
@@ -239,12 +235,14 @@ class ImapSession:
             "LOGIN": [lambda _: user, lambda _: secret],
             "CRAM-MD5": [lambda challenge: user + b" " + hmac.new(secret, challenge, "md5").hexdigest().encode()],
         }
-        offered = [name for name in mechanisms if self.offers(f"AUTH={name}")]
+        usable = [name for name in mechanisms if self.offers(f"AUTH={name}")]
+        offered = [name for name in usable if name not in self.refused] or usable
         if self.offers("LOGINDISABLED") and not offered:
             raise PermanentError(
                 "IMAP_AUTH_FAILED", f"{self._host} allows no password on an unencrypted connection; choose TLS"
             )
-        needs_mechanism = offered and (self.offers("LOGINDISABLED") or not (username + password).isascii())
+        is_refused = self.offers("LOGINDISABLED") or _LOGIN in self.refused
+        needs_mechanism = offered and (is_refused or not (username + password).isascii())
         if not needs_mechanism and await self._by_login(username, password, is_last=not offered):
             return
         for mechanism, following in zip(offered, [*offered[1:], None], strict=True):
@@ -253,6 +251,7 @@ class ImapSession:
             except PermanentError as error:
                 if following is None or not _NOT_THIS_WAY.search(error.message):
                     raise
+                self.refused.add(mechanism)
             else:
                 return
 
@@ -263,6 +262,7 @@ class ImapSession:
         except Refused as error:
             if is_last or not _NOT_THIS_WAY.search(error.text):
                 raise self._login_failed(error.text) from None
+            self.refused.add(_LOGIN)
             return False
         await self._signed_in()
         return True
@@ -314,12 +314,14 @@ class ImapSession:
     async def _signed_in(self) -> None:
         self._protocol.state = aioimaplib.AUTH
         await self._capabilities()
-        if self.identifies and self.offers("ID"):
-            # Some providers open no folder until the client has identified itself.
-            self.identifying = True
-            with suppress(Refused):
-                await self._command("ID", _ID)
-            self.identifying = False
+        if "ID" not in self.refused and self.offers("ID"):
+            # Some providers open no folder until the client has identified itself; others hang up.
+            try:
+                with suppress(Refused):
+                    await self._command("ID", _ID)
+            except ConnectionLost:
+                self.refused.add("ID")
+                raise
 
     async def _capabilities(self) -> None:
         responses: list[list[bytes]] = []
@@ -374,7 +376,7 @@ class ImapSession:
         return list(dict.fromkeys(spellings))
 
     def _on_wire(self, name: str) -> str:
-        """A folder's name as it is sent: in the server's spelling, or encoded if the server has no such folder."""
+        """Returns a folder's name as it is sent: in the server's spelling, or encoded if there is no such folder."""
         return quoted(self._spelled.get(name) or encode_folder(name))
 
     async def create_folder(self, name: str) -> str:
@@ -535,10 +537,6 @@ class ImapSession:
         """Adds a message to a folder."""
         self._protocol.literal_data = message
         await self._command("APPEND", self._on_wire(folder), f"{{{len(message)}}}")
-
-    async def noop(self) -> None:
-        """Checks that the server still answers."""
-        await self._command("NOOP")
 
     async def idle(self, seconds: float) -> bool:
         """Waits at most this many seconds for the server to report a change; returns whether it did.

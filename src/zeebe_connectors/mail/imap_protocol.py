@@ -120,7 +120,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.transport.abort()
 
     def _next(self) -> list[bytes] | None:
-        """One response: its lines, with each literal between two of them; None while it is incomplete."""
+        """Returns one response: its lines, with each literal between two of them; None while it is incomplete."""
         while True:
             if self._missing is not None:
                 if len(self._buffer) < self._missing:
@@ -172,7 +172,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._response_done(b" ".join([tag, *rest]))
 
     def _pending(self) -> list[Any]:
-        """The commands that wait for their answers."""
+        """Returns the commands that wait for their answers."""
         return [*filter(None, [self.pending_sync_command]), *self.pending_async_commands.values()]
 
     def _greet(self, line: bytes) -> None:
@@ -244,7 +244,7 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
 
 def _decoded(line: bytes) -> bytes:
-    """The challenge of a continuation; empty when it is not base64."""
+    """Returns the challenge of a continuation; empty when it is not base64."""
     try:
         return base64.b64decode(line[1:].strip())
     except ValueError:

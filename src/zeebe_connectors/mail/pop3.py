@@ -348,12 +348,12 @@ class Pop3Session:
         return await self._within(work)
 
     async def _is_empty(self, refusal: Refused) -> bool:
-        """Whether a list was refused because there is nothing to list."""
+        """Returns whether a list was refused because there is nothing to list."""
         count = await self._count()
         return _EMPTY.search(refusal.text) is not None if count is None else count == 0
 
     async def _count(self) -> int | None:
-        """How many messages there are; None when the server does not say, or has closed."""
+        """Returns how many messages there are; None when the server does not say, or has closed."""
         with suppress(Refused, TransientError):
             words = (await self.command("STAT")).split()
             return int(words[0]) if words and is_number(words[0]) else None
@@ -535,7 +535,7 @@ class Pop3Session:
         self._writer.write(line.encode() + b"\r\n")
 
     async def _greeted(self) -> str:
-        """The server's banner.
+        """Returns the server's banner.
 
         Raises:
             Refused: It turned the connection away, or speaks another protocol.
@@ -555,7 +555,7 @@ class Pop3Session:
         return _accepted(command, await self._status())
 
     async def _status(self) -> bytes:
-        """The next line that says something: some servers begin with a blank line, or send one after a mail's end."""
+        """Returns the next line with content: some servers begin with a blank line, or send one after a mail's end."""
         while not (line := await self._line()).strip(b". \t"):
             pass
         return line
@@ -571,7 +571,7 @@ class Pop3Session:
         return line.removesuffix(b"\r")
 
     async def _lines(self, limit: int = MAX_MESSAGE_BYTES) -> bytes:
-        """The lines up to the terminating dot, with dot-stuffing removed.
+        """Returns the lines up to the terminating dot, with dot-stuffing removed.
 
         Lines end with CR LF; but some servers use bare line feeds throughout, and some send mails as they are stored,
         with bare line feeds up to the last one before the dot.
@@ -596,7 +596,7 @@ class Pop3Session:
         return data.replace(stuffed, stuffed[:-1]) if stuffed in data else data
 
     async def _is_end(self, start: int, end: int) -> bool:
-        """Whether a dot alone on its line ends the answer; after a bare line feed it may be part of a mail."""
+        """Returns whether a dot alone on its line ends the answer; after a bare line feed it may be part of a mail."""
         whole = self._buffer[start - 1 : end] == b"\r\n.\r\n"
         if whole or (self._line_feeds and self._buffer[start:end] == b"\n.\n"):
             return True
@@ -630,7 +630,7 @@ def _is_ok(line: bytes) -> bool:
 
 
 def _accepted(command: str, line: bytes) -> str:
-    """The text after +OK.
+    """Returns the text after +OK.
 
     Raises:
         Refused: The server answered anything else.
@@ -642,7 +642,7 @@ def _accepted(command: str, line: bytes) -> str:
 
 
 def _id(raw: bytes) -> str:
-    """An id as text; distinct ids stay distinct even if they are not ASCII, as they should be."""
+    """Returns an id as text; distinct ids stay distinct even if they are not ASCII, as they should be."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

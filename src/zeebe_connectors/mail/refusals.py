@@ -47,7 +47,7 @@ _FOR_NOW = _any(
 
 
 def is_temporary(text: str) -> bool:
-    """Whether a refusal is temporary: the server is away, busy or at its limit, whoever asks.
+    """Returns whether a refusal is temporary: the server is away, busy or at its limit, whoever asks.
 
     A contrary response code (RFC 5530, RFC 2449, RFC 3206) outweighs vague words.
     """

@@ -55,14 +55,14 @@ def _literal(host: str) -> IpAddress | None:
 
 
 def unbracketed(host: str) -> str:
-    """A host without blanks around it, and without the brackets in which URLs write an IPv6 address."""
+    """Returns a host without blanks around it, and without the brackets in which URLs write an IPv6 address."""
     text = host.strip()
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
 @lru_cache(maxsize=1024)
 def plain_host(host: str) -> str:
-    """A host in its normal form: an address in its usual notation, a name in lower-case ASCII without a final dot."""
+    """Normalises a host: an address to its usual notation, a name to lower-case ASCII without a final dot."""
     if (address := literal(host)) is not None:
         return str(getattr(address, "ipv4_mapped", None) or address)
     name = unicodedata.normalize("NFKC", host).strip().strip("[]").rstrip(".").casefold()
@@ -76,7 +76,7 @@ def plain_host(host: str) -> str:
 
 @lru_cache(maxsize=4096)
 def forms(address: IpAddress) -> tuple[IpAddress, ...]:
-    """An address and, for IPv6, the IPv4 addresses embedded in it, which it may reach."""
+    """Returns an address and, for IPv6, the IPv4 addresses embedded in it, which it may reach."""
     found: list[IpAddress] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         teredo = address.teredo or ()
@@ -90,7 +90,7 @@ def forms(address: IpAddress) -> tuple[IpAddress, ...]:
 
 @lru_cache(maxsize=1024)
 def may_be_metadata(host: str) -> bool:
-    """Whether a host is written as an address that reaches a metadata service; False for a name."""
+    """Returns whether a host is written as an address that reaches a metadata service; False for a name."""
     address = literal(host)
     return address is not None and not METADATA.isdisjoint(forms(address))
 
@@ -108,11 +108,11 @@ class HostRules:
     """Whether this machine's own addresses are allowed."""
 
     def allows(self, address: IpAddress) -> bool:
-        """Whether one resolved address may be called."""
+        """Returns whether one resolved address may be called."""
         return not self.is_metadata(address) and (not self.enabled or self._allows(address))
 
     def is_metadata(self, address: IpAddress) -> bool:
-        """Whether it belongs to a metadata service that the operator did not allow by its exact address."""
+        """Returns whether it belongs to a metadata service that the operator did not allow by its exact address."""
         return any(
             form in METADATA
             and not any(network.num_addresses == 1 and form == network.network_address for network in self.allow)

@@ -28,7 +28,7 @@ _warned: set[tuple[str, str, int]] = set()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own, so that no network lies in between."""
+    """Returns whether a host's name or address is this machine's own, so that no network lies in between."""
     name = host.strip("[]").partition("%")[0].rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -39,7 +39,7 @@ def is_loopback(host: str) -> bool:
 
 
 def warn_unencrypted(protocol: str, host: str, port: int) -> None:
-    """Log once for each server that credentials go there unencrypted, by configuration."""
+    """Logs, once for each server, that credentials go there unencrypted, by configuration."""
     where = (protocol, host, port)
     if where not in _warned and len(_warned) < _MAX_WARNED and not is_loopback(host):
         _warned.add(where)
@@ -87,7 +87,7 @@ async def connected(
 
 
 def _misplaced(host: str) -> str | None:
-    """What is wrong with a text that is more than a host name; None if nothing is."""
+    """Returns what is wrong with a text that is more than a host name; None if nothing is."""
     name, _, port = host.rpartition(":")
     if "://" in host or "/" in host:
         return "holds an address with its scheme or path; write just the name of the server, such as mail.example.com"
@@ -164,13 +164,13 @@ def connect_error(
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason for an error, in the system's words where it has any."""
+    """Returns the reason for an error, in the system's words where it has any."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text or type(error).__name__
 
 
 def connect_errors(protocol: str) -> dict[str, str]:
-    """The codes that `connect_error` uses for a protocol, with their meaning, for the connector's page."""
+    """Returns the codes that `connect_error` uses for a protocol, with their meaning, for the connector's page."""
     return {
         f"{protocol}_NAME_NOT_RESOLVED": "The host's name is unknown. Check its spelling and the runtime's DNS. Tried "
         "again only when the name server said that the failure is temporary.",

@@ -17,7 +17,7 @@ class Custody(Protocol):
     """The secrets of one job or source."""
 
     def masked(self, text: str) -> str:
-        """The text without the secrets' values."""
+        """Returns the text without the secrets' values."""
         ...
 
     def learn(self, value: str) -> None:
@@ -25,7 +25,7 @@ class Custody(Protocol):
         ...
 
     def carries(self, material: Sequence[Material]) -> bool:
-        """Whether any of these contains a resolved secret, in any encoding."""
+        """Returns whether any of these contains a resolved secret, in any encoding."""
         ...
 
     def sending(self, host: str, material: Sequence[Material] | None) -> None:
@@ -86,7 +86,7 @@ def learn(value: str) -> None:
 
 
 def carries(*material: Material | None) -> bool:
-    """Whether any of these contains a resolved secret of the running job."""
+    """Returns whether any of these contains a resolved secret of the running job."""
     custody = _CURRENT.get()
     return custody is not None and custody.carries([item for item in material if item])
 

@@ -233,7 +233,7 @@ def _tail(parts: SplitResult) -> str:
 
 
 def _spellings(scheme: str, host: str, port: int | None, tail: str, written: str) -> set[str]:
-    """The spellings of a target to look for in blocked texts: as written, and normalised, with and without its port."""
+    """Spells a target as blocked texts may: as written and normalised, with and without its port."""
     scheme, plain = scheme.lower(), plain_host(host)
     plain = f"[{plain}]" if ":" in plain else plain
     tail = _ESCAPE.sub(_unescaped, tail)
@@ -251,7 +251,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 @lru_cache(maxsize=256)
 def _texts(text: str) -> frozenset[str]:
-    """The forms of a blocked text to look for in lower-case spellings."""
+    """Returns the forms of a blocked text that are looked for in lower-case spellings."""
     found = {text.casefold()}
     if "://" in text:
         try:
@@ -277,7 +277,7 @@ def _blocked(message: str) -> InputError:
 
 
 def _blocks(env: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
-    """Block name -> value, of `..._BLOCK_<KIND>` and `..._BLOCK_<KIND>_<name>`."""
+    """Returns names and values of the settings `..._BLOCK_<KIND>` and `..._BLOCK_<KIND>_<name>`."""
     prefix = f"{_BLOCK}{kind}"
     return [
         (key[len(prefix) + 1 :] or "default", value)

@@ -18,7 +18,7 @@ class Backoff:
         self._max_pause = max_pause
 
     def next(self, *, max_pause: float | None = None) -> float:
-        """Counts a failed attempt; returns the pause before the next one, which `max_pause` may shorten."""
+        """Counts a failed attempt and returns the pause before the next one, which `max_pause` may shorten."""
         upper = min(max_pause or self._max_pause, math.ldexp(self._first, min(self.attempts, 30)))
         self.attempts += 1
         return upper * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load needs no secrecy

@@ -244,7 +244,7 @@ def verdict_of(value: Any) -> Verdict | None:
 
 
 def _text(value: Any) -> str:
-    """A value as text: a context in an error's message, for example, as JSON."""
+    """Returns a value as text: a context in an error's message, for example, as JSON."""
     return value if isinstance(value, str) else encode(value, f"What {ERROR_EXPRESSION} returned")
 
 
@@ -413,7 +413,7 @@ def _number(value: Any, parameter: str) -> Any:
 
 
 def _overloads(name: str, call: Any, parameters: list[str], required: int) -> list[feel.HostFunction]:
-    """One function for each permitted number of arguments."""
+    """Returns one function for each permitted number of arguments."""
     return [feel.HostFunction(name, parameters[:count], call) for count in range(required, len(parameters) + 1)]
 
 

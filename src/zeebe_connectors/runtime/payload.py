@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
 
 
 def _needs_encoding(value: Any) -> bool:
-    """Whether a value holds anything but JSON types; a loop without recursion, because nearly every result has none."""
+    """Returns whether a value holds anything but JSON types; loops instead of recursing, as nearly none does."""
     left = [value]
     while left:
         item = left.pop()
@@ -95,7 +95,7 @@ def encode(variables: Mapping[str, Any], what: str) -> str:
 
 
 def _unsendable_number(variables: Mapping[str, Any], what: str) -> InputError:
-    """The error that names the first number that a process variable cannot hold.
+    """Returns the error that names the first number that a process variable cannot hold.
 
     Raises:
         StopIteration: There is none.

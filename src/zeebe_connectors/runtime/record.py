@@ -268,7 +268,7 @@ class JobRecord:
         return HourOf(counts, course, _quantile(seconds, 0.5), _quantile(seconds, 0.95))
 
     def _minute(self, number: int, connectors: dict[str, Minute]) -> MinuteOfAll:
-        """One minute of all connectors; it is summed once, unless jobs may still be added to it."""
+        """Sums one minute of all connectors, only once if no more jobs can be added to it."""
         known = self._sums.get(number)
         if known is not None:
             return known
@@ -288,7 +288,7 @@ class JobRecord:
 
     @staticmethod
     def _sum(connector: str, minutes: Iterable[tuple[int, dict[str, Minute]]], last: int) -> _Sum:
-        """What a connector did in some of the 60 minutes that end with a number."""
+        """Returns what a connector did in some of the 60 minutes that end with a number."""
         counts: dict[JobOutcome, int] = dict.fromkeys(OUTCOMES, 0)
         seconds, course, first = [0] * (len(_EDGES) + 1), [0] * MINUTES, last - MINUTES + 1
         for number, connectors in minutes:
@@ -434,12 +434,12 @@ class _Counting:
 
 
 def _steps(outcome: Outcome) -> tuple[float, ...]:
-    """Seconds of each stage, for an outcome that the engine has just acknowledged."""
+    """Returns the seconds of each stage, for an outcome that the engine has just acknowledged."""
     return () if outcome.stages is None else outcome.stages.seconds(time.perf_counter())
 
 
 def _quantile(seconds: list[int], share: float) -> float | None:
-    """The duration that a share of the jobs did not exceed; None without jobs."""
+    """Returns the duration that a share of the jobs did not exceed; None without jobs."""
     total = sum(seconds)
     if not total:
         return None

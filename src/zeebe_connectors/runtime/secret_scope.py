@@ -135,5 +135,5 @@ def _shown(unresolved: Iterable[Unresolved]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text from outside, made safe for one line of a log."""
+    """Makes text from outside safe for one line of a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -197,7 +197,7 @@ class Runtime:
         return {worker.activation.type: worker.liveness() for worker in self.workers}
 
     def is_alive(self, *, silent_after: float = 60.0) -> bool:
-        """Whether no restart is needed: workers poll or know why they cannot, jobs end, sources are watched.
+        """Returns whether no restart is needed: workers poll or know why they cannot, jobs end, sources are watched.
 
         A cluster that is away is no reason for a restart, which would lose outcomes that wait to be sent.
 

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 
 def leaf_types(annotation: Any) -> list[Any]:
-    """Gives the members of a (nested, annotated) union, or the type itself."""
+    """Returns the members of a (nested, annotated) union, or the type itself."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return leaf_types(get_args(annotation)[0])
@@ -19,12 +19,12 @@ def leaf_types(annotation: Any) -> list[Any]:
 
 
 def literals(kind: Any) -> tuple[Any, ...]:
-    """The values of a `Literal`; of any other type, none."""
+    """Returns the values of a `Literal`; of any other type, none."""
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def discriminator_of(annotation: Any, info: FieldInfo | None) -> str | None:
-    """Python name of the field that tells a union's members apart."""
+    """Returns the Python name of the field that tells a union's members apart."""
     if info is not None and isinstance(info.discriminator, str):
         return info.discriminator
     if get_origin(annotation) is Annotated:

@@ -46,7 +46,7 @@ class SmallJson(dict[str, Any]):
 
 
 def is_small(value: Any) -> bool:
-    """Whether a JSON-able value is small enough to be walked and written by the event loop; the look is bounded.
+    """Returns whether a JSON-able value is small enough for the event loop to walk and write; looks only so far.
 
     Of a model its fields count.
     """
@@ -54,7 +54,7 @@ def is_small(value: Any) -> bool:
 
 
 def _is_small_and_flat(value: Any) -> bool:
-    """Whether a value is a small object with nothing further inside, as most are that a job returns."""
+    """Returns whether a value is a small object without objects or lists inside, as most results of jobs are."""
     if type(value) is not dict or len(value) > _QUICK_NODES:
         return False
     characters = _QUICK_CHARACTERS
@@ -93,7 +93,7 @@ def _is_small(value: Any) -> bool:
 
 
 def is_small_json(value: Any) -> bool:
-    """Whether a value is small, as `is_small`, and made of nothing but JSON's own types; the look is bounded."""
+    """Returns whether a value is small, as in `is_small`, and made of nothing but JSON's own types."""
     if type(value) is SmallJson:
         return True
     nodes, characters = _QUICK_NODES, _QUICK_CHARACTERS
@@ -119,12 +119,12 @@ def is_small_json(value: Any) -> bool:
 
 
 async def for_size_of(value: Any, work: Callable[[], Value]) -> Value:
-    """Do something that takes as long as a value is large: at once where it is small, else in a thread."""
+    """Does work that takes longer for larger values: at once for a small one, else in a thread."""
     return work() if is_small(value) else await asyncio.to_thread(work)
 
 
 def one_pass(decoder: json.JSONDecoder) -> Callable[[str], Any]:
-    """What makes a value of a JSON text as the decoder does, without its searches for blanks around the text.
+    """Makes a function that decodes a JSON text without the decoder's searches for blanks around the text.
 
     Args:
         decoder: Reads texts that have blanks around them, and says what is wrong with those that are not JSON.
@@ -142,7 +142,7 @@ def one_pass(decoder: json.JSONDecoder) -> Callable[[str], Any]:
 
 
 def one_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
-    """What writes a value as the encoder does, without a new inner encoder for each; a circle is a RecursionError.
+    """Makes a function that encodes values without a new inner encoder for each; a circle is a RecursionError.
 
     Args:
         encoder: Neither indents nor sorts.
@@ -173,13 +173,13 @@ def json_nodes(data: bytes | str) -> int:
 
 
 def json_is_quick(data: bytes | str) -> bool:
-    """Whether the event loop may read a JSON text itself."""
+    """Returns whether the event loop may read a JSON text itself."""
     size = len(data)
     return size <= _QUICK_NODES or (size <= _QUICK_BYTES and json_nodes(data) <= _QUICK_NODES)
 
 
 async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
-    """The value of a JSON text in UTF-8, within the budget.
+    """Returns the value of a JSON text in UTF-8, within the budget.
 
     Args:
         data: The text.
@@ -197,7 +197,7 @@ async def read_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> A
 
 
 def decode_quick_json(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
-    """The value of a JSON text that is short by its nature, such as a token endpoint's answer.
+    """Returns the value of a JSON text that is short by its nature, such as a token endpoint's answer.
 
     Raises:
         OverBudgetError: It is longer, or has more values or levels.
@@ -215,7 +215,7 @@ def _counted(data: bytes, decode: Callable[[str], Any]) -> Any:
 
 
 def _exact_nodes(data: bytes) -> int:
-    """As `json_nodes`, without what stands inside of texts."""
+    """Counts as `json_nodes` does, but without what stands inside of texts."""
     outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     return json_nodes(outside)
 
@@ -234,7 +234,7 @@ def _decoded(data: bytes, decode: Callable[[str], Any]) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what is nested deeper than every walk over the value may go.
+    """Refuses a value that is nested deeper than any walk over it may go.
 
     Raises:
         OverBudgetError: It is.

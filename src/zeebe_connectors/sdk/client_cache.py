@@ -31,7 +31,7 @@ class ClientCache:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def get(self, key: Hashable, open_client: Callable[[], Awaitable[ClientT] | ClientT]) -> ClientT:
-        """The client for this key, opened on first use; callers that come meanwhile wait for the same one.
+        """Returns the client for this key, opened on first use; callers that come meanwhile wait for the same one.
 
         A failure to open is raised to every waiter and not kept.
         """
@@ -52,7 +52,7 @@ class ClientCache:
         return cast("ClientT", await asyncio.shield(known))
 
     def opened(self, key: Hashable) -> Any:
-        """The client for a key, where it is open already; else None, and `get` opens it."""
+        """Returns the client for a key if it is open already, else None; `get` opens it."""
         known = self._clients.get(key)
         if known is None:
             return self._preset.get(key)
@@ -73,7 +73,7 @@ class ClientCache:
             self._close_later(known)
 
     def scoped(self, scope: Hashable, *, preset: Mapping[Hashable, Any] | None = None) -> ClientCache:
-        """A view of the same clients in which keys are of their own: what is opened there is shared with nobody else.
+        """Returns a view of the same cache with keys of its own: clients opened there are shared with nobody else.
 
         Args:
             scope: Names the view; two views with the same one share their clients.

@@ -113,7 +113,7 @@ class Outbound(Description):
     """The inputs by wire name that a test needs besides where to connect to."""
 
     def as_test(self) -> Outbound:
-        """The same connector with its test in the place of its work, so that a test is carried out as a job is.
+        """Returns the same connector with its test in the place of its work, so that a test is carried out as a job is.
 
         Raises:
             DefinitionError: It has no test.
@@ -344,7 +344,7 @@ def _require(libraries: Sequence[str]) -> None:
 
 
 def _template_id(function: Callable[..., Any], name: str, kind: str, direction: str = "") -> str:
-    """A template's id in the author's own name space: that of the job type, or the package where the type has none."""
+    """Returns a template's id in the author's own name space: that of the job type, or else of the package."""
     if function.__module__.startswith(_OWN):
         return f"io.github.zeebe-connectors.{direction}{name}.v1"
     *space, last = re.sub(r"[^A-Za-z0-9.:_-]", "-", kind).split(":")

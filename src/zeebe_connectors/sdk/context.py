@@ -43,7 +43,7 @@ class Job:
 
 
 def _discard_nothing(place: str, each: str) -> None:
-    """For connectors that run without an engine."""
+    """Does nothing, for connectors that run without an engine."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Context:
     """The cluster that the job came from: for connectors that start processes and send messages in it."""
 
     def seconds_left(self) -> float:
-        """Seconds until the call must be over; never below zero. Give it to every network call."""
+        """Returns the seconds until the call must be over; never below zero. Give it to every network call."""
         return max(0.0, self.deadline - time.monotonic())
 
     @property
@@ -90,7 +90,7 @@ class Report(Protocol):
 
 
 async def _none_alike(_: Mapping[str, Alias]) -> Mapping[str, Mapping[str, int]]:
-    """For sources that are tried without a ledger."""
+    """Knows no event, for sources that are tried without a ledger."""
     return {}
 
 

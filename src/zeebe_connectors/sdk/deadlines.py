@@ -20,7 +20,7 @@ class Bounded(Protocol):
     """When it is over, in seconds of the event loop's clock, which is `time.monotonic()`."""
 
     def expire(self) -> None:
-        """Called once, at its deadline or a moment after it; must not raise."""
+        """Ends it; is called once, at its deadline or a moment later, and must not raise."""
         ...
 
 
@@ -72,7 +72,7 @@ _latest: Deadlines | None = None
 
 
 def deadlines() -> Deadlines:
-    """Those of the running loop; a process has one, tests have one after the other."""
+    """Returns the deadlines of the running loop; a process has one loop, tests have one after the other."""
     global _latest  # noqa: PLW0603 - a dictionary by loop would be asked several times for each job
     loop = asyncio.get_running_loop()
     found = _latest

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 
 def described_fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
-    """The fields of a model by Python name, each with the docstring below it as its description.
+    """Returns the fields of a model by Python name, each with the docstring below it as its description.
 
     A description that a field was given by `Field(description=...)` stays. What cannot be found, such as the source of
     a class that was made by hand, leaves fields without one.
@@ -35,7 +35,7 @@ def _describe(model: type[BaseModel]) -> None:
 
 
 def _written(kind: type) -> dict[str, str | None]:
-    """Field -> the docstring below it, or None where it has none; of the body of one class."""
+    """Returns the docstring below each field in the body of one class, or None if it has none."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     except (OSError, TypeError, SyntaxError):

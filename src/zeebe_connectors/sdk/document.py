@@ -79,12 +79,12 @@ class Document:
 
     @staticmethod
     def is_reference(value: Any) -> bool:
-        """Whether a value of a job's inputs is a document reference that counts."""
+        """Returns whether a value of a job's inputs is a document reference that counts."""
         return isinstance(value, Reference)
 
     @staticmethod
     def looks_like(value: Any) -> bool:
-        """Whether a JSON value has the shape of a document reference, wherever it comes from."""
+        """Returns whether a JSON value has the shape of a document reference, wherever it comes from."""
         return isinstance(value, Mapping) and isinstance(value.get(TYPE_KEY), str)
 
     @classmethod
@@ -110,7 +110,7 @@ def _document(value: Any) -> Document:
 
 
 async def base64_text(data: bytes) -> str:
-    """Bytes as base64; many of them in a thread and piece by piece, so that the event loop goes on."""
+    """Encodes bytes as base64, many of them in a thread and piece by piece, so that the event loop goes on."""
     if len(data) <= _PIECE:
         return b64encode(data).decode()
     return await asyncio.to_thread(_in_pieces, data)
@@ -157,7 +157,7 @@ class Documents(Protocol):
     """Reads and creates documents; the runtime hands it to a connector as `context.documents`."""
 
     async def read(self, document: Document, *, seconds: float) -> Content:
-        """The bytes behind a reference.
+        """Returns the bytes behind a reference.
 
         Raises:
             ConnectorError: `DOCUMENT_NOT_FOUND`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_UNREACHABLE`.
@@ -205,7 +205,7 @@ class TextDocuments:
     left: int = field(default_factory=lambda: MAX_AS_TEXT)
 
     async def text(self, reference: Mapping[str, Any], path: str) -> str:
-        """One document's content in base64.
+        """Returns one document's content in base64.
 
         Args:
             reference: The document.

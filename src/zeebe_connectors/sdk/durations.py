@@ -16,7 +16,7 @@ _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S
 
 @lru_cache(maxsize=256)
 def parse_duration(text: str) -> float:
-    """Seconds of an ISO 8601 duration of days and time, such as `PT30S` or `P1DT2H`.
+    """Returns the seconds of an ISO 8601 duration of days and time, such as `PT30S` or `P1DT2H`.
 
     Raises:
         ValueError: It is none, or longer than a hundred years.
@@ -35,7 +35,7 @@ def _bounded(seconds: float) -> float:
 
 
 def parse_frequency(text: str) -> float:
-    """Seconds between two looks: minutes (`5`), numbers with units (`30s`, `5 minutes`, `1h30m`), or ISO 8601.
+    """Returns the seconds between two polls: minutes (`5`), with units (`30s`, `5 minutes`, `1h30m`), or ISO 8601.
 
     Raises:
         ValueError: It is none of these, not more than zero, or longer than a hundred years.
@@ -57,7 +57,7 @@ def parse_frequency(text: str) -> float:
 
 
 def parse_setting(text: str) -> float:
-    """Seconds of a setting: ISO 8601 (`PT30S`), a number with a unit (`30s`), or milliseconds as Camunda reads them.
+    """Returns the seconds of a setting: ISO 8601 (`PT30S`), with a unit (`30s`), or milliseconds as Camunda reads them.
 
     Raises:
         ValueError: It is none of these, or longer than a hundred years.

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 
 def declared(group: str) -> list[EntryPoint]:
-    """The entry points of a group, sorted by name; nothing is imported.
+    """Returns the entry points of a group, sorted by name; nothing is imported.
 
     Args:
         group: As packages' metadata names it.

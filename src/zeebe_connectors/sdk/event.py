@@ -8,16 +8,16 @@ from typing import Any
 
 
 async def _nothing() -> None:
-    """For sources that have nothing to acknowledge."""
+    """Does nothing, for sources that have nothing to acknowledge."""
 
 
 async def _no_more() -> Mapping[str, Any]:
-    """For sources whose data is complete from the start."""
+    """Adds nothing, for sources whose data is complete from the start."""
     return {}
 
 
 async def _no_original() -> bytes | None:
-    """For sources whose events have no original beyond their data."""
+    """Returns nothing, for sources whose events have no original beyond their data."""
     return None
 
 

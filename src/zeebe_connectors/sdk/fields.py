@@ -126,11 +126,11 @@ class Secret:
         self._digest: bytes | None = None
 
     def reveal(self) -> str:
-        """The value itself, for the call that needs it."""
+        """Returns the value itself, for the call that needs it."""
         return self._value
 
     def fingerprint(self) -> bytes:
-        """A keyed digest, equal for equal values within this process; safe to keep in a cache key."""
+        """Returns a keyed digest, equal for equal values within this process; safe to keep in a cache key."""
         if self._digest is None:  # a key of the client cache is hashed several times for each job
             self._digest = hashlib.blake2b(self._value.encode(), digest_size=32, key=_FINGERPRINT_KEY).digest()
         return self._digest
@@ -195,7 +195,7 @@ class Model(BaseModel):
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """What is printed: nothing of a field where a secret may stand."""
+        """Yields what is printed: nothing of a field where a secret may stand."""
         fields = type(self).model_fields
         for name, value in super().__repr_args__():
             yield name, _Hidden() if name in fields and hint_of(fields[name]).secrets else value
@@ -342,7 +342,7 @@ def _reason(item: Any) -> str:
 
 
 def _either(reasons: list[str]) -> str:
-    """One reason of the several that the members of a union gave."""
+    """Returns one reason of the several that the members of a union gave."""
     if empty := next((reason for reason in reasons if reason.startswith("must not be empty")), None):
         return empty  # that it is of another type than some member wants is no fault of it
     if len(reasons) == 1 or not all(reason.startswith("must be ") for reason in reasons):
@@ -352,7 +352,7 @@ def _either(reasons: list[str]) -> str:
 
 
 def _with_positions(path: list[str | int], data: Any) -> list[str]:
-    """A field's path with the positions that its items have in the list that was given, counted from 1."""
+    """Writes a field's path with the positions of its items in the list as it was sent, counted from 1."""
     found = []
     for part in path:
         if isinstance(part, str):
@@ -389,7 +389,7 @@ def _field_path(location: tuple[int | str, ...], kind: Any) -> list[str | int]:
 
 
 def _is_tag(part: str) -> bool:
-    """Whether pydantic named a member of a union so, by its type: `str`, `constrained-str`, `list[str]`, `Document`."""
+    """Returns whether pydantic names a union's member so, by its type: `str`, `constrained-str`, `list[str]`."""
     return part in _TYPE_TAGS or part.startswith("constrained-") or part[:1].isupper() or "[" in part
 
 
@@ -398,7 +398,7 @@ def _tags(info: Any) -> list[Any]:
 
 
 def wire_names(kind: Any) -> list[str]:
-    """The top-level variable names that a model, or any member of a union of models, reads."""
+    """Returns the top-level variable names that a model, or any member of a union of models, reads."""
     names: dict[str, None] = {}
     for leaf in leaf_types(kind):
         if isinstance(leaf, type) and issubclass(leaf, BaseModel):
@@ -408,7 +408,7 @@ def wire_names(kind: Any) -> list[str]:
 
 
 def settings_of(kind: Any) -> dict[str, tuple[str, Any]]:
-    """The inputs for which an operator may decide: wire name -> the setting's name and the field's type."""
+    """Returns the inputs that an operator may decide: by wire name, the setting's name and the field's type."""
     return {
         info.alias or name: (setting, info.annotation)
         for leaf in leaf_types(kind)
@@ -419,5 +419,5 @@ def settings_of(kind: Any) -> dict[str, tuple[str, Any]]:
 
 
 def hint_of(info: Any) -> Hint:
-    """The `Hint` of a pydantic field, or an empty one."""
+    """Returns the `Hint` of a pydantic field, or an empty one."""
     return next((item for item in info.metadata if isinstance(item, Hint)), Hint())

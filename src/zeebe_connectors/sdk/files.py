@@ -9,7 +9,7 @@ from zeebe_connectors.sdk.errors import InputError
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder, and those above it that are missing, for the owner alone; one that is there stays as it is.
+    """Makes a folder, and missing ones above it, for the owner alone; one that exists stays as it is.
 
     Raises:
         OSError: It cannot be made.
@@ -31,7 +31,7 @@ class AllowedFiles:
         self._directories = [directory.resolve() for directory in directories]
 
     def resolve(self, path: str, *, field: str) -> Path:
-        """The real path (links followed) of a file below an allowed directory; a relative path is tried in each.
+        """Returns the real path of a file below an allowed directory, links followed; tries a relative path in each.
 
         Args:
             path: As the modeler wrote it.

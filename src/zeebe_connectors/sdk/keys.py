@@ -153,7 +153,7 @@ def _is_jks(data: bytes, invalid: _Invalid) -> bool:
 
 
 def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> tuple[Identity, str]:
-    """The key and its name."""
+    """Returns the key and its name."""
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, UnsupportedAlgorithm):
@@ -197,7 +197,7 @@ class _JksReader:
 
 
 def _jks_keys(data: bytes, password: str, invalid: _Invalid) -> dict[str, tuple[bytes, list[bytes]]]:
-    """The protected keys and their chains, by alias."""
+    """Returns the protected keys and their chains, by alias."""
     secret = password.encode("utf-16-be")
     body, digest = data[:-20], data[-20:]
     if hashlib.sha1(secret + b"Mighty Aphrodite" + body).digest() != digest:  # noqa: S324 - the format's own checksum

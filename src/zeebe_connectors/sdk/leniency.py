@@ -40,7 +40,7 @@ class FieldReader:
     """Whether only a text, a number or a flag fits; then a list of exactly one counts as that one."""
 
     def __call__(self, value: Any) -> Any:
-        """The value as the form meant it; the very same object where nothing is to be done, `ABSENT` for left out."""
+        """Returns the value as the form meant it: the same object if it already is so, `ABSENT` if it is left out."""
         if self.is_scalar and isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
             value = value[0]
         if value is None:
@@ -62,7 +62,7 @@ class FieldReader:
         return self._listed(value) if self.is_list else value
 
     def _listed(self, value: Any) -> Any:
-        """A list, without the items that count as left out; one value alone becomes a list of it."""
+        """Returns a list without the items that count as left out; a single value becomes a list of one."""
         if not isinstance(value, (list, tuple, set, frozenset)):
             return [value]
         if self.drops_empty and isinstance(value, list) and any(map(is_empty, value)):
@@ -71,12 +71,12 @@ class FieldReader:
 
 
 def is_empty(item: Any) -> bool:
-    """Whether a form means nothing by it: null or blank text."""
+    """Returns whether a form that sends it means nothing by it: null or blank text."""
     return item is None or (isinstance(item, str) and not item.strip())
 
 
 def _drops_empty(kind: Any) -> bool:
-    """Whether a type is a list whose items cannot be null."""
+    """Returns whether a type is a list whose items cannot be null."""
     if (get_origin(kind) or kind) is not list:
         return False
     return not any(item in {Any, type(None)} for argument in get_args(kind) for item in leaf_types(argument))
@@ -84,7 +84,7 @@ def _drops_empty(kind: Any) -> bool:
 
 @cache
 def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
-    """By each name that a field may come under: what reads its value."""
+    """Returns what reads a field's value, by each name under which it may come."""
     plan: dict[str, FieldReader] = {}
     for name, info in model.model_fields.items():
         kinds = leaf_types(info.annotation)
@@ -113,10 +113,10 @@ def readers_of(model: type[BaseModel]) -> dict[str, FieldReader]:
 
 
 def _scalars(value: Mapping[str, Any]) -> list[Any]:
-    """The values of a context, those that are contexts or lists counted as something."""
+    """Returns the values of a context, a mark in place of those that are contexts or lists."""
     return [item if isinstance(item, str | None) else True for item in value.values()]
 
 
 def _without_braces(text: str) -> str:
-    """`${true}` as older templates send it, without the braces."""
+    """Takes off the braces of `${true}`, which older templates send."""
     return text[2:-1] if text.startswith("${") and text.endswith("}") else text

@@ -13,7 +13,7 @@ class Memory(Protocol):
     """
 
     async def recall(self, place: str, ids: Iterable[str]) -> dict[str, str]:
-        """What is remembered of these ids; they count as seen from about now, and are not forgotten soon.
+        """Returns what is remembered of these ids; they count as seen now, so they are not forgotten soon.
 
         Raises:
             ConnectorError: The ledger cannot be used.

@@ -19,7 +19,7 @@ _PATH = re.compile(r"[/\\]")
 
 
 def file_name(name: str) -> str:
-    r"""A file name without path, control and direction characters, of bounded length; empty where nothing is left.
+    r"""Cleans a file name of path, control and direction characters, and cuts it; empty if nothing is left.
 
     `../../etc/passwd` is `passwd`, `C:\a\b.txt` is `b.txt`; `Invoice 5/2026.pdf` is no path, and becomes
     `Invoice 5-2026.pdf`. A name that is too long keeps its ending.
@@ -42,7 +42,7 @@ _PLAIN = re.compile(r"""(?:^|;)\s*filename\s*=\s*(?:"((?:\\.|[^"\\])*+)(?:"|$)|(
 
 
 def name_of_disposition(header: str | None) -> str | None:
-    """The file name that a `Content-Disposition` header of HTTP gives (RFC 6266): `filename*` first, without any path.
+    """Returns the file name in an HTTP header `Content-Disposition` (RFC 6266), `filename*` first, without any path.
 
     Args:
         header: The header's value, its bytes as ISO-8859-1; UTF-8 among them is read as such.

@@ -40,7 +40,7 @@ class Outline:
 
     @classmethod
     def of(cls, connector: Outbound | Inbound) -> Outline:
-        """The outline of an imported connector."""
+        """Returns the outline of an imported connector."""
         about = (connector.name, connector.module)
         if isinstance(connector, Inbound):
             return cls(*about, "inbound", connector.type, libraries=tuple(connector.libraries))
@@ -56,7 +56,7 @@ class Outline:
 
 
 def outline_of(point: EntryPoint) -> Outline | None:
-    """The outline of what an entry point names; None where it must be imported to be known.
+    """Returns the outline of what an entry point names; None if it can only be known by importing it.
 
     Args:
         point: Of the group of connectors.
@@ -68,7 +68,7 @@ def outline_of(point: EntryPoint) -> Outline | None:
 
 
 def outlines_text(connectors: Iterable[Outbound | Inbound]) -> str:
-    """The content of `outlines.json`."""
+    """Returns the content of `outlines.json`."""
     return json.dumps([asdict(Outline.of(connector)) for connector in connectors], indent=2) + "\n"
 
 

@@ -36,7 +36,7 @@ _SAME = {word: common for common, words in WORDS.items() for word in words}
 
 
 def word_for(value: str, accepted: tuple[str, ...]) -> str | None:
-    """The input's own word for what a provider says; None when it has none.
+    """Returns the input's own word for what a provider says; None if it has none.
 
     Args:
         value: As in the provider.
@@ -48,7 +48,7 @@ def word_for(value: str, accepted: tuple[str, ...]) -> str | None:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two words say the same."""
+    """Returns whether two words say the same."""
     return _SAME.get(one, one) == _SAME.get(other, other)
 
 
@@ -81,17 +81,17 @@ class ProviderPlace:
 
 
 def is_locked(source: str) -> bool:
-    """Whether an input of this hint is the provider's alone."""
+    """Returns whether an input of this hint is the provider's alone."""
     return bool(source) and not source.startswith("options.")
 
 
 def is_hidden(source: str) -> bool:
-    """Whether the form hides an input of this hint once a provider is chosen."""
+    """Returns whether the form hides an input of this hint once a provider is chosen."""
     return is_locked(source) and source not in {"headers", "protocol"}
 
 
 def provider_places(kind: Any) -> list[ProviderPlace]:
-    """The inputs of a model, or of each member of a union, that a provider fills."""
+    """Returns the inputs of a model, or of each member of a union, that a provider fills."""
     return list(dict.fromkeys(_places(kind, (), (), discriminator_of(kind, None))))
 
 
@@ -120,7 +120,7 @@ def _places(kind: Any, path: tuple[str, ...], when: Any, tag: str | None) -> Ite
 
 
 def provider_names(kind: Any) -> dict[str, set[str]]:
-    """The names that a model's inputs read from each section of a provider's environment, at whatever depth."""
+    """Returns the names that a model's inputs read, at any depth, from each section of a provider's environment."""
     found: dict[str, set[str]] = {}
     for info in _fields(kind):
         section, _, name = hint_of(info).provider.partition(".")

@@ -25,7 +25,7 @@ class Unavailable:
 
 
 def documentation_of(connector: Outbound | Inbound) -> str:
-    """Where a connector is documented: what it says itself, else its package's link `Documentation`; else nothing."""
+    """Returns the link to a connector's documentation: its own, else its package's `Documentation`, else nothing."""
     if connector.documentation:
         return connector.documentation
     if connector.is_own:
@@ -108,7 +108,7 @@ class Registry:
 
     @staticmethod
     def names() -> list[str]:
-        """Names of all installed connectors, without importing any."""
+        """Returns the names of all installed connectors, without importing any."""
         return sorted({point.name for point in declared(GROUP)})
 
     def _load(self, point: EntryPoint) -> None:
@@ -157,5 +157,5 @@ class Registry:
         group.add(outline.name, connector)
 
     def inbound_of(self, kind: str) -> Inbound | None:
-        """The connector that watches sources of a type."""
+        """Returns the connector that watches sources of a type."""
         return next((self.inbound[name] for name in self.inbound if self.outlines[name].type == kind), None)

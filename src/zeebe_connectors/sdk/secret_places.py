@@ -63,7 +63,7 @@ class SecretPlaces:
         return cls(everywhere=True, whole=marked == "whole", below=inner.whole_parts())
 
     def whole_parts(self) -> dict[str, SecretPlaces]:
-        """Those parts that take whole values only, for a place that otherwise takes placeholders everywhere."""
+        """Returns the parts that take only whole values, of a place that otherwise takes placeholders everywhere."""
         parts = {}
         for name, place in self.below.items():
             inner = place.whole_parts()
@@ -72,26 +72,26 @@ class SecretPlaces:
         return parts
 
     def at(self, name: str) -> SecretPlaces | None:
-        """The place of a part; None where nothing resolves."""
+        """Returns the place of a part; None where nothing resolves."""
         found = self.below.get(name) or self.below.get("*")
         return found if found is not None else self.item_of_all()
 
     def item(self) -> SecretPlaces | None:
-        """The place of a list's items."""
+        """Returns the place of a list's items."""
         return self.below.get("*") or self.item_of_all()
 
     def item_of_all(self) -> SecretPlaces | None:
-        """The place of any part that has none of its own."""
+        """Returns the place of any part that has none of its own."""
         if not self.everywhere:
             return None
         return SecretPlaces(everywhere=True, whole=self.whole) if self.below else self
 
     def allows(self, name: str) -> bool:  # noqa: ARG002 - places of diagrams tell secrets apart
-        """Whether a secret resolves in a text here."""
+        """Returns whether a secret resolves in a text here."""
         return self.everywhere
 
     def merged(self, other: SecretPlaces) -> SecretPlaces:
-        """Both trees in one."""
+        """Merges two trees."""
         below = dict(self.below)
         for name, place in other.below.items():
             below[name] = below[name].merged(place) if name in below else place

@@ -17,7 +17,7 @@ def items_of(text: str, separator: str = ",") -> list[str]:
 
 
 def sendable(text: str) -> str:
-    """The text with half surrogates, which a JSON escape can bring and UTF-8 cannot carry, made to U+FFFD."""
+    """Replaces half surrogates, which a JSON escape can bring and UTF-8 cannot carry, by U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -28,7 +28,7 @@ def sendable(text: str) -> str:
 
 
 def sendable_value(value: Any) -> Any:
-    """The JSON value with all of its texts as `sendable` makes them, names included."""
+    """Makes all texts of a JSON value sendable, names included."""
     if isinstance(value, str):
         return sendable(value)
     if isinstance(value, dict):  # or a subclass, such as a document reference
@@ -39,5 +39,5 @@ def sendable_value(value: Any) -> Any:
 
 
 def is_character_set(codec: CodecInfo) -> bool:
-    """Whether a codec, looked up under a name that somebody else sent, decodes text."""
+    """Returns whether a codec, looked up under a name that somebody else sent, decodes text."""
     return bool(getattr(codec, "_is_text_encoding", True)) and codec.name.replace("-", "_") not in _NOT_CHARACTER_SETS

@@ -248,7 +248,7 @@ def _property(item: Field, *, binding: str) -> dict[str, Any]:
 
 
 def _may_be_blank(item: Field, control: str, *, inbound: bool) -> bool:
-    """Whether the form may write nothing. A dropdown that has a default would offer an empty choice beside it."""
+    """Returns whether the form may write nothing; a dropdown with a default would offer an empty choice beside it."""
     if item.required or control == "Hidden" or (item.header and not inbound):
         return False
     return control != "Dropdown" or item.start in {None, ""}

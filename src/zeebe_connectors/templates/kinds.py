@@ -97,7 +97,7 @@ def _origin(kind: Any) -> Any:
 
 
 def is_model(kind: Any) -> bool:
-    """Whether a type is a pydantic model."""
+    """Returns whether a type is a pydantic model."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 

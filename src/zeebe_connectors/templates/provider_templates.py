@@ -139,7 +139,7 @@ class _Made:
         return None
 
     def _protocol(self, item: dict[str, Any]) -> str | None:
-        """What the form calls the provider's protocol; None when it does not ask for one."""
+        """Returns what the form calls the provider's protocol; None when it does not ask for one."""
         return word_for(
             without_tls(self._provider.protocol), tuple(str(choice["value"]) for choice in item.get("choices", ()))
         )

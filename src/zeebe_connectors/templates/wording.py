@@ -42,7 +42,7 @@ def help_of(item: Field) -> str:
 
 
 def adds_to(label: str, text: str) -> bool:
-    """Whether a text says more than the label beside it."""
+    """Returns whether a text says more than the label beside it."""
     return not set(_words(text)) <= {*_words(label), *_SAYS_NOTHING}
 
 

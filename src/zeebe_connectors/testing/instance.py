@@ -72,7 +72,7 @@ class Instance:
         return {one.name: one.value for one in self._engine.core.queries.variables(self.key, self.key)}
 
     def variables_at(self, element_id: str) -> dict[str, Any]:
-        """The local variables of an active element.
+        """Return the local variables of an active element.
 
         Raises:
             AssertionError: It is not active.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def zeebe_engine() -> Iterator[Engine]:
-    """The local engine for one test, with nothing deployed and no connector in use."""
+    """Yield the local engine for one test, with nothing deployed and no connector in use."""
     from zeebe_connectors.testing.engine import Engine  # noqa: PLC0415 - only who asks for it pays for it
 
     with Engine() as engine:
@@ -26,7 +26,7 @@ def zeebe_engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def zeebe_mail() -> Iterator[MailServer]:
-    """A mail server for the session, on which every address may log in."""
+    """Yield a mail server for the session, on which every address may log in."""
     from zeebe_connectors.testing.servers import MailServer, in_thread  # noqa: PLC0415 - as above
 
     with in_thread(MailServer()) as server:
@@ -35,7 +35,7 @@ def zeebe_mail() -> Iterator[MailServer]:
 
 @pytest.fixture
 def zeebe_web() -> Iterator[HttpServer]:
-    """A web server for one test, which gives configured answers and records every request."""
+    """Yield a web server for one test, which gives configured answers and records every request."""
     from zeebe_connectors.testing.servers import HttpServer, in_thread  # noqa: PLC0415 - as above
 
     with in_thread(HttpServer()) as server:

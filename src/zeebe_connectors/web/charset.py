@@ -93,7 +93,7 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, int]:
 
 @lru_cache(maxsize=256)
 def _named(content_type: str) -> tuple[str | None, bool]:
-    """The codec that a content type names, and whether it is HTML's; cached, since a service's answers share one."""
+    """Returns the codec that a content type names, and whether it is HTML's; cached, as a service repeats its own."""
     # After a proxy joined two headers, the second one's type follows the first one's character set.
     return codec((parameter(content_type, "charset") or "").partition(",")[0]), "html" in content_type.lower()
 
@@ -139,7 +139,7 @@ def decoded(body: bytes, encoding: str) -> str:
 
 
 def _by_zeros(head: bytes) -> str:
-    """The codec of ASCII-like text, judged by its zero bytes: UTF-16, UTF-32 or UTF-8."""
+    """Returns the codec of ASCII-like text, judged by its zero bytes: UTF-16, UTF-32 or UTF-8."""
     zeros = bytes(byte == 0 for byte in head[:4].ljust(4, b"x"))
     patterns = {
         b"\1\1\1\0": "utf-32-be",

@@ -88,7 +88,7 @@ class HttpClient:
 
     @classmethod
     async def shared(cls, clients: ClientCache, tls: ClientTls = _NO_TLS) -> HttpClient:
-        """The runtime's client for these TLS settings."""
+        """Returns the runtime's client for these TLS settings."""
         key = ("web.client", tls.key() if tls else None)
         known: HttpClient | None = clients.opened(key)
         if known is not None:
@@ -190,7 +190,7 @@ class HttpClient:
         return HttpResponse(status, phrase_of(response.reason), headers, body, request.url)
 
     def _checked(self, url: str) -> _Target:
-        """What a URL leads to, once the rules that never change were found to allow it.
+        """Returns the target of a URL if the rules that never change allow it.
 
         Raises:
             InputError: `HOST_FORBIDDEN`.
@@ -203,7 +203,7 @@ class HttpClient:
         return target
 
     async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
-        """The request and what the library must know to send it through the target's proxy, where it has one."""
+        """Returns the request, and the library's options for sending it through the target's proxy, if there is one."""
         proxy = self.rules.proxies.proxy_for(target.scheme, target.host)
         if proxy is None:
             return request, {}
@@ -264,7 +264,7 @@ class Caller(Protocol):
         ...
 
     def seconds_left(self) -> float:
-        """Seconds until everything must be over."""
+        """Returns the seconds until everything must be over."""
         ...
 
 
@@ -281,7 +281,7 @@ class Call:
     deadline: float
 
     def seconds_left(self) -> float:
-        """Seconds until the deadline; never below zero."""
+        """Returns the seconds until the deadline; never below zero."""
         return max(0.0, self.deadline - time.monotonic())
 
 
@@ -374,7 +374,7 @@ class Exchange:
         )
 
     def _without_certificate(self) -> Exchange:
-        """The same exchange for another host, which does not learn who calls."""
+        """Returns the same exchange for another host, which does not learn who calls."""
         if not self.tls.client_certificate:
             return self
         other = copy(self)
@@ -412,7 +412,7 @@ def without_echo(response: HttpResponse, request: HttpRequest, signed: HttpReque
 
 
 def _credentials(request: HttpRequest, signed: HttpRequest) -> Iterator[str]:
-    """The texts that signing added, in every form in which a service may repeat them."""
+    """Yields the texts that signing added, in every form in which a service may repeat them."""
     query = urlsplit(signed.url).query
     if signed.url != request.url and query:
         yield query

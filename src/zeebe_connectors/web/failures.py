@@ -60,7 +60,7 @@ def failure(error: BaseException, origin: str, *, connect: float | None, read: f
 
 
 def _what_it_did(error: aiohttp.ClientResponseError) -> str:
-    """What the server did wrong, and the parser's own reason; nothing of what it sent."""
+    """Says what the server did wrong, with the parser's own reason, but nothing of what it sent."""
     head = str(error.message).strip().partition("\n\n")[0].partition(": b'")[0].partition(': b"')[0]
     reason = " ".join(head.split()).rstrip(":")[:200]
     meaning = next((words for part, words in _PARSER_WORDS.items() if part in reason), None)
@@ -68,7 +68,7 @@ def _what_it_did(error: aiohttp.ClientResponseError) -> str:
 
 
 def _lost(error: BaseException, origin: str, connect: float | None, read: float | None) -> tuple[str, str]:
-    """Reason and message when there was no connection, or it did not last."""
+    """Returns reason and message for a connection that failed or did not last."""
     match error:
         case aiohttp.ClientProxyConnectionError():
             return "proxy", f"The proxy cannot be reached, so {origin} was not called"
@@ -111,7 +111,7 @@ def _failure(code: str, reason: str, message: str) -> ConnectorError:
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    """The TLS library's error inside, if there is one."""
+    """Returns the TLS library's error inside, if there is one."""
     for _ in range(8):
         if error is None or (isinstance(error, ssl.SSLError) and not isinstance(error, aiohttp.ClientError)):
             return error
@@ -121,7 +121,7 @@ def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
 
 
 def _broke_in_handshake(error: BaseException, origin: str) -> bool:
-    """Whether the other side hung up between the TCP connection and the end of the TLS handshake."""
+    """Returns whether the other side hung up between the TCP connection and the end of the TLS handshake."""
     if not origin.startswith("https:") or not isinstance(error, aiohttp.ClientConnectorError):
         return False
     return isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)

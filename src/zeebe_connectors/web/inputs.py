@@ -58,7 +58,7 @@ class Certified(Authenticated):
     """Client certificate as PKCS#12 or JKS, instead of the PEM texts."""
 
     async def tls(self, context: Context) -> ClientTls:
-        """The TLS settings, with the client certificate from the keystore if there is one.
+        """Returns the TLS settings, with the client certificate from the keystore if there is one.
 
         Raises:
             InputError: `TLS_MATERIAL_INVALID` or `FILE_FORBIDDEN`.

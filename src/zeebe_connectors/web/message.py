@@ -47,7 +47,7 @@ class HttpRequest:
     body: bytes | None = field(default=None, repr=False)
 
     def copy(self) -> HttpRequest:
-        """The same request with headers of its own, for a scheme to add credentials to."""
+        """Returns the same request with headers of its own, for a scheme to add credentials to."""
         return HttpRequest(self.method, self.url, self.headers.copy(), self.body)
 
     @property
@@ -208,7 +208,7 @@ def json_bytes(value: Any, charset: str = "utf-8") -> bytes:
 
 
 def query_fields(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """Name and text of each parameter: a list repeats the name, null is the name alone, or nothing in a list."""
+    """Returns the parameters as name and text: a list repeats the name; null is the name alone, in a list nothing."""
     return [
         (str(name), None if item is None else text_of(item))
         for name, value in values.items()

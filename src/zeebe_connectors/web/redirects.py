@@ -71,7 +71,7 @@ def leave_secrets(request: HttpRequest, origin: str) -> None:
 
 
 def keeps_credentials(before: str, after: str) -> bool:
-    """Whether two URLs have the same origin, or the second is the same host with TLS."""
+    """Returns whether two URLs have the same origin, or the second is the same host with TLS."""
     if origin_of(before) == origin_of(after):
         return True
     old, new = urlsplit(before), urlsplit(after)

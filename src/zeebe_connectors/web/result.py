@@ -188,7 +188,7 @@ async def read_large_json(response: HttpResponse) -> None:
 
 
 def _known_body(response: HttpResponse) -> Any:
-    """The body of a refusal: JSON that was read already or is small enough to read now, else text."""
+    """Returns the body of a refusal: JSON that was read already or is small enough to read now, else text."""
     if len(response.body) > INLINE_LIMIT:
         return None
     if response.large_json is not None:

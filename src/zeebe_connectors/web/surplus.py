@@ -66,7 +66,7 @@ class _Responses(ResponseHandler):
             super().set_exception(exc, *cause)
 
     def _whole_responses(self) -> list[Any]:
-        """The responses before the place that cannot be read; none if the last of them is not whole."""
+        """Returns the responses before the place that cannot be read; none if the last of them is not whole."""
         data, self._unread = self._unread, None
         if not data:
             return []

@@ -91,7 +91,7 @@ def _by_plain_name(value: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _own_text(known: dict[str, Any], names: tuple[str, ...]) -> str:
-    """The first entry of these names that is a text itself."""
+    """Returns the first entry of these names that is a text itself."""
     texts = (known[name].strip() for name in names if isinstance(known.get(name), str))
     return next(filter(None, texts), "")
 
@@ -109,7 +109,7 @@ def _wrapped(value: Any, depth: int) -> str:
 
 
 def _by_field(errors: dict[Any, Any], *, strict: bool) -> str:
-    """The errors of a form, texts by the field's name: `{"email": ["is missing"]}`; strictly, if several words."""
+    """Writes out the errors of a form by field: `{"email": ["is missing"]}`; if `strict`, only if of several words."""
     found = []
     for name, value in errors.items():
         texts = value if isinstance(value, list) else [value]
@@ -120,7 +120,7 @@ def _by_field(errors: dict[Any, Any], *, strict: bool) -> str:
 
 
 def _with_place(value: Any, words: str) -> str:
-    """What an error says, after the name of the field that it is about."""
+    """Returns an error's text after the name of the field that it is about."""
     if not words or not isinstance(value, dict):
         return words
     place = _own_text(_by_plain_name(value), _PLACES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import aiocoap
 import pytest
@@ -165,3 +166,45 @@ async def test_a_path_that_is_more_than_one(path):
 
 def test_links_are_paths_that_can_be_asked_for():
     assert links("</a%20b/%C3%BC>;ct=0") == [{"path": "/a b/ü", "ct": "0"}]
+
+
+async def test_a_block_that_is_shorter_than_it_says():
+    def answer(device, request, addr):
+        device.reply(request, addr, aiocoap.CONTENT, b"x" * 10, block2=(0, True, 2))
+
+    async with OddDevice(answer) as device:
+        outcome = await _job(device)
+        assert (outcome.code, outcome.retries) == ("COAP_PROTOCOL", 0)
+
+
+@pytest.mark.parametrize("operation", ["get", "post"])
+@pytest.mark.parametrize("code", [Code.CONTINUE, Code(3 << 5)])
+async def test_a_code_that_ends_nothing(operation, code):
+    async with OddDevice(lambda device, request, addr: device.reply(request, addr, code)) as device:
+        outcome = await _job(device, operation)
+        assert (outcome.code, outcome.retries) == ("COAP_PROTOCOL", 0)
+
+
+async def test_a_datagram_of_any_size_is_whole():
+    data = bytes(range(256)) * 120
+    async with OddDevice(lambda device, request, addr: device.reply(
+        request, addr, aiocoap.CONTENT, data
+    )) as device:  # fmt: skip
+        assert (await _done(device, readAs="base64"))["body"] == base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize(("age", "delay"), [(7, 7), (4_294_967_295, 86_400)])
+async def test_a_busy_device_says_when_to_come_again(age, delay):
+    async with OddDevice(lambda device, request, addr: device.reply(
+        request, addr, aiocoap.SERVICE_UNAVAILABLE, max_age=age
+    )) as device:  # fmt: skip
+        outcome = await _job(device)
+        assert (outcome.code, outcome.retries, outcome.backoff) == ("COAP_BUSY", 2, delay)
+
+
+@pytest.mark.parametrize("host", ["224.0.1.187", "ff02::fd", "[ff05::fd]"])
+async def test_a_group_of_devices_is_refused(host):
+    async with OddDevice(lambda *_: None) as device:
+        outcome = await _job(device, host=host)
+        assert (outcome.code, outcome.retries) == ("INVALID_INPUT", 0)
+        assert "group" in outcome.message

@@ -40,6 +40,18 @@ def raw(*lines, body="text"):
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
+def refusing(uid):
+    """Refuses every FETCH of one mail, alone or among others."""
+
+    async def fetch(session, tag, arguments):
+        if str(uid) in arguments.split(" ")[0].split(","):
+            session.send(f"{tag} NO message is corrupt")
+        else:
+            await session.do_uid_fetch(tag, arguments)
+
+    return fetch
+
+
 # List
 
 
@@ -585,3 +597,22 @@ async def test_a_mail_without_content_is_not_found_and_not_empty(email, server, 
     server.answers["UID FETCH"] = fetch
     await fails(email, "EMAIL_NOT_FOUND", server, "readEmailImap", {"messageId": "<a@example.test>"})
     assert len([one for one in server.commands if "BODY.PEEK[]" in one]) == 2
+
+
+@pytest.mark.parametrize("field", ["RECEIVED_DATE", "SENT_DATE", "SIZE"])
+@pytest.mark.parametrize("uid", [3, 101])
+async def test_a_mail_that_the_server_cannot_read_does_not_hide_the_others(email, server, uid, field):
+    for number in range(1, 102):
+        server.deliver(message(f"s{number}", message_id=f"{number}@x"))
+    server.answers["UID FETCH"] = refusing(uid)
+    listed = await act(email, server, "listEmailsImap", {"maxToBeRead": 200, "sortField": field})
+    assert {one["subject"] for one in listed} == {f"s{number}" for number in range(1, 102) if number != uid}
+    found = await act(email, server, "searchEmailsImap", {"criteria": {"field": "SUBJECT", "value": "s"}})
+    assert len(found) == 100
+    assert (await act(email, server, "readEmailImap", {"messageId": "<50@x>"}))["subject"] == "s50"
+
+
+async def test_a_server_that_reads_no_mail_is_no_empty_folder(email, server):
+    server.deliver(message("one"))
+    server.answers["UID FETCH"] = refusing(1)
+    await fails(email, "IMAP_REFUSED", server, "listEmailsImap", {})

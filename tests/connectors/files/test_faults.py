@@ -9,7 +9,9 @@ import os
 import pytest
 
 from zeebe_connectors import Secret
+from zeebe_connectors.connectors.files import pool as pool_module
 from zeebe_connectors.connectors.files.ftp_connect import open_ftp
+from zeebe_connectors.connectors.files.pool import Sessions
 from zeebe_connectors.connectors.files.session import Login, Server
 from zeebe_connectors.testing import Complete, Fail
 
@@ -199,3 +201,55 @@ async def test_a_slow_taker_gets_every_byte(places, protocol):
     assert found == data
     assert session.usable
     await session.aclose()
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes"])
+async def test_who_needs_no_more_leaves_the_session_in_order(places, protocol):
+    """Neither a file that is too large, a long listing, nor a document that is damaged costs a new login."""
+    place = await places.ftp(protocol)
+    (place.home / "large").write_bytes(bytes(30_000_000))
+    for number in range(30):
+        (place.home / f"f{number}").write_text("x")
+    document = await place.documents.create(bytes(5_000_000), name="x")
+    key = document.reference["contentHash"]
+    (place.documents.directory / key[:2] / key).write_bytes(bytes(4_999_999) + b"x")
+    opened = []
+    loop = asyncio.get_running_loop()
+    known = loop.create_connection
+
+    async def noted(factory, *where, **more):
+        opened.append(more.get("port") or (where[1] if len(where) > 1 else None))
+        return await known(factory, *where, **more)
+
+    loop.create_connection = noted
+    one = {"maxSessions": 1}
+    assert (await place.fails("read", file="large", readAs="text", maxBytes=10, **one)).code == "FILES_TOO_LARGE"
+    assert (await place.do("list", maxFiles=2, **one))["more"] is True
+    fail = await place.fails("write", file="new", content=dict(document.reference), **one)
+    assert fail.code == "DOCUMENT_NOT_FOUND"
+    await place.do("exists", file="new", **one)
+    assert opened.count(place.inputs["port"]) == 1
+    assert not [name for name in place.names() if name.startswith(".new")]
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "sftp"])
+async def test_a_job_that_is_cancelled_while_a_session_is_tested(places, protocol, monkeypatch):
+    """It is not lost to the others."""
+    place = await (places.sftp() if protocol == "sftp" else places.ftp(protocol))
+    await place.do("exists", file="x", maxSessions=1)
+    (pool,) = [client.result() for client in place.clients._clients.values() if isinstance(client.result(), Sessions)]
+    monkeypatch.setattr(pool_module, "IDLE_BEFORE_TEST", 0.0)
+    begun = asyncio.Event()
+
+    async def silent():
+        begun.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(pool._held[0].session, "alive", silent)
+    job = asyncio.create_task(place.job("exists", file="x", maxSessions=1))
+    await begun.wait()
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    assert [held.users for held in pool._held] == []
+    await place.do("exists", file="x", maxSessions=1)
+    assert len(pool._held) == 1

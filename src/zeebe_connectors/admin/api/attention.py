@@ -180,7 +180,7 @@ def _source_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def _incident_items(runtime: Runtime) -> list[AttentionItem]:
-    """Open incidents, one item for each connector, element and code."""
+    """Lists open incidents, one item for each connector, element and code."""
     found = []
     for place, jobs in runtime.record.incidents.by_place().items():
         remedy = remedy_of(runtime, place.connector, place.code)
@@ -215,7 +215,7 @@ def _filter(place: Place) -> dict[str, str]:
 
 
 def _provider_items(runtime: Runtime) -> list[AttentionItem]:
-    """Remote systems that fail, cannot be used, are switched off, asked for a pause, or get more than they may."""
+    """Lists remote systems that fail, cannot be used, are switched off, asked for a pause, or get too much."""
     providers = runtime.services.providers
     if providers is None:
         return []
@@ -249,7 +249,7 @@ def _provider_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def _unusable_provider_items(providers: Providers) -> list[AttentionItem]:
-    """A file that cannot be read, providers that cannot be opened, and those that are wanted though switched off."""
+    """Lists a file that cannot be read, providers that cannot be opened, and those used though switched off."""
     directory, found = providers.directory, []
     if directory.problem:
         text = f"{_sentence(directory.problem)} The providers stay as they were."
@@ -272,7 +272,7 @@ def _provider_href(name: str) -> str:
 
 
 def _over_items(runtime: Runtime) -> list[AttentionItem]:
-    """What ended within the last hour, the latest end first."""
+    """Lists what ended within the last hour, the latest end first."""
     found: list[AttentionItem] = []
     if runtime.cluster_outage.last is not None and engine_state(runtime)["up"]:
         found += _over("ENGINE_AWAY", "The engine did not answer", runtime.cluster_outage.last, "")

@@ -109,7 +109,7 @@ class Api:
             self._roles[call.method, f"/api{route.resource.canonical}"] = call.role
 
     def _editor(self, request: web.Request) -> Editor:
-        """Who changes a provider; only operators may set secured values."""
+        """Returns who changes a provider; only operators may set secured values."""
         role = self.access.role_of(request) or Role.VIEWER
         return Editor(role.word, secrets=role >= Role.OPERATOR)
 
@@ -166,7 +166,7 @@ class Api:
             raise Refused(415, "NOT_JSON", "Send JSON, with the header Content-Type: application/json")
 
     def _needed(self, request: web.Request) -> Role:
-        """The role that a call needs; any token is enough to learn that there is no such call."""
+        """Returns the role that a call needs: the lowest for a call that does not exist, so any token learns that."""
         resource = request.match_info.route.resource
         return self._roles.get((request.method, resource.canonical if resource is not None else ""), Role.VIEWER)
 

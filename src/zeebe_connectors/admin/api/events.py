@@ -248,7 +248,7 @@ async def newest_events(
 
 
 def _shows_titles(runtime: Runtime) -> bool:
-    """Whether titles, which are data of processes, may be shown."""
+    """Returns whether titles, which are data of processes, may be shown."""
     return runtime.settings.page_data != "none"
 
 

@@ -159,7 +159,7 @@ _NOTHING: dict[str, Any] = {"value": None, "type": "", "warnings": [], "error": 
 
 
 def _seen(wanted: Evaluation) -> dict[str, Any]:
-    """The variables that the expression sees, as in a job."""
+    """Returns the variables that the expression sees, as in a job."""
     if wanted.kind in {"expression", "unary"}:
         return {**wanted.variables, "cellInput": wanted.input} if wanted.kind == "unary" else wanted.variables
     seen = {"error": wanted.error} if wanted.kind == "error" and wanted.error is not None else wanted.response
@@ -185,7 +185,7 @@ def _evaluated(text: str, wanted: Evaluation, seen: dict[str, Any], limits: feel
 
 
 def _outcome(kind: str, value: Any, *, failed: bool) -> dict[str, Any] | None:
-    """What would become of a job with this value."""
+    """Returns what would become of a job with this value."""
     try:
         if kind == "result":
             return _command("complete", variables=mapped_variables(value))
@@ -231,7 +231,7 @@ def _shown(error: feel.FeelError) -> dict[str, Any]:
 
 
 def _place(text: str, message: str) -> dict[str, int | None]:
-    """The place of the name that a warning is about, if the name occurs only once."""
+    """Returns the place of the name that a warning is about, if the name occurs only once."""
     named = _NAMED.search(message)
     places = list(re.finditer(rf"(?<!\w){re.escape(named[1])}(?!\w)", text)) if named else []
     if len(places) != 1:
@@ -241,7 +241,7 @@ def _place(text: str, message: str) -> dict[str, int | None]:
 
 
 def _stand_in(value: Any) -> dict[str, Any]:
-    """The result of `createDocument` here: a reference to a document that does not exist."""
+    """Stands in for `createDocument`: returns a reference to a document that does not exist."""
     given = value if isinstance(value, dict) else {}
     name = given.get("name") or given.get("fileName")
     return {"storeId": "none", "documentId": "not stored by the playground", "metadata": {"fileName": name}}

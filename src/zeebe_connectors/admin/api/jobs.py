@@ -282,7 +282,7 @@ def _with_later(record: JobRecord, rows: Sequence[RecordedJob]) -> list[JobShown
 
 
 def job_shown(job: RecordedJob, latest: RecordedJob | None = None) -> JobShown:
-    """One answer; keys as text, since they are beyond what JavaScript counts exactly.
+    """Returns one answer, with keys as text, since they are larger than JavaScript's exact numbers.
 
     Args:
         job: The answer.

@@ -30,7 +30,7 @@ class LastEvents:
         self._known: OrderedDict[str, CachedAnswer] = OrderedDict()
 
     async def of(self, source: str) -> list[EventShown] | None:
-        """The last ten, the newest first, up to 5 s old; None when the ledger does not say.
+        """Returns the last ten, the newest first, as of at most 5 s ago; None when the ledger does not say.
 
         Args:
             source: Its name.

@@ -85,7 +85,7 @@ def _overview(overview: Overview) -> _Make:
 
 
 def _same(one: OverviewShown, other: OverviewShown) -> bool:
-    """Whether two overviews say the same, except for how long the engine has said nothing: that is always another."""
+    """Returns whether two overviews say the same, except for the time since the engine answered: it always differs."""
     return {**one, "engine": {**one["engine"], "silentSeconds": None}} == {
         **other,
         "engine": {**other["engine"], "silentSeconds": None},

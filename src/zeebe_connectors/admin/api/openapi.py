@@ -161,6 +161,6 @@ def _errors(call: Call, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _identifier(call: Call) -> str:
-    """An operation id that client generators accept, such as `postSourcesNameTest`."""
+    """Makes an operation id that client generators accept, such as `postSourcesNameTest`."""
     words = re.findall(r"[A-Za-z0-9]+", re.sub(r":[^{}]*\}", "}", call.path))
     return call.method.lower() + "".join(word[0].upper() + word[1:] for word in words)

@@ -233,7 +233,7 @@ def _ledger(runtime: Runtime, quarantined: Quarantined | LedgerError) -> LedgerS
 
 
 def _connectors(runtime: Runtime) -> list[ConnectorOfTheHour]:
-    """One entry for each connector, the busiest of the last hour first."""
+    """Lists the connectors, the busiest of the last hour first."""
     in_flight, slots, types = Counter[str](), Counter[str](), dict[str, list[str]]()
     for worker in runtime.workers:
         name, state = worker.activation.worker.partition("@")[0], worker.liveness()

@@ -57,7 +57,7 @@ _FROM = (dict[str, Any], "Where it stands: `kind` is `file` (with `file` and `li
 
 
 def _shape(name: str, needed: dict[str, tuple[Any, str]], optional: dict[str, tuple[Any, str]]) -> Any:
-    """A described shape whose members come from the model of providers."""
+    """Makes a described shape whose members come from the model of providers."""
     make: Any = TypedDict
     members = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in needed.items()}
     members |= {key: NotRequired[Annotated[kind, Field(description=text)]] for key, (kind, text) in optional.items()}
@@ -395,7 +395,7 @@ class ProvidersApi:
         return await self._limited(work)
 
     def _unknown(self, name: str) -> web.Response:
-        """The answer for a name that no provider has, or only one that cannot be used."""
+        """Returns the answer for a name that no provider has, or only one that cannot be used."""
         try:
             self._providers.directory.get(name)
         except PermanentError as error:
@@ -436,7 +436,7 @@ def used_by(runtime: Runtime, name: str) -> list[str]:
 
 
 def _version(request: web.Request) -> int:
-    """The version that the caller read."""
+    """Returns the version that the caller read."""
     found = _MATCH.fullmatch(request.headers.get("If-Match", ""))
     if found is None:
         raise InputError("If-Match: is required; send the etag that was read, so that nobody's change is overwritten")

@@ -299,7 +299,7 @@ def _memory() -> Part:
 
 
 def _resident() -> int:
-    """Resident memory in bytes; 0 if the system does not say."""
+    """Returns the resident memory in bytes; 0 if the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -58,7 +58,7 @@ def _leaves(name: str, value: object) -> list[tuple[str, str]]:
 
 
 def _is_reference(text: str) -> bool:
-    """Whether a value, or the expression that it is, only names a secret."""
+    """Returns whether a value, or the expression that it is, only names a secret."""
     bare = text.strip().removeprefix("=")
     return secret_name(bare) is not None or cluster_secret_name(bare) is not None
 

@@ -219,7 +219,7 @@ def source_shown(runtime: Runtime, watch: Watch) -> SourceShown:
 
 
 def source_detail(runtime: Runtime, watch: Watch, last: list[EventShown] | None) -> SourceDetail:
-    """One source with its last day, its settings and its last events."""
+    """Returns one source with its last day, its settings and its last events."""
     states, events = watch.day.shown()
     shown: SourceDetail = {
         **source_shown(runtime, watch),

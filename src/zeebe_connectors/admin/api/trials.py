@@ -206,7 +206,7 @@ def _shown(connector: Outbound, outcome: Outcome) -> dict[str, Any]:
 
 
 def changes_outside(connector: Outbound, data: Mapping[str, Any]) -> bool:
-    """Whether a run may change something: any may, unless its operation lists, searches or reads.
+    """Returns whether a run may change something: any may, unless its operation lists, searches or reads.
 
     Args:
         connector: The connector.
@@ -241,7 +241,7 @@ def receiver(connector: Outbound, wanted: Try, data: Mapping[str, Any]) -> str:
 
 
 def is_live(environment: str) -> bool:
-    """Whether trying is closed in an environment unless the operator opens it."""
+    """Returns whether trying is closed in an environment unless the operator opens it."""
     return environment.strip().casefold() in LIVE
 
 
@@ -298,7 +298,7 @@ def _headers(wanted: Try) -> dict[str, str]:
 
 
 async def _evaluated(value: Any, variables: Mapping[str, Any], warnings: list[str], path: str) -> Any:
-    """The inputs as the engine would send them, with every expression evaluated."""
+    """Evaluates every expression of the inputs, as the engine would before it sends them."""
     if isinstance(value, dict):
         return {
             name: await _evaluated(item, variables, warnings, f"{path}.{name}" if path else name)
@@ -320,7 +320,7 @@ async def _evaluated(value: Any, variables: Mapping[str, Any], warnings: list[st
 
 
 async def _warnings_of(headers: Mapping[str, str], trial: Trial) -> list[str]:
-    """Why parts of the result expression's value are null."""
+    """Says why parts of the result expression's value are null."""
     text = source(headers, RESULT_EXPRESSION)
     if not text or trial.answered is None:
         return []

@@ -66,7 +66,7 @@ def visit_of(visit: Visit, address: str) -> tuple[Visit, View]:
 
 
 def seconds_between(visit: Visit, view: View) -> float:
-    """How old what a stream shows may be, at least: what is read from the ledger is read seldom."""
+    """Returns the seconds between two looks of a stream: more if it reads from the ledger."""
     from_ledger = view in _OF_THE_LEDGER or (view is one_job and visit.runtime.failures is not None)
     return LEDGER_EVERY if from_ledger else 0.0
 

@@ -261,7 +261,7 @@ def _plain_fields(form: Form, name: str, environment: dict[str, Any]) -> None:
 
 
 def _typed(text: str, before: Any, path: str = "") -> Any:
-    """The value of a text: JSON if the value was not text before, or if it looks like a list or context."""
+    """Returns the value of a text: JSON if the value was not text before, or if it looks like a list or context."""
     if path == "port" or text[:1] in {"[", "{"} or (before is not None and not isinstance(before, str)):
         try:
             return json.loads(text)

@@ -44,7 +44,7 @@ class Session:
     until: float
 
     def is_form_token(self, given: str) -> bool:
-        """Whether a form was made for this session."""
+        """Returns whether a form was made for this session."""
         return hmac.compare_digest(given.encode(errors="replace"), self.form_token.encode())
 
 
@@ -109,7 +109,7 @@ def _cookie(request: web.Request) -> str:
 
 
 def is_secure(request: web.Request) -> bool:
-    """Whether the browser's connection uses TLS, directly or by the word of a proxy in front of us."""
+    """Returns whether the browser's connection uses TLS, directly or according to a proxy in front of us."""
     return request.secure or request.headers.get("X-Forwarded-Proto", "").casefold() == "https"
 
 

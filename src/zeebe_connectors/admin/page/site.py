@@ -163,7 +163,7 @@ class Page:
         return await _html(visit.request, found.template, self._shell(visit, found.here) | found.values, found.status)
 
     def _shell(self, visit: Visit, here: str) -> dict[str, Any]:
-        """The values for every page."""
+        """Returns the values for every page."""
         runtime = visit.runtime
         return {
             "here": here,
@@ -342,18 +342,18 @@ async def _form(request: web.Request) -> dict[str, list[str]]:
 
 
 def _place_of(request: web.Request) -> str:
-    """The address that shows a page again."""
+    """Returns the address that shows a page again."""
     return request.rel_url.raw_path_qs if request.method in _LOOKS else _looked_at(request.rel_url.raw_path)
 
 
 def _looked_at(path: str) -> str:
-    """The address of the page that a form's address belongs to: the same, unless nothing is shown there."""
+    """Returns the page that a form's address belongs to: the same address, unless nothing is shown there."""
     page, _, last = path.rpartition("/")
     return page if last in _ONLY_SENT else path
 
 
 def _came_from(request: web.Request) -> str:
-    """The address of the page whose form was sent; `/` if the browser does not say."""
+    """Returns the address of the page whose form was sent; `/` if the browser does not say."""
     try:
         page = urlsplit(request.headers.get("Referer", ""))
     except ValueError:
@@ -365,7 +365,7 @@ def _came_from(request: web.Request) -> str:
 
 
 def _inside(to: str) -> str:
-    """The address if it is on this page, else `/`, so that nobody is redirected elsewhere."""
+    """Returns the address if it is on this page, else `/`, so that nobody is redirected elsewhere."""
     try:
         parts = urlsplit(to)
     except ValueError:
@@ -375,7 +375,7 @@ def _inside(to: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address to listen on."""
+    """Returns whether only this machine can reach an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -57,17 +57,17 @@ class Declared(Protocol):
 
 
 def placeholders(template: str) -> list[str]:
-    """The names of a template's placeholders, in order."""
+    """Returns the names of a template's placeholders, in order."""
     return list(dict.fromkeys(PLACEHOLDER.findall(template)))
 
 
 def is_address(path: str) -> bool:
-    """Whether a path is no path, but begins like a whole address."""
+    """Returns whether a path begins like a whole address."""
     return _WHOLE.match(path.strip()) is not None
 
 
 def is_whole(template: str) -> bool:
-    """Whether the template is one placeholder for the whole address."""
+    """Returns whether the template is one placeholder for the whole address."""
     return PLACEHOLDER.fullmatch(template.strip().rstrip("/")) is not None
 
 
@@ -118,7 +118,7 @@ def _check_owner(authority: str, variables: Mapping[str, Declared], name: str) -
 
 
 def _has_owner(domain: str) -> bool:
-    """Whether somebody has this domain, with its dot in front, and so all names below it."""
+    """Returns whether somebody has this domain, with its dot in front, and so all names below it."""
     labels = domain.casefold().split(".")[1:]
     if not labels or _NUMERIC.fullmatch(labels[-1]):  # an address, of which a task would choose a part
         return False
@@ -225,7 +225,7 @@ def filled_url(
     hosts: Sequence[str] = (),
     protocol: str = "",
 ) -> str:
-    """The base address with its placeholders filled.
+    """Returns the base address with its placeholders filled.
 
     Args:
         template: As the operator wrote it.
@@ -253,7 +253,7 @@ def filled_url(
 
 
 def filled_host(template: str, variables: Mapping[str, Declared], values: Mapping[str, Any]) -> str:
-    """The host with its placeholders filled.
+    """Returns the host with its placeholders filled.
 
     Raises:
         AddressError: A value is missing or does not fit.
@@ -262,7 +262,7 @@ def filled_host(template: str, variables: Mapping[str, Declared], values: Mappin
 
 
 def filled_path(template: str, variables: Mapping[str, Declared], values: Mapping[str, Any]) -> str:
-    """A task's or operation's path with its placeholders filled, those in its query too.
+    """Returns a task's or operation's path with its placeholders filled, those in its query too.
 
     Raises:
         AddressError: A value is missing or does not fit.
@@ -272,7 +272,7 @@ def filled_path(template: str, variables: Mapping[str, Declared], values: Mappin
 
 
 def filled_name(template: str, variables: Mapping[str, Declared], values: Mapping[str, Any]) -> str:
-    """The name of a database or folder with its placeholders filled, each one segment unless declared otherwise.
+    """Fills the placeholders in the name of a database or folder, each with one segment unless declared otherwise.
 
     Raises:
         AddressError: A value is missing or does not fit.
@@ -341,7 +341,7 @@ def _fitting(text: str, kind: Kind, name: str) -> str:
 
 
 def joined(base: str, path: str, *, hosts: Sequence[str] = (), name: str = "url") -> str:
-    """The address of a path below a base, whatever the slashes; a whole address only where it is allowed.
+    """Returns the address of a path below a base, whatever the slashes; a whole address only where it is allowed.
 
     Args:
         base: Filled, absolute.
@@ -421,7 +421,7 @@ def _checked_path(path: str, name: str) -> None:
 
 
 def _decodings(text: str) -> Iterator[str]:
-    """A path as it is and as servers, and proxies before them, read it, which may each decode once."""
+    """Yields a path as it is and as servers, and proxies before them, read it, which may each decode once."""
     for _ in range(4):
         yield text
         decoded = unquote(text)

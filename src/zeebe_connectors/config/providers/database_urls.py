@@ -76,7 +76,7 @@ def check_system(url: str) -> None:
 
 
 def _sqlserver(place: str, properties: str) -> str:
-    """The URL of JDBC's `//place;name=value;…`: host, port and database may be among the properties."""
+    """Returns the URL of JDBC's `//place;name=value;…`: host, port and database may be among the properties."""
     from zeebe_connectors.net.databases import properties_of  # noqa: PLC0415 - only for those who write it so
 
     given = properties_of(properties)
@@ -99,5 +99,5 @@ def _sqlserver(place: str, properties: str) -> str:
 
 
 def is_file(url: str) -> bool:
-    """Whether the address is one of SQLite, which has a file instead of a host."""
+    """Returns whether the address is one of SQLite, which has a file instead of a host."""
     return url[: len(_SQLITE)].casefold() == _SQLITE

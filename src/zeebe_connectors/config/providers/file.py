@@ -47,7 +47,7 @@ class FileProviders:
 
 
 def providers_file(settings: Settings, *, directory: Path | None = None) -> Path | None:
-    """The file that the operator names, or `providers.yaml` in the working directory if it is there.
+    """Returns the file that the operator names, or `providers.yaml` in the working directory if it is there.
 
     Raises:
         SettingsError: The file that is named does not exist.
@@ -65,7 +65,7 @@ def providers_file(settings: Settings, *, directory: Path | None = None) -> Path
 
 
 def file_to_watch(settings: Settings) -> Path:
-    """The same file, or where it would be: it may be created while a runtime runs.
+    """Returns the providers' file, or where it would be: it may be created while a runtime runs.
 
     Raises:
         SettingsError: As `providers_file`.
@@ -143,7 +143,7 @@ def read_document(data: bytes | str, place: str) -> Any:
 
 
 def sealed_document(described: Any) -> Any:
-    """A provider's document with its secured values as `Secret`s."""
+    """Returns a provider's document with its secured values as `Secret`s."""
     if not isinstance(described, dict) or not isinstance(described.get("environments"), dict):
         return described
     environments = {
@@ -153,7 +153,7 @@ def sealed_document(described: Any) -> Any:
 
 
 def _line(lines: Mapping[tuple[Any, ...], int], path: tuple[Any, ...]) -> int:
-    """The line of the nearest place that is in the file."""
+    """Returns the line of the nearest place that is in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
@@ -199,7 +199,7 @@ class _Builder:
         self._count = 0
 
     def built(self, node: Any, path: tuple[Any, ...]) -> Any:
-        """The node's value."""
+        """Returns the node's value."""
         self._count += 1
         if self._count > _MAX_NODES:
             raise ProvidersFileError(f"{self._place}: unfolds to more than {_MAX_NODES:,} values; use fewer anchors")
@@ -210,7 +210,7 @@ class _Builder:
         return self._scalar(node)
 
     def _scalar(self, node: Any) -> Any:
-        """A number, true, false or null that is written so; else the text.
+        """Returns a number, true, false or null that is written so; else the text.
 
         YAML 1.1 makes 83 of 0123, 45045 of 12:30:45, true of yes, and fails over the password 2024-99-99, which looks
         like a date: passwords and names are as they are written.
@@ -247,7 +247,7 @@ class _Builder:
 
 
 def _own_keys(root: Any, yaml: Any) -> dict[int, frozenset[int]]:
-    """The keys that each mapping had before its anchors were merged: only those can stand twice by mistake."""
+    """Returns the keys that each mapping had before its anchors were merged: only those can stand twice by mistake."""
     found: dict[int, frozenset[int]] = {}
     waiting, seen = [root], set[int]()
     while waiting:

@@ -62,7 +62,7 @@ def problems_of(provider: Provider, connectors: Mapping[str, Outbound]) -> Itera
 
 
 def _methods(connector: Outbound) -> list[str]:
-    """What an operation may name as its method; empty when the connector takes anything, or is not asked."""
+    """Returns what an operation may name as its method; empty when the connector takes anything, or is not asked."""
     found: dict[str, None] = {}
     for model in connector.models:
         for name in METHOD_INPUTS:

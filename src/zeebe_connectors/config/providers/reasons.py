@@ -59,7 +59,7 @@ _PATTERNS = {
 
 
 def _known_keys(location: Sequence[str | int], root: type[BaseModel]) -> list[str]:
-    """The keys that may stand at a place of the document."""
+    """Returns the keys that may stand at a place of the document."""
     here: Any = root
     for part in location:
         if isinstance(here, type) and issubclass(here, BaseModel):

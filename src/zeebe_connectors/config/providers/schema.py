@@ -9,7 +9,7 @@ from zeebe_connectors.sdk.docstrings import described_fields
 
 
 def schema() -> dict[str, Any]:
-    """The schema, draft 2020-12, made from the model that also reads the file."""
+    """Makes the JSON schema (draft 2020-12) from the model that also reads the file."""
     for model in (Variable, Proxy, Rules, Egress, Environment, Operation, Provider):  # each after those that it holds
         described_fields(model)
         model.model_rebuild(force=True)

@@ -96,7 +96,7 @@ _PASSWORD_IN_URL = re.compile(r"://[^/?#\s@:]*:[^/?#\s@]+@")
 
 
 def is_secured(section: str, name: str) -> bool:
-    """Whether a value is secured, whatever it is; see also `hides`.
+    """Returns whether a value is secured, whatever it is; see also `hides`.
 
     Args:
         section: Of the environment, such as `authentication`.
@@ -107,7 +107,7 @@ def is_secured(section: str, name: str) -> bool:
 
 
 def hides(name: str, value: object) -> bool:
-    """Whether a value holds what must not be shown: a keystore, a private key beside its certificate, a password.
+    """Returns whether a value holds what must not be shown: a keystore, a private key, a password.
 
     Args:
         name: As for `is_secured`.
@@ -121,7 +121,7 @@ def hides(name: str, value: object) -> bool:
 
 
 def sealed(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment with every secured text as a `Secret`; a reference stays readable, for it holds nothing."""
+    """Wraps every secured text of an environment in a `Secret`; a reference stays readable, as it holds no secret."""
     return {
         section: _sealed(section, value) if section in PUBLIC and isinstance(value, Mapping) else value
         for section, value in environment.items()
@@ -163,7 +163,7 @@ def _walk(section: str, path: str, part: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def revealed(value: Any) -> Any:
-    """The value with every `Secret` as its text, for the call that needs it."""
+    """Returns the value with every `Secret` as its text, for the call that needs it."""
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, Mapping):
@@ -174,7 +174,7 @@ def revealed(value: Any) -> Any:
 
 
 def at(environment: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted place; None when there is none."""
+    """Returns the value at a dotted place; None when there is none."""
     found: Any = environment
     for name in path.split("."):
         if not isinstance(found, Mapping):

@@ -28,7 +28,7 @@ class SecretProvider(Protocol):
     """Supplies secrets' values; write one and name it in the entry-point group `zeebe_connectors.secrets`."""
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:
-        """The value, or None when this provider does not know the name.
+        """Returns the value, or None when this provider does not know the name.
 
         Args:
             name: As written in the placeholder.
@@ -63,11 +63,12 @@ class EnvironmentSecrets:
             )
         self._values = {name: value for name, value in environment.items() if name.startswith(prefix)}
         self._prefix = prefix
+        self.place = f"environment and .env, {prefix}*"
         self._tenant_aware = tenant_aware
         self._process_aware = process_aware
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:
-        """The variable's value; characters that a variable's name cannot have may stand as `_` in it."""
+        """Returns the variable's value; characters that a variable's name cannot have may stand as `_` in it."""
         parts = [tenant] if self._tenant_aware else []
         parts += [process] if self._process_aware else []
         full = self._prefix + "_".join([*parts, name])
@@ -86,9 +87,10 @@ class DirectorySecrets:
         if not directory.is_dir():
             raise SettingsError(f"{DIRECTORY_SETTING}: {directory} is not a directory; create it or unset the setting")
         self._directory = directory
+        self.place = f"files in {directory}"
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:  # noqa: ARG002 - files are for all
-        """The file's text without the last line break. Names that lead out of the directory are unknown."""
+        """Returns the file's text without the last line break. Names that lead out of the directory are unknown."""
         path = self._directory / name
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name) or not path.is_file():
             return None
@@ -99,7 +101,7 @@ class DirectorySecrets:
 
 
 def installed_providers(environment: Environment) -> list[SecretProvider]:
-    """The providers in order: environment and `.env`, the directory, then plugins by name.
+    """Returns the providers in order: environment and `.env`, the directory, then plugins by name.
 
     Raises:
         SettingsError: A provider's setting is wrong.

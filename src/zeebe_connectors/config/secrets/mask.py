@@ -70,7 +70,7 @@ class Mask:
         return bool(self._values or self._learned)
 
     def text(self, text: str) -> str:
-        """The text with every occurrence replaced."""
+        """Replaces every occurrence in a text."""
         return self._masked(text, keys=False)
 
     @property
@@ -79,14 +79,14 @@ class Mask:
         return bool(self._learned)
 
     def texts(self, texts: Sequence[str]) -> Sequence[str]:
-        """Several texts as `text` returns each: mostly nothing is to be masked, which one look at all of them tells."""
+        """Masks several texts as `text` masks each, quickly if none of them has anything to mask, as is usual."""
         look = Look("\n".join(texts))
         if self._learned or any(map(look.may_hold, list(self._values))):
             return [self.text(text) for text in texts]
         return texts
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every text masked; in keys, the values of secrets and not what was typed."""
+        """Masks every text of a JSON value; in keys, the values of secrets and not what was typed."""
         if not self:
             return value
         if isinstance(value, str):
@@ -138,7 +138,7 @@ class Look:
         self._close = self._lower = ""
 
     def may_hold(self, value: str) -> bool:
-        """Whether the pattern of a value may find something; False is certain."""
+        """Returns whether the pattern of a value may find something; False is certain."""
         if self._is_coded or value in self._text:
             return True
         forms, pieces, digits = _plain_forms(value)
@@ -158,7 +158,7 @@ _CODED = re.compile(r"[%=&+\\]")
 
 @lru_cache(maxsize=1024)
 def _plain_forms(value: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Other forms of a value without any such character, its base64 at each alignment, its hexadecimal digits."""
+    """Returns other forms of a value without such characters, its base64 at each alignment, its hexadecimal digits."""
     forms: set[str] = set()
     if len(value) > _MAX_BY_CHARACTER:
         short = value.strip()
@@ -171,7 +171,7 @@ def _plain_forms(value: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
 
 @lru_cache(maxsize=1024)
 def pattern_of(value: str, *, word: bool = False) -> re.Pattern[str]:
-    """What finds a value in a text, in every encoding in which it usually comes back.
+    """Makes the pattern that finds a value in a text, in every encoding in which it usually comes back.
 
     Args:
         value: Not empty.
@@ -198,7 +198,7 @@ def pattern_of(value: str, *, word: bool = False) -> re.Pattern[str]:
 
 @lru_cache(maxsize=4096)
 def _character(character: str) -> str:
-    """What finds one character: as it is, or as URLs, quoted-printable, JSON, Python, HTML and XML write it."""
+    """Makes the pattern of one character: as it is, or as in URLs, quoted-printable, JSON, Python, HTML and XML."""
     number, raw = ord(character), character.encode("utf-8", "surrogatepass")
     forms = [re.escape(character)]
     if not character.isalnum():
@@ -231,12 +231,12 @@ def _hex(byte: int) -> str:
 
 
 def _digits(text: str) -> str:
-    """Hexadecimal digits in either case."""
+    """Makes the pattern of hexadecimal digits in either case."""
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in text)
 
 
 def _whole_forms(value: str) -> set[str]:
-    """A long value, such as a key in PEM, encoded as a whole."""
+    """Encodes a long value, such as a key in PEM, as a whole."""
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     escaped |= {json.dumps(form)[1:-1] for form in escaped}
     quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
@@ -257,7 +257,7 @@ def _base64_pieces(raw: bytes) -> Iterable[str]:
 
 
 def _base64_character(character: str) -> str:
-    """One character of base64, also of its URL-safe alphabet and percent-encoded."""
+    """Makes the pattern of one character of base64, also of its URL-safe alphabet and percent-encoded."""
     match character:
         case "+":
             return "(?:[+-]|%2[bB])"

@@ -26,12 +26,12 @@ _CLUSTER_IN_FEEL = re.compile(r"camunda\.secrets\.(?:`([^`]+)`|([A-Za-z_][A-Za-z
 
 
 def refers(text: str) -> bool:
-    """Whether the text names a secret instead of holding one."""
+    """Returns whether the text names a secret instead of holding one."""
     return bool(BRACES.search(text)) if "{{" in text else bool(BARE.fullmatch(text))
 
 
 def may_hold(text: str) -> bool:
-    """Whether there may be placeholders in a text, or `slips`; quick for one without any."""
+    """Returns whether there may be placeholders in a text, or `slips`; quick for one without any."""
     return MARK in text or ("{{" in text and _SLIP.search(text) is not None)
 
 

@@ -29,15 +29,15 @@ class Places(Protocol):
         ...
 
     def at(self, name: str) -> Self | None:
-        """The place of a part; None where nothing resolves."""
+        """Returns the place of a part; None where nothing resolves."""
         ...
 
     def item(self) -> Self | None:
-        """The place of a list's items."""
+        """Returns the place of a list's items."""
         ...
 
     def allows(self, name: str) -> bool:
-        """Whether this secret resolves in a text here."""
+        """Returns whether this secret resolves in a text here."""
         ...
 
 
@@ -86,7 +86,7 @@ class SecretResolver:
         self.uses = uses or SecretUses()
 
     def custody(self, mask: Mask, *, process: str = "", element: str = "") -> JobSecrets:
-        """What holds the secrets of one job or source.
+        """Makes the custody of the secrets of one job or source.
 
         Args:
             mask: Learns their values.
@@ -140,7 +140,7 @@ class SecretResolver:
         return Resolved(_with_texts(value, texts), unresolved)
 
     async def value(self, name: str, *, tenant: str = "", process: str = "") -> str:
-        """The value of one secret.
+        """Returns the value of one secret.
 
         Raises:
             InputError: As `resolve`.
@@ -168,26 +168,26 @@ class SecretResolver:
 
 
 def _placeholders(text: str) -> Sequence[tuple[str, bool]]:
-    """The names in a text, and whether the placeholder is the whole text."""
+    """Returns the names in a text, and whether the placeholder is the whole text."""
     if MARK not in text:
         return ()
     return _known_placeholders(text) if len(text) <= _SHORT else _found_placeholders(text)
 
 
 def _slips(text: str) -> Sequence[str]:
-    """What is meant as a placeholder in a text, and is none."""
+    """Returns what was meant as a placeholder in a text but is none."""
     return _known_slips(text) if len(text) <= _SHORT else slips(text)
 
 
 @lru_cache(maxsize=1024)
 def _known_slips(text: str) -> Sequence[str]:
-    """Those of a short text."""
+    """Finds the slips of a short text; cached."""
     return slips(text)
 
 
 @lru_cache(maxsize=1024)
 def _known_placeholders(text: str) -> Sequence[tuple[str, bool]]:
-    """Those of a short text, which all jobs of a task have in common where it is nothing but the placeholder."""
+    """Finds the placeholders of a short text; cached, as a text that is only a placeholder comes with every job."""
     return _found_placeholders(text)
 
 
@@ -251,7 +251,7 @@ def _find_in_list(value: list[Any], place: Places | None, way: _Way, found: list
 
 
 def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Unresolved]]:
-    """The names of the secrets that resolve, and the placeholders that stay, up to twenty."""
+    """Returns the names of the secrets that resolve, and the placeholders that stay, up to twenty."""
     names: dict[str, None] = {}
     unresolved: list[Unresolved] = []
     for text, place, way in marked:
@@ -265,12 +265,12 @@ def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Unresolved]]:
 
 
 def _path(way: _Way) -> str:
-    """A way in words, positions counted from 1."""
+    """Writes a path in words, with positions counted from 1."""
     return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in way).removeprefix(".")
 
 
 def _with_texts(value: Any, texts: list[tuple[str, _Way]]) -> Any:
-    """A value with other texts at the ends of some ways; what is not touched stays the same object."""
+    """Returns a value with other texts at some paths; parts that do not change stay the same objects."""
     if not texts:
         return value
     if not texts[0][1]:
@@ -290,7 +290,7 @@ def _with_texts(value: Any, texts: list[tuple[str, _Way]]) -> Any:
 
 
 def _with_names(value: Any, place: Places | None, values: Mapping[str, str], *, is_top: bool) -> Any:
-    """A value with the placeholders replaced, those in the names of entries too, but for the inputs' own names."""
+    """Replaces the placeholders of a value, those in the names of entries too, except in the inputs' own names."""
     if place is None:
         return value
     if isinstance(value, str):

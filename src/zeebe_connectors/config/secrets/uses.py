@@ -60,7 +60,7 @@ class SecretUses:
         self._counts: OrderedDict[Use, int] = OrderedDict()
 
     def count(self, use: Use) -> None:
-        """Counts one use; beyond ten thousand kinds, those not seen for longest are forgotten."""
+        """Counts one use; beyond ten thousand kinds, those not seen for the longest time are forgotten."""
         self._counts[use] = self._counts.pop(use, 0) + 1
         if len(self._counts) > MAX_COUNTED:
             self._counts.popitem(last=False)
@@ -68,7 +68,7 @@ class SecretUses:
             _log.debug("secret %s: sent to %s by %s/%s", use.secret, use.host, use.process, use.element)
 
     def counts(self) -> Iterator[tuple[Use, int]]:
-        """Each kind of use and how often it was seen, the latest first."""
+        """Iterates over the kinds of use, each with how often it was seen, the latest first."""
         return iter(reversed(self._counts.items()))
 
     def check_process(self, secret: str, process: str) -> None:
@@ -105,7 +105,7 @@ def _forbidden(secret: str, bound_to: str, what: str) -> InputError:
 
 
 def read_rules(environment: Environment) -> dict[str, Rule]:
-    """The rules in the settings file.
+    """Returns the rules in the settings file.
 
     ```toml
     [secret-policy.DB_PASSWORD]
@@ -203,7 +203,7 @@ class JobSecrets:
 
 
 def _goes(value: str, material: Sequence[Material]) -> bool:
-    """Whether a value is part of what is sent: as it is, in a signature made of it, or encoded."""
+    """Returns whether a value is part of what is sent: as it is, in a signature made of it, or encoded."""
     for item in material:
         if isinstance(item, str) and (value in item or item.startswith(_DERIVED)):
             return True

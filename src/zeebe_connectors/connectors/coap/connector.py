@@ -34,6 +34,10 @@ PORTS = {"coap": 5683, "coaps": 5684}
 AT_ONCE = 4
 """Maximum requests to one device at once; of these, the protocol leaves one at a time unacknowledged."""
 _ACK_TIMEOUT = 1.0
+_MAX_DATAGRAM = 65_536
+"""Bytes of the largest datagram that there is."""
+_MAX_DELAY = 86_400.0
+"""Seconds for which a device may put off the next try."""
 _ATTEMPTS = 3
 """How often an exchange in blocks may begin in one try: again if the resource changed, or blocks were too large."""
 ERRORS = {
@@ -65,6 +69,10 @@ _REFUSALS: dict[str, tuple[str, type[ConnectorError]]] = {
     "4.12": ("COAP_CONFLICT", PermanentError), "4.13": ("COAP_TOO_LARGE", PermanentError),
     "4.29": ("COAP_BUSY", TransientError), "5.03": ("COAP_BUSY", TransientError),
 }  # fmt: skip
+
+
+_UNFINISHED = frozenset({"2.31"})
+"""Codes that only ask for the next block."""
 
 
 class _Client:
@@ -128,6 +136,8 @@ async def ask(request: Request, context: Context) -> Answer:
     custody.sending(host)
     async with _failures(request, where):
         addresses = await _addresses(host, port, context)
+        if ipaddress.ip_address(addresses[0]).is_multicast:
+            raise InputError("host: is the address of a group of devices; give the address of one")
         client = await _client(request, context, addresses[0], port)
         _address(message, request, host, addresses[0], port)
         turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
@@ -138,6 +148,8 @@ async def ask(request: Request, context: Context) -> Answer:
         raise PermanentError(
             "COAP_PROTOCOL", f"{where}: its answer needs options that are not understood ({unknown[0]}); ask its maker"
         )
+    if response.code.dotted in _UNFINISHED or response.code.class_ not in {2, 4, 5}:
+        raise PermanentError("COAP_PROTOCOL", f"{where}: answered {response.code.dotted}, which ends no request")
     if not response.code.is_successful():
         raise _refusal(request, where, response)
     if len(response.payload) > request.max_bytes:
@@ -211,7 +223,10 @@ async def _turn(turn: asyncio.Semaphore, where: str, context: Context) -> AsyncI
 def _library() -> object:
     import aiocoap.numbers.constants  # noqa: PLC0415 - 0.2 s that only those pay who use it
     import aiocoap.protocol  # noqa: PLC0415
+    from aiocoap.util.asyncio import recvmsg  # noqa: PLC0415
 
+    # The library takes 4096 bytes of a datagram, and a longer one for an answer that ends there.
+    recvmsg.RecvmsgSelectorDatagramTransport.max_size = _MAX_DATAGRAM
     return aiocoap
 
 
@@ -364,6 +379,7 @@ async def _failures(request: Request, where: str) -> AsyncIterator[None]:
         aiocoap.error.UnexpectedBlock1Option,
         aiocoap.error.UnexpectedBlock2,
         aiocoap.error.NotImplemented,  # blocks out of their order
+        AssertionError,  # blocks shorter than they say
     ):
         raise PermanentError("COAP_PROTOCOL", f"{where}: answered with something other than CoAP") from None
     except (aiocoap.error.NetworkError, OSError) as error:
@@ -389,7 +405,9 @@ def _refusal(request: Request, where: str, response: Any) -> ConnectorError:
     variables = {"code": code, "diagnostic": words}
     message = f"{where}: answered {code} to {request.operation.upper()} {request.path}".rstrip()
     if kind is TransientError:
-        return TransientError(name, message, variables=variables, delay=float(response.opt.max_age or 0) or None)
+        return TransientError(
+            name, message, variables=variables, delay=min(float(response.opt.max_age or 0), _MAX_DELAY) or None
+        )
     return kind(name, message, variables=variables)
 
 

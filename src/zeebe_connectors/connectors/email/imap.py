@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from zeebe_connectors import Context, PermanentError
 from zeebe_connectors.connectors.email.criteria import Criterion, holds, read_criteria, search_words
@@ -114,17 +114,12 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
     uids = await session.search("UNDELETED")
     keys: list[Fetched] = []
     sent: dict[int, Head] = {}
-    for batch in _batches(uids):
-        fetched = (
-            await _with_heads(session, batch, "HEADER.FIELDS (DATE)")
-            if action.sort_field == "SENT_DATE"
-            else await session.fetch(batch, None)
-        )
+    headers = "HEADER.FIELDS (DATE)" if action.sort_field == "SENT_DATE" else None
+    async for fetched in _fetched(session, uids, headers):
         keys += fetched
         if action.sort_field == "SENT_DATE":
             read = await heads_of((one.body or b"", one.size) for one in fetched)
             sent.update(zip((one.uid for one in fetched), read, strict=True))
-        await asyncio.sleep(0)
     if action.sort_field == "SIZE":
         keys.sort(key=lambda one: one.size, reverse=descending)
     elif action.sort_field == "SENT_DATE":
@@ -136,16 +131,51 @@ async def _sorted(session: ImapSession, action: ListImap) -> list[int]:
 
 async def _heads(session: ImapSession, uids: Sequence[int]) -> list[Head]:
     heads: list[Head] = []
-    for batch in _batches(uids):
-        found = await _with_heads(session, batch, _HEADS)
+    async for found in _fetched(session, uids, _HEADS):
         heads += await heads_of((one.body or b"", one.size) for one in found)
-        await asyncio.sleep(0)  # others have their turn between two batches
     return heads
 
 
-async def _with_heads(session: ImapSession, uids: Sequence[int], headers: str) -> list[Fetched]:
-    """Returns the mails with these headers; those without any headers were removed meanwhile."""
-    return [one for one in await session.fetch(uids, headers) if one.body is not None]
+async def _fetched(session: ImapSession, uids: Sequence[int], headers: str | None) -> AsyncIterator[list[Fetched]]:
+    """Yields the mails in batches, with these headers; those without any headers were removed meanwhile.
+
+    A mail that the server refuses to read does not keep the others from being read.
+
+    Raises:
+        Refused: The server refuses all of them.
+    """
+    refusal: Refused | None = None
+    has_read = False
+    for batch in _batches(uids):
+        try:
+            found = await _readable(session, batch, headers)
+        except Refused as error:
+            refusal = error
+            continue
+        has_read = True
+        yield [one for one in found if headers is None or one.body is not None]
+        await asyncio.sleep(0)  # others have their turn between two batches
+    if refusal is not None and not has_read:
+        raise refusal
+
+
+async def _readable(session: ImapSession, uids: Sequence[int], headers: str | None) -> list[Fetched]:
+    """Reads those of a batch that the server does not refuse; raises if it refuses all."""
+    try:
+        return await session.fetch(uids, headers)
+    except Refused:
+        if len(uids) < 2:
+            raise
+        half, refused = len(uids) // 2, 0
+        found: list[Fetched] = []
+        for part in (uids[:half], uids[half:]):
+            try:
+                found += await _readable(session, part, headers)
+            except Refused:
+                refused += 1
+        if refused == 2:
+            raise
+    return found
 
 
 def _batches(uids: Sequence[int]) -> list[Sequence[int]]:
@@ -170,18 +200,19 @@ async def _search(session: ImapSession, action: SearchImap) -> list[FoundMail]:
 async def _searched_here(session: ImapSession, criterion: Criterion) -> list[int]:
     """Finds the mails that fit without the server's search; reads bodies only if the headers leave it open."""
     found: list[int] = []
-    for batch in _batches(await session.search("UNDELETED")):
-        fetched = await _with_heads(session, batch, _HEADS)
+    async for fetched in _fetched(session, await session.search("UNDELETED"), _HEADS):
         for one, head in zip(fetched, await heads_of((one.body or b"", one.size) for one in fetched), strict=True):
             verdict = holds(criterion, head.sender, head.subject or "", None)
             if verdict is None:
-                raw = await _whole(session, one.uid) if one.size <= MAX_MAIL_SIZE else b""
+                raw: bytes | None = b""
+                if one.size <= MAX_MAIL_SIZE:
+                    with suppress(Refused):  # it does not keep the others from being found
+                        raw = await _whole(session, one.uid)
                 if raw is None:
                     continue
                 verdict = holds(criterion, head.sender, head.subject or "", await texts(raw))
             if verdict:
                 found.append(one.uid)
-        await asyncio.sleep(0)
     return found
 
 
@@ -207,8 +238,8 @@ async def _whole(session: ImapSession, uid: int) -> bytes | None:
 
 async def _find(session: ImapSession, message_id: str) -> Fetched | None:
     """Finds the oldest mail with this Message-ID in the open folder; the server's search also finds parts of ids."""
-    for batch in _batches(await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))):
-        fetched = await _with_heads(session, batch, "HEADER.FIELDS (MESSAGE-ID)")
+    uids = await session.search("UNDELETED", "HEADER", "Message-ID", search_text(message_id))
+    async for fetched in _fetched(session, uids, "HEADER.FIELDS (MESSAGE-ID)"):
         for one, head in zip(fetched, await heads_of((one.body or b"", one.size) for one in fetched), strict=True):
             if is_same(head.message_id, message_id):
                 return one

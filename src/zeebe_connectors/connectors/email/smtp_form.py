@@ -45,7 +45,7 @@ class SmtpConfig(Model):
         return self.smtp_port or {"SSL": 465, "NONE": 25}.get(self.smtp_cryptographic_protocol, 587)
 
     def security(self, *, login: bool) -> SmtpSecurity:
-        """The security that the session is opened with.
+        """Returns the security that the session is opened with.
 
         Args:
             login: Whether somebody signs in, so that a password travels.
@@ -63,7 +63,7 @@ class SmtpConfig(Model):
 
 
 def _known_content_type(value: Any) -> Any:
-    """The official connector takes whatever it does not know for plain text."""
+    """Takes unknown content types for plain text, as the official connector does."""
     known = str(value).strip().upper()
     return known if known in {"PLAIN", "HTML", "MULTIPART"} else "PLAIN"
 

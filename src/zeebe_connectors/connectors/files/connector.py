@@ -111,7 +111,7 @@ def _target(request: Request) -> str:
 
 
 def _touched(request: Request) -> list[tuple[str, bool]]:
-    """The paths of a task, each with whether it is the name that counts and not what a link of this name leads to."""
+    """Returns the paths of a task, each with whether the name itself counts and not the target of a link."""
     if request.operation in {"move", "rename"}:
         return [(_source(request), True), (_destination(request), True)]
     if request.operation == "copy":
@@ -163,7 +163,7 @@ async def _read(request: Request, task: Task) -> Done:
 
 
 def _with_content(done: Done, content: str) -> Done:
-    """Past the model's leniency, for which empty text is none: an empty file is there and has empty text."""
+    """Bypasses the model's leniency, for which empty text is none: an empty file is there and has empty text."""
     return done.model_copy(update={"content": content})
 
 
@@ -254,7 +254,7 @@ def _server(request: Request) -> Server:
 
 @contextlib.asynccontextmanager
 async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
-    """A session from the pool, for the time of a job."""
+    """Lends a session from the pool for the time of a job."""
     server = _server(request)
     custody.sending(server.host)
 
@@ -266,7 +266,7 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
 
     @contextlib.asynccontextmanager
     async def another() -> AsyncIterator[Session]:
-        """A session beside the pool's: FTP transfers one file at a time in each."""
+        """Opens a session beside the pool's: FTP transfers one file at a time in each."""
         session = await signed_in()
         try:
             yield session

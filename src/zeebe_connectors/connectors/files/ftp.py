@@ -26,11 +26,11 @@ from zeebe_connectors.connectors.files.ftp_channels import (
     resuming,
 )
 from zeebe_connectors.connectors.files.ftp_control import FtpControl
-from zeebe_connectors.connectors.files.ftp_replies import Reply, extended_port, passive_port, says_empty
+from zeebe_connectors.connectors.files.ftp_replies import Reply, says_empty
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
 from zeebe_connectors.connectors.files.names import text_of
 from zeebe_connectors.connectors.files.paths import split
-from zeebe_connectors.connectors.files.session import PIECE, Entry, lost, not_empty, not_found
+from zeebe_connectors.connectors.files.session import COPYING, PIECE, Entry, lost, not_empty, not_found
 
 _UNKNOWN = frozenset({500, 501, 502, 504})
 """Reply codes for commands that a server does not know."""
@@ -53,19 +53,6 @@ class FtpSession(FtpControl):
             return streams
 
         return Channel(passive, streams[1].close)
-
-    async def _passive(self) -> tuple[str, int]:
-        """Returns where the server listens: always at the address of the control connection, whatever it says."""
-        peer = str(self._writer.get_extra_info("peername")[0])
-        if self._epsv:
-            reply = await self.command("EPSV")
-            if (port := extended_port(reply)) is not None:
-                return peer, port
-            self._epsv = False
-        reply = await self.command("PASV")
-        if (port := passive_port(reply)) is None:
-            raise self._refusal(reply)
-        return peer, port
 
     async def _listening(self, *, bulk: bool) -> Channel:
         """Listens for the server (active mode); connections from other addresses are refused."""
@@ -134,12 +121,10 @@ class FtpSession(FtpControl):
             done = True
             if not 200 <= reply.code < 300:
                 raise self._refusal(reply, path or "")
-        except ConnectorError as error:
-            is_cut = writer is not None and not done and error.code == "FILES_LOST"
-            reason = await self._last_word(path) if is_cut else None
-            if reason is None:
-                raise
-            raise reason from None
+        except (ConnectorError, GeneratorExit) as error:
+            if writer is not None and not done:
+                done = await self._ended_early(writer, error, path)
+            raise
         finally:
             channel.close()
             if writer is not None:
@@ -147,14 +132,26 @@ class FtpSession(FtpControl):
             if not done:
                 self._broken = True
 
-    async def _last_word(self, path: str | None) -> ConnectorError | None:
-        """Returns why the server ended a data connection, such as a full disk, if it says so in a moment."""
+    async def _ended_early(
+        self, writer: asyncio.StreamWriter | Receiver, error: BaseException, path: str | None
+    ) -> bool:
+        """Cuts a transfer; returns whether the session is in order: whoever sends or takes the data gave up, not it.
+
+        Raises:
+            ConnectorError: Why the server cut it, such as for a full disk, if it says so in a moment.
+        """
+        was_lost = isinstance(error, ConnectorError) and error.code == "FILES_LOST"
+        if self._broken and not was_lost:
+            return False
+        writer.transport.abort()
         try:
             async with asyncio.timeout(min(2.0, self._server.timeout)):
                 reply = await self._reply()
         except (TimeoutError, ConnectorError):
-            return None
-        return self._refusal(reply, path or "") if reply.code >= 400 else None
+            return False
+        if was_lost and reply.code >= 400:
+            raise self._refusal(reply, path or "")
+        return not was_lost
 
     async def _explained(self, error: ConnectorError, path: str | None) -> ConnectorError:
         """Finds the reason of a refusal without one (vsftpd's 550): often the path does not exist."""
@@ -189,7 +186,7 @@ class FtpSession(FtpControl):
                 yield self._named(entry, path)
 
     async def _listed(self, path: str) -> AsyncGenerator[Entry, None]:
-        """By LIST, which takes blanks and brackets for several names or patterns; so the folder is entered first."""
+        """Lists by LIST, which takes blanks and brackets for several names or patterns, so enters the folder first."""
         now = datetime.now(UTC)
         found, unknown = 0, False
         if path:
@@ -336,7 +333,7 @@ class FtpSession(FtpControl):
         reply = await self.command("SITE", f"CPFR {self._argument(source)}")
         if reply.code != 350:
             return False
-        reply = await self.command("SITE", f"CPTO {self._argument(target)}")
+        reply = await self.command("SITE", f"CPTO {self._argument(target)}", patience=COPYING)
         return reply.code == 250
 
     async def delete(self, path: str) -> None:

@@ -91,6 +91,12 @@ class Receiver(asyncio.BufferedProtocol):
     async def drain(self) -> None:
         """See `asyncio.StreamWriter.drain`; nothing is sent."""
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """See `asyncio.StreamWriter.transport`."""
+        assert self._transport is not None  # noqa: S101 - it is connected
+        return self._transport
+
     def close(self) -> None:
         """See `asyncio.StreamWriter.close`."""
         if self._transport is not None:

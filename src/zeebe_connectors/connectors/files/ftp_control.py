@@ -11,8 +11,10 @@ from typing import TypeVar
 from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.connectors.files.ftp_replies import (
     Reply,
+    extended_port,
     home_of,
     is_crowded,
+    passive_port,
     plain_argument,
     refusal,
     tls_failure,
@@ -114,8 +116,26 @@ class FtpControl:
                 self._broken = True  # nobody knows where it is: the next job has another session
                 return
 
-    async def command(self, verb: str, argument: str = "") -> Reply:
+    async def _passive(self) -> tuple[str, int]:
+        """Returns where the server listens: always at the address of the control connection, whatever it says."""
+        peer = str(self._writer.get_extra_info("peername")[0])
+        if self._epsv:
+            reply = await self.command("EPSV")
+            if (port := extended_port(reply)) is not None:
+                return peer, port
+            self._epsv = False
+        reply = await self.command("PASV")
+        if (port := passive_port(reply)) is None:
+            raise self._refusal(reply)
+        return peer, port
+
+    async def command(self, verb: str, argument: str = "", *, patience: float | None = None) -> Reply:
         """Sends one command and reads the answer.
+
+        Args:
+            verb: The command.
+            argument: Its argument.
+            patience: Seconds that the answer may take; None for the server's usual ones.
 
         Raises:
             TransientError: `FILES_LOST` or `FILES_TIMEOUT`; the session is of no use then.
@@ -124,13 +144,13 @@ class FtpControl:
         data = bytes_of(line, self._encoding)
         self._writer.write(data.replace(b"\xff", b"\xff\xff") + b"\r\n")
         await self._patiently(self._writer.drain())
-        return await self._reply()
+        return await self._reply(patience)
 
-    async def _reply(self) -> Reply:
+    async def _reply(self, patience: float | None = None) -> Reply:
         lines: list[str] = []
         code = ""
         while True:
-            line = await self._line()
+            line = await self._line(patience)
             if not code:
                 if not re.match(r"\d{3}[ -]", line) and not re.fullmatch(r"\d{3}", line):
                     raise self._no_ftp(line)
@@ -143,9 +163,9 @@ class FtpControl:
             if len(lines) > _MAX_REPLY_LINES:
                 raise self._no_ftp("")
 
-    async def _line(self) -> str:
+    async def _line(self, patience: float | None) -> str:
         try:
-            data = await self._patiently(self._reader.readuntil(b"\n"))
+            data = await self._patiently(self._reader.readuntil(b"\n"), patience)
         except asyncio.LimitOverrunError:
             raise self._no_ftp("") from None
         data = data.rstrip(b"\r\n")
@@ -161,14 +181,15 @@ class FtpControl:
         hint = "it speaks SSH: choose the protocol sftp" if line.startswith("SSH-") else "check host, port and protocol"
         return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
 
-    async def _patiently(self, waiting: Awaitable[ResultT]) -> ResultT:
-        """One wait with the server's time; a session that had to wait too long, or broke, is not used again."""
+    async def _patiently(self, waiting: Awaitable[ResultT], patience: float | None = None) -> ResultT:
+        """Waits for at most the server's time; a session that had to wait too long, or broke, is not used again."""
+        seconds = patience or self._server.timeout
         try:
-            async with asyncio.timeout(self._server.timeout):
+            async with asyncio.timeout(seconds):
                 return await waiting
         except TimeoutError:
             self._broken = True
-            raise timed_out(self._server.where, self._server.timeout) from None
+            raise timed_out(self._server.where, seconds) from None
         except ssl.SSLError as error:
             self._broken = True
             raise tls_failure(self._server, error) from None
@@ -186,14 +207,14 @@ class FtpControl:
         return reply
 
     async def _do(self, verb: str, path: str) -> Reply:
-        """A command about a path that must succeed."""
+        """Sends a command about a path; it must succeed."""
         reply = await self.command(verb, self._argument(path))
         if reply.code >= 300 and not (verb == "RNFR" and reply.code == 350):
             raise self._refusal(reply, path)
         return reply
 
     def _argument(self, path: str) -> str:
-        """A path that no server takes for an option, somebody's home (`~$a.docx`) or nothing, nor begins elsewhere."""
+        """Writes a path so that no server takes it for an option, a home (`~$a.docx`), nothing or a path elsewhere."""
         if not path:
             return self._home or "."
         return f"./{path}" if path.startswith(("-", "~", " ")) else path

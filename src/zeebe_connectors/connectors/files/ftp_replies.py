@@ -62,7 +62,7 @@ class Reply:
 
 
 def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
-    """What a refusal means; the server's words decide where the code does not, and are not repeated.
+    """Returns the error of a refusal; the server's words decide where the code does not, and are not repeated.
 
     Args:
         reply: The answer.
@@ -79,13 +79,13 @@ def refusal(reply: Reply, path: str, where: str) -> ConnectorError:
 
 
 def is_crowded(reply: Reply) -> bool:
-    """Whether a login is refused only because others are signed in."""
+    """Returns whether a login is refused only because others are signed in."""
     text = reply.text.casefold()
     return any(word in text for word in ("too many", "maximum number", "max clients", "connection limit", "try again"))
 
 
 def home_of(reply: Reply) -> str:
-    """The folder that PWD names, in quotes or, by some servers, without; empty when it names none."""
+    """Returns the folder that PWD names, in quotes or, by some servers, without; empty when it names none."""
     if reply.code != 257:
         return ""
     if match := re.search(r'"((?:[^"]|"")*)"', reply.text):
@@ -95,13 +95,13 @@ def home_of(reply: Reply) -> str:
 
 
 def extended_port(reply: Reply) -> int | None:
-    """The port that EPSV names: `229 Entering Extended Passive Mode (|||6446|)`."""
+    """Returns the port that EPSV names: `229 Entering Extended Passive Mode (|||6446|)`."""
     match = re.search(r"\(([!-~])(\d?)\1[^()]*?\1(\d{1,5})\1\)", reply.text)
     return _port(int(match.group(3))) if match and reply.code == 229 else None
 
 
 def passive_port(reply: Reply) -> int | None:
-    """The port that PASV names: `227 Entering Passive Mode (192,168,0,5,25,46)`."""
+    """Returns the port that PASV names: `227 Entering Passive Mode (192,168,0,5,25,46)`."""
     match = re.search(r"\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})", reply.text)
     return _port(int(match.group(1)) * 256 + int(match.group(2))) if match and reply.code == 227 else None
 
@@ -111,7 +111,7 @@ def _port(number: int) -> int | None:
 
 
 def says_empty(reply: Reply, verb: str) -> bool:
-    """Whether the answer to a listing means an empty folder, of which some servers send none: done, or an error."""
+    """Returns whether the answer to a listing means an empty folder, for which some servers send no list."""
     text = reply.text.casefold()
     if verb not in {"LIST", "MLSD"}:
         return False
@@ -119,7 +119,7 @@ def says_empty(reply: Reply, verb: str) -> bool:
 
 
 def plain_argument(text: str, field: str) -> str:
-    """A login's text, refused when it could end a command.
+    """Checks a login's text, which must not end a command.
 
     Raises:
         InputError: It holds a control character.
@@ -130,7 +130,7 @@ def plain_argument(text: str, field: str) -> str:
 
 
 def tls_failure(server: Server, error: ssl.SSLError) -> ConnectorError:
-    """What a failure of TLS on an open connection means."""
+    """Returns the error for a failure of TLS on an open connection."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentError(
             "FILES_TLS_FAILED", f"the certificate of {server.where} is not trusted: {error.verify_message}"

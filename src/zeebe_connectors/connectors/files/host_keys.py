@@ -24,7 +24,7 @@ class HostKeyCheck:
         """Fingerprint of the key that the server showed; empty before it did."""
 
     def accepts(self, fingerprint: str) -> bool:
-        """Whether a key of this fingerprint is accepted without known hosts; takes note of it for messages."""
+        """Returns whether a key of this fingerprint is accepted without known hosts; takes note of it for messages."""
         self.seen = fingerprint
         return self._allowed is not None and (not self._allowed or fingerprint in self._allowed)
 

@@ -50,7 +50,7 @@ _KINDS: dict[str, Kind] = {"-": "file", "d": "folder", "l": "link"}
 
 
 def mlsd(line: str) -> Entry | None:
-    """One line of MLSD or MLST: `type=file;size=5;modify=20260102030405; name`. None for the folder itself."""
+    """Reads a line of MLSD or MLST: `type=file;size=5;modify=20260102030405; name`; None for the folder itself."""
     # A reply to MLST begins with a blank; in MLSD a line that does has no facts, and all the rest is the name.
     facts, space, name = (line.lstrip(" ") if _FACTS.match(line) else line).partition(" ")
     if not space or not name:
@@ -71,13 +71,13 @@ def mlsd(line: str) -> Entry | None:
 
 
 def size_of(text: str) -> int | None:
-    """A size in digits; None for what is none, or larger than any file."""
+    """Reads a size in digits; None if it is none, or larger than any file."""
     size = int(text) if text.isdecimal() and len(text) < 20 else INT64_BOUND
     return size if size < INT64_BOUND else None
 
 
 def timestamp(text: str) -> datetime | None:
-    """`20260102030405.123` in UTC; None when it is none."""
+    """Reads `20260102030405.123` in UTC; None if it is no time."""
     digits, _, fraction = text.rstrip("Zz").partition(".")
     try:
         moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
@@ -87,7 +87,7 @@ def timestamp(text: str) -> datetime | None:
 
 
 def listed(line: str, now: datetime) -> Entry | None:
-    """One line of LIST; None for a line that is no entry (`total 5`, `.`).
+    """Reads a line of LIST; None for a line that is no entry (`total 5`, `.`).
 
     Args:
         line: Without its line break.
@@ -106,7 +106,7 @@ def listed(line: str, now: datetime) -> Entry | None:
 
 
 def is_unknown(line: str) -> bool:
-    """Whether a line of which `listed` makes nothing may yet mean an entry."""
+    """Returns whether a line of which `listed` makes nothing may be an entry all the same."""
     return _NO_ENTRY.match(line) is None
 
 
@@ -144,7 +144,7 @@ def _loose(match: re.Match[str]) -> Entry | None:
 
 
 def _latest(month: int, day: int, hour: int, minute: int, year: int, now: datetime) -> datetime:
-    """The time in its year, or without one the last time that there was such a day: 29 February is years ago."""
+    """Returns the time in its year or, without one, on the last such day: 29 February may be years ago."""
     if year:
         return datetime(year, month, day, hour, minute, tzinfo=UTC)
     for back in range(9):  # eight years lie between two leap years at most
@@ -178,7 +178,7 @@ def _dos(match: re.Match[str]) -> Entry | None:
 
 
 def _eplf(match: re.Match[str]) -> Entry | None:
-    """`+i8388621.44468,m839956783,r,s10376,<tab>name`."""
+    """Reads a line such as `+i8388621.44468,m839956783,r,s10376,<tab>name`."""
     facts = match["facts"].split(",")
     values = {fact[0]: fact[1:] for fact in facts if fact}
     size, moment = values.get("s", ""), values.get("m", "")

@@ -21,6 +21,8 @@ _UNKNOWN_OUTCOME = frozenset({"FILES_LOST", "FILES_TIMEOUT"})
 """Codes after which the server may or may not have carried out the command."""
 _VAGUE = frozenset({"FILES_NOT_FOUND", "FILES_REFUSED"})
 """Codes under which servers refuse for many reasons."""
+_EXPLAINED = _VAGUE | {"FILES_FORBIDDEN"}
+"""Codes whose reason may be that there is a folder, or none."""
 MAX_VISITED = 100_000
 """Maximum number of files and folders that one listing visits."""
 
@@ -83,7 +85,7 @@ class Task:
             looked = paths.split(looked)[0]
 
     async def _is_below(self, real: str, base: str) -> bool:
-        """Whether a real path is in the base; the server says once per connection where that is, and again if not."""
+        """Returns whether a real path is in the base, which is resolved once per connection, and again if it is not."""
         known = self.session.real_base
         if known is not None and known[0] == base and paths.is_below(real, known[1]):
             return True
@@ -186,7 +188,7 @@ class Task:
 
     async def _explained(self, error: ConnectorError, target: str) -> ConnectorError:
         """Finds out whether a refusal to write or to rename is the target's: no folder for it, or a folder there."""
-        if error.code not in _VAGUE or not self.session.usable:
+        if error.code not in _EXPLAINED or not self.session.usable:
             return error
         folder = paths.split(target)[0]
         if folder and await self.session.stat(folder) is None:
@@ -204,7 +206,7 @@ class Task:
         try:
             yield
         except ConnectorError as error:
-            if error.code in _VAGUE | {"FILES_FORBIDDEN"} and self.session.usable:
+            if error.code in _EXPLAINED and self.session.usable:
                 there = await self.session.stat(path)
                 if there is not None and there.kind == "folder":
                     raise PermanentError("FILES_UNSUPPORTED", f"{path}: is a folder; {advice}") from None

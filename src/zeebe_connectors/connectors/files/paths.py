@@ -84,7 +84,7 @@ def _leads_out() -> InputError:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder, or something in it."""
+    """Returns whether a path is a folder, or something in it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 

@@ -79,11 +79,15 @@ class Sessions:
     async def _one(self, open_session: Open) -> _Held:
         while (held := self._free()) is not None:
             held.users += 1
-            rested = time.monotonic() - held.rested
-            if held.users > 1 or rested < IDLE_BEFORE_TEST or await self._tested(held):
+            is_fine = held.users > 1 or time.monotonic() - held.rested < IDLE_BEFORE_TEST
+            try:
+                is_fine = is_fine or await self._tested(held)
+            finally:
+                if not is_fine:  # or the job was cancelled meanwhile
+                    held.users -= 1
+                    self._discard(held)
+            if is_fine:
                 return held
-            held.users -= 1
-            self._discard(held)
         # With shared sessions, those who come at once wait for one sign-in instead of making each their own.
         async with self._opening if self._shares > 1 else contextlib.nullcontext():
             if self._shares > 1 and (held := self._free()) is not None:

@@ -12,6 +12,8 @@ from zeebe_connectors import PermanentError, Secret, TransientError
 
 PIECE = 256 * 1024
 """Bytes that the runtime passes on at once."""
+COPYING = 3600.0
+"""Seconds that a copy within a server may take, which is silent meanwhile; the job's own time ends it before."""
 Kind = Literal["file", "folder", "link", "other"]
 
 ERRORS = {
@@ -161,7 +163,7 @@ class Session(Protocol):
         ...
 
     async def alive(self) -> bool:
-        """Whether the server still answers."""
+        """Returns whether the server still answers."""
         ...
 
     async def aclose(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.files.names import bytes_of, text_of
 from zeebe_connectors.connectors.files.session import (
+    COPYING,
     Entry,
     Kind,
     Server,
@@ -59,16 +60,19 @@ class SftpSession:
         """Whether another job may use it."""
         return not (self._broken or self._connection.is_closed())
 
-    async def _patiently(self, waiting: Awaitable[ResultT], path: str = "") -> ResultT:
-        """Waits at most the server's timeout; a refused request leaves the connection usable."""
+    async def _patiently(
+        self, waiting: Awaitable[ResultT], path: str = "", *, patience: float | None = None
+    ) -> ResultT:
+        """Waits at most the server's timeout, or longer; a refused request leaves the connection usable."""
         import asyncssh  # noqa: PLC0415 - see above
 
+        seconds = patience or self._server.timeout
         try:
-            async with asyncio.timeout(self._server.timeout):
+            async with asyncio.timeout(seconds):
                 return await waiting
         except TimeoutError:
             self._broken = True
-            raise timed_out(self._server.where, self._server.timeout) from None
+            raise timed_out(self._server.where, seconds) from None
         except asyncssh.SFTPError as error:
             raise self._refusal(error, path) from None
         except (OSError, asyncssh.Error) as error:
@@ -239,7 +243,8 @@ class SftpSession:
         if not self._client.supports_remote_copy:
             return False
         try:
-            await self._patiently(self._client.remote_copy(self._bytes(source), self._bytes(target)), source)
+            copying = self._client.remote_copy(self._bytes(source), self._bytes(target))
+            await self._patiently(copying, source, patience=COPYING)
         except ConnectorError as error:
             if error.code in {"FILES_UNSUPPORTED", "FILES_REFUSED"}:  # announced, but not for these files
                 return False

@@ -136,21 +136,26 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
     except (asyncssh.Error, ValueError) as error:
         raise _not_connected(server, error, dialogue) from None
     try:
-        if server.host_key == "firstUse" and (known := await remember(host_key.seen)) != host_key.seen:
-            raise PermanentError(
-                "FILES_HOST_KEY", f"{server.where}: shows the key {host_key.seen}, but the first time it was {known}"
-            )
+        if server.host_key == "firstUse":
+            _check_first(server, host_key.seen, await remember(host_key.seen))
         async with asyncio.timeout(server.timeout):
             client = await connection.start_sftp_client()
-    except ConnectorError:
-        connection.abort()
-        raise
     except (OSError, asyncssh.Error, TimeoutError) as error:
         connection.abort()
         if isinstance(error, asyncssh.ChannelOpenError):
             raise PermanentError("FILES_UNSUPPORTED", f"{server.where}: offers no SFTP") from None
         raise lost(server.where, error) from None
+    except BaseException:  # such as another key, or a cancelled job
+        connection.abort()
+        raise
     return SftpSession(server, connection, client)
+
+
+def _check_first(server: Server, seen: str, first: str) -> None:
+    if seen != first:
+        raise PermanentError(
+            "FILES_HOST_KEY", f"{server.where}: shows the key {seen}, but the first time it was {first}"
+        )
 
 
 def _not_connected(server: Server, error: Exception, dialogue: _Dialogue) -> ConnectorError:

@@ -138,7 +138,7 @@ async def run(request: Request, context: Context) -> Response:
 
 
 async def _prepared(operation: Operation, context: Context) -> HttpRequest:
-    """The request without credentials."""
+    """Returns the request without credentials."""
     query = unescaped(operation.query)
     headers = header_fields(await with_contents(operation.headers or {}, context, name="graphql.headers"))
     prepared = HttpRequest(operation.method.upper(), encoded_url(operation.url, name="graphql.url"), headers)

@@ -10,7 +10,7 @@ _JOINING = frozenset("_")
 
 
 def unescaped(query: str) -> str:
-    """The query with its own line breaks and quotes; literals stay as they are written."""
+    """Restores a query's own line breaks and quotes; literals stay as they are written."""
     if "\\" not in query:
         return query
     out: list[str] = []

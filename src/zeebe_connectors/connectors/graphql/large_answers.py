@@ -32,7 +32,7 @@ def errors_in(body: bytes) -> Any:
 
 
 def _at_the_beginning(text: str) -> Any:
-    """The errors, if only small members stand before them; of a long list, the first."""
+    """Returns the errors if only small members stand before them; of a long list, the first."""
     at = _past_blanks(text, 0)
     if text[at : at + 1] != "{":
         return None
@@ -59,7 +59,7 @@ def _past_blanks(text: str, at: int) -> int:
 
 
 def _first_of(text: str, at: int) -> list[Any] | None:
-    """The first item of a list that goes on beyond the text."""
+    """Returns the first item of a list that goes on beyond the text."""
     at = _past_blanks(text, at)
     try:
         return [_decoder.raw_decode(text, at)[0]]
@@ -68,7 +68,7 @@ def _first_of(text: str, at: int) -> list[Any] | None:
 
 
 def _at_the_end(text: str) -> Any:
-    """The errors, if no more than small members stand behind them: then the text's end ends their object."""
+    """Returns the errors if only small members stand behind them: then the text's end ends their object."""
     at = len(text)
     for _ in range(_MAX_PLACES):
         at = text.rfind(_KEY, 0, at)

@@ -159,5 +159,5 @@ async def _started(task: Start, context: Context) -> Started:
 
 
 def _tenant(context: Context) -> str:
-    """The task's own tenant; none in a cluster without tenants."""
+    """Returns the task's own tenant; none in a cluster without tenants."""
     return "" if context.job.tenant_id == "<default>" else context.job.tenant_id

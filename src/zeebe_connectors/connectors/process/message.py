@@ -17,7 +17,7 @@ _TIME_TO_LIVE = 3600.0
 
 
 def _seconds(value: Any) -> Any:
-    """Seconds of an ISO 8601 duration; a number stays one."""
+    """Returns the seconds of an ISO 8601 duration; a number stays one."""
     if isinstance(value, str) and value.strip():
         try:
             return parse_duration(value)
@@ -27,7 +27,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _key(value: Any) -> Any:
-    """A number as FEEL writes it, so that 12.0 meets the processes that wait for 12."""
+    """Writes a number as FEEL does, so that 12.0 reaches the processes that wait for 12."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

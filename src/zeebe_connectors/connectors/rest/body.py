@@ -76,7 +76,7 @@ def _boundary(content_type: str) -> str:
 
 
 def _charset(content_type: str) -> str:
-    """The character set that the header names.
+    """Returns the character set that the header names.
 
     Raises:
         InputError: It is unknown.

@@ -174,7 +174,7 @@ async def request(request: Request, context: Context) -> Response:
 
 
 async def _prepared(request: Request, context: Context) -> HttpRequest:
-    """The request without credentials."""
+    """Returns the request without credentials."""
     url = encoded_url(request.url, as_is=request.skip_encoding)
     if request.query_parameters:
         url = with_query(

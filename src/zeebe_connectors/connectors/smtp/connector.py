@@ -370,7 +370,7 @@ def _login(authentication: Authentication) -> Login | None:
 
 
 def _tokens(authentication: Authentication, context: Context) -> TokenSource | None:
-    """Where a session that this job opens gets its access token from."""
+    """Returns the source of access tokens for a session that this job opens."""
     if isinstance(authentication, NoLogin | PasswordLogin):
         return None
     if not isinstance(authentication, TokenLogin):
@@ -421,7 +421,7 @@ def _due(mail: Mail) -> datetime | None:
 
 
 def end_of_day(text: str, *, field: str = "followUp", now: datetime | None = None) -> datetime:
-    """When a follow-up is due: the end of the day in the runtime's time zone, so that today is not past.
+    """Returns when a follow-up is due: the end of the day in the runtime's time zone, so that today is not past.
 
     Args:
         text: `today`, `tomorrow`, a date, or a date and time (which is taken as it is).
@@ -449,7 +449,7 @@ def end_of_day(text: str, *, field: str = "followUp", now: datetime | None = Non
 
 
 def _end(day: date) -> datetime:
-    """The last second of a day, with the offset that the runtime's zone has then."""
+    """Returns the last second of a day, with the offset that the runtime's zone has then."""
     return datetime.combine(day, time(23, 59, 59)).astimezone()
 
 
@@ -460,7 +460,7 @@ _SENSITIVITY = {"personal": "Personal", "private": "Private", "confidential": "C
 def mark_headers(
     *, importance: str, sensitivity: str, receipt_to: Address | None, flag_until: datetime | None
 ) -> list[tuple[str, str]]:
-    """The headers of Outlook's marks; `normal` writes none (RFC 4021)."""
+    """Returns the headers of Outlook's marks; `normal` writes none (RFC 4021)."""
     headers: list[tuple[str, str]] = []
     if importance in _IMPORTANCE:
         word, number, name = _IMPORTANCE[importance]

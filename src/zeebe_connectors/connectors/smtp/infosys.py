@@ -60,24 +60,24 @@ INFOSYS_ERRORS = {
 
 
 def _failure(message: str) -> dict[str, str]:
-    """What the result variable takes after a failure."""
+    """Returns what the result variable gets after a failure."""
     return {"response": message, "result": "FAIL"}
 
 
 def _kind(given: Any) -> Any:
-    """The content type; file endings stand for it, as in Infosys' connector."""
+    """Reads the content type; file endings stand for it, as in Infosys' connector."""
     word = given.strip().casefold() if isinstance(given, str) else given
     return {"txt": "text", "htm": "html"}.get(word, word) if isinstance(word, str) else word
 
 
 def _importance(given: Any) -> Any:
-    """The importance; true is high and false is normal, as Infosys' template writes them."""
+    """Reads the importance; true is high and false is normal, as Infosys' template writes them."""
     word = str(given).strip().casefold().removeprefix("${").removesuffix("}")
     return {"true": "high", "false": "normal"}.get(word, word)
 
 
 def _sensitivity(given: Any) -> Any:
-    """The sensitivity; the name that stands in the mail's header is understood too."""
+    """Reads the sensitivity; accepts the name in the mail's header too."""
     return given.strip().casefold().removeprefix("company-") if isinstance(given, str) else given
 
 
@@ -294,7 +294,7 @@ def _attachments(given: list[Any]) -> list[Any]:
 
 
 def _with_their_code(error: ConnectorError) -> ConnectorError:
-    """The error under the code that Infosys' document compares: 404 for a server out of reach, 500 for the rest."""
+    """Gives the error the code that Infosys' document compares: 404 for a server out of reach, 500 for the rest."""
     code = "404" if error.code in _OUT_OF_REACH else "500"
     variables = {**(error.variables or {}), "code": error.code}
     if isinstance(error, TransientError):

@@ -83,7 +83,7 @@ def _write(  # noqa: C901 - one case per kind of value
 
 
 def _path(place: _Place | str) -> str:
-    """A place as messages name it."""
+    """Names a place for messages."""
     names: list[str] = []
     while not isinstance(place, str):
         place, name = place
@@ -178,7 +178,7 @@ def build(
 
 
 def empty(version: str, namespaces: Mapping[str, str]) -> etree._Element:
-    """The tree of an envelope whose header and body are to be filled; see `build`."""
+    """Makes the tree of an envelope whose header and body are to be filled; see `build`."""
     if not _is_short(namespaces):
         return build("", "", version=version, namespaces=namespaces)[1]
     return deepcopy(_empty(version, tuple(namespaces.items())))
@@ -190,13 +190,13 @@ def _empty(version: str, namespaces: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def to_bytes(root: etree._Element) -> bytes:
-    """The envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
+    """Writes the envelope as it goes over the wire: UTF-8, no declaration, nothing reformatted."""
     data: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=False)
     return data
 
 
 def _bare(part: str) -> str:
-    """A part without an XML declaration, which cannot stand inside an envelope."""
+    """Removes the XML declaration of a part, which cannot stand inside an envelope."""
     return _DECLARATION.sub("", part, 1) if "<?xml" in part else part
 
 
@@ -211,14 +211,14 @@ def _encoded(text: str) -> bytes:
 
 
 def _declarations(namespaces: Mapping[str, str]) -> str:
-    """The namespaces as attributes, written once for all jobs that have the same."""
+    """Writes the namespaces as attributes, once for all jobs that have the same."""
     if not namespaces:
         return ""
     return (_declared if _is_short(namespaces) else _declared.__wrapped__)(tuple(namespaces.items()))
 
 
 def _is_short(namespaces: Mapping[str, str]) -> bool:
-    """Whether namespaces are few and short enough to be remembered."""
+    """Returns whether namespaces are few and short enough to be remembered."""
     return sum(map(len, namespaces)) + sum(map(len, namespaces.values())) <= _MAX_SHORT
 
 
@@ -242,7 +242,7 @@ def _declared(namespaces: tuple[tuple[str, str], ...]) -> str:
 
 
 def _located(header: str, body: str, declared: str) -> InputError | None:
-    """The error of whichever part is not well-formed by itself."""
+    """Returns the error of the part that is not well-formed by itself."""
     for name, text in (("header", header), ("body", body)):
         try:
             parse(f"<part {declared}>{text}</part>".encode(), huge=True)

@@ -47,7 +47,7 @@ async def off_loop(work: Callable[..., ResultT], *arguments: Any, large: bool) -
 
 
 def xml_part(request: Request, part: NoHeader | HeaderTemplate | HeaderJson, where: str) -> str:
-    """Header or body as XML text."""
+    """Writes header or body as XML text."""
     if isinstance(part, HeaderTemplate):
         return render(part.template, part.context, where=where)
     if isinstance(part, HeaderJson):
@@ -57,7 +57,7 @@ def xml_part(request: Request, part: NoHeader | HeaderTemplate | HeaderJson, whe
 
 
 def envelope_of(request: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
-    """The envelope with header and body as they are given: its bytes and its tree.
+    """Makes the envelope with header and body as they are given: its bytes and its tree.
 
     Raises:
         InputError: See `build`.
@@ -120,7 +120,7 @@ async def exchange(
 
 
 async def _received(request: Request, response: HttpResponse, context: Context) -> Reply | None:
-    """The reply in a response, if it is a good one."""
+    """Returns the reply in a response, unless it is an error."""
     content_type = response.header("content-type") or ""
     if not response.body.strip():
         if response.status >= 300:
@@ -167,7 +167,7 @@ async def _fault_error(
 
 
 async def as_json(received: Reply, response: HttpResponse, context: Context) -> dict[str, Any]:
-    """A reply in the shape of Camunda's connector, with documents in the place of its binary parts."""
+    """Converts a reply to the shape of Camunda's connector, with documents in place of its binary parts."""
     included, others = await documents_of(received, context)
     try:
         quick = is_quick(response.body)
@@ -182,7 +182,7 @@ async def as_json(received: Reply, response: HttpResponse, context: Context) -> 
 
 
 def _json_and_done(received: Reply, included: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply's JSON; its tree is given up here, since that of a large one takes a while too."""
+    """Converts a reply to JSON and frees its tree, which takes a while for a large one too."""
     result = replies.json_of(received.root, included, received.declarations)
     received.root.clear()
     return result
@@ -228,7 +228,7 @@ def _security() -> object:
 async def _secured(
     request: Request, context: Context, root: etree._Element, url: str, action: str, *, large: bool
 ) -> bytes:
-    """The envelope with addressing and security headers, as bytes."""
+    """Adds addressing and security headers to the envelope; returns its bytes."""
     await load(_security)
     from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - as above
 
@@ -255,7 +255,7 @@ async def _secured(
 
 
 async def _identity(source: SingleCertificate | Keystore, context: Context, *, where: str) -> Identity:
-    """Key and certificate, read once and kept as long as the text or the file stays the same."""
+    """Returns key and certificate, read again only if the text or the file has changed."""
     if isinstance(source, Keystore):
         return await identity_of(source, context, where=where, code=_INVALID)
     from zeebe_connectors.sdk.keys import from_pem  # noqa: PLC0415

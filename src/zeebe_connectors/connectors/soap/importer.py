@@ -18,7 +18,7 @@ from zeebe_connectors.web.auth import Basic
 
 
 async def inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
-    """The operations of a WSDL with their inputs and a sample of each, and what had to be left out.
+    """Lists the operations of a WSDL with their inputs and a sample of each, and what had to be left out.
 
     Raises:
         ConnectorError: The WSDL cannot be read or used, or has no such operation; the message says where and why.
@@ -31,7 +31,7 @@ async def inspect(wanted: WsdlImport, context: Context) -> dict[str, Any]:
 async def templates(
     wanted: WsdlImport, context: Context, base: Mapping[str, Any], *, max_templates: int | None
 ) -> Imports:
-    """An element template for each chosen operation.
+    """Makes an element template for each chosen operation.
 
     Raises:
         ConnectorError: As `inspect`; or a name, description or preset does not fit.
@@ -85,7 +85,7 @@ def _is_remote(address: str) -> bool:
 
 
 async def read(wanted: WsdlImport, context: Context) -> Wsdl:
-    """The WSDL, read anew.
+    """Reads the WSDL anew.
 
     Raises:
         ConnectorError: See `inspect`.

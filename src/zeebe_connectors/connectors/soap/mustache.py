@@ -165,7 +165,7 @@ def _look_up(name: str, stack: Sequence[Any]) -> Any:
 
 
 def text_of(value: Any, name: str, where: str) -> str:
-    """A scalar as XML Schema writes it.
+    """Writes a scalar as XML Schema does.
 
     Raises:
         InputError: It is missing, null, a list or a context.

@@ -56,7 +56,7 @@ async def call_operation(request: Request, wanted: BodyOperation, context: Conte
 def request_envelope(
     request: Request, operation: Operation, wanted: BodyOperation, files: Mapping[int, bytes]
 ) -> etree._Element:
-    """The envelope of a call.
+    """Makes the envelope of a call.
 
     Raises:
         InputError: `SOAP_INPUT_INVALID`; the message names the field.
@@ -112,7 +112,7 @@ def write_body(message: Message, values: Mapping[str, Any], body: etree._Element
 
 
 def input_names(message: Message) -> list[str]:
-    """The names of an operation's inputs; an attribute is `@name` where an element has its name."""
+    """Returns the names of an operation's inputs; an attribute is `@name` if an element has the same name."""
     names = [item.name for item in message.inputs()]
     if message.element is not None and isinstance(message.element.type, Complex):
         names += [attribute_name(item.name, names) for item in message.element.type.attributes]
@@ -120,7 +120,7 @@ def input_names(message: Message) -> list[str]:
 
 
 def attribute_name(name: str, others: Sequence[str]) -> str:
-    """What an attribute is called as an input."""
+    """Returns what an attribute is called as an input."""
     return f"@{name}" if name in others else name
 
 
@@ -134,12 +134,12 @@ def _by_schema_names(values: Mapping[str, Any], names: Sequence[str]) -> Mapping
 
 @lru_cache(maxsize=256)
 def _odd_names(names: tuple[str, ...]) -> Mapping[str, str]:
-    """The schema's names of one message that cannot stand in a diagram's input, by what stands there for them."""
+    """Returns the schema's names that cannot stand in a diagram's input, by the names that stand for them."""
     return {safe: name for name, safe in safe_names(names).items() if safe != name}
 
 
 def safe_names(names: Sequence[str]) -> dict[str, str]:
-    """The schema's names of one message, and each as it can stand in a diagram's input; no two are alike."""
+    """Returns for each of the schema's names in a message the one that may stand in a diagram; no two are alike."""
     used = set(names)
     safe: dict[str, str] = {}
     for name in names:
@@ -152,7 +152,7 @@ def safe_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def safe_name(name: str) -> str:
-    """A schema's name as it can stand in a diagram's input."""
+    """Writes a schema's name as it may stand in a diagram's input."""
     safe = _UNSAFE.sub("_", name)
     return safe if safe[:1].isalpha() or safe[:1] == "_" else f"_{safe}"
 
@@ -183,7 +183,7 @@ async def _result(message: Message, reply: Reply, context: Context, *, large: bo
 
 
 def read_header(message: Message, header: etree._Element, reader: Reader) -> dict[str, Any]:
-    """The header's JSON by the message's types; an element that they do not name is read as it is."""
+    """Reads the header as JSON by the message's types; an element that they do not name, as it is."""
     result: dict[str, Any] = dict(json_of(header, {})["Header"])
     for item in message.headers:
         values = [reader.value(item.type, part) for part in header if local_name(part) == item.name]
@@ -193,12 +193,12 @@ def read_header(message: Message, header: etree._Element, reader: Reader) -> dic
 
 
 def _refers(body: etree._Element | None) -> bool:
-    """Whether other elements of the body follow the first and are referred to, as in SOAP's encoding."""
+    """Returns whether other elements of the body follow the first and are referred to, as in SOAP's encoding."""
     return body is not None and any(child.get("id") for child in body)
 
 
 def read_body(message: Message, body: etree._Element | None, reader: Reader) -> Any:
-    """The body's JSON by the message's types; an element that they do not name is read as it is."""
+    """Reads the body as JSON by the message's types; an element that they do not name, as it is."""
     if body is None or not len(body):
         return None
     if _refers(body):
@@ -259,7 +259,7 @@ def _inline_references(body: etree._Element) -> None:
 
 
 async def _files(references: Sequence[dict[str, Any]], context: Context) -> dict[int, bytes]:
-    """The bytes of documents, by the identity of their references."""
+    """Returns the bytes of documents, by the identity of their references."""
     found: dict[int, bytes] = {}
     for reference in references:
         content = await context.documents.read(Document(reference), seconds=context.seconds_left())
@@ -268,7 +268,7 @@ async def _files(references: Sequence[dict[str, Any]], context: Context) -> dict
 
 
 def _references(value: Any) -> list[dict[str, Any]]:
-    """All document references in a value."""
+    """Returns all document references in a value."""
     found: list[dict[str, Any]] = []
     left: list[Any] = [value]
     for item in left:  # to which is added what stands further inside

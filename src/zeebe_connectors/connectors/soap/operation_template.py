@@ -52,7 +52,7 @@ class Imported:
 def choose(
     operations: Sequence[Operation], names: Sequence[str] = (), *, service: str | None = None, port: str | None = None
 ) -> list[Operation]:
-    """The wanted operations, each of the first port that has it.
+    """Returns the wanted operations, each of the first port that has it.
 
     Args:
         operations: All of a WSDL.
@@ -72,7 +72,7 @@ def template_of(
     hosts: Sequence[str] = (), presets: Mapping[str, Preset] | None = None, file: str | None = None,
     template_id: str | None = None, slug: str | None = None,
 ) -> Imported:  # fmt: skip
-    """The template of an operation.
+    """Makes the template of an operation.
 
     Args:
         operation: The operation.
@@ -158,7 +158,7 @@ def _is_copied(item: Mapping[str, Any]) -> bool:
 
 
 def _adapted(item: Mapping[str, Any], operation: Operation, template_id: str, hosts: Sequence[str]) -> dict[str, Any]:
-    """A property of the connector's own template, with what the WSDL knows filled in."""
+    """Fills what the WSDL says into a property of the connector's own template."""
     made = {key: deepcopy(value) for key, value in item.items() if not (key == "condition" and _is_about_body(value))}
     binding = made["binding"]
     name = binding.get("name") or binding.get("key") or binding.get("property", "")
@@ -230,7 +230,7 @@ def _preset(made: dict[str, Any], item: Field, preset: Preset, path: str) -> Non
 
 
 def _input_fields(message: Message) -> list[Field]:
-    """Everything in the input, including the attributes of its element, as elements."""
+    """Returns everything in the input, including the attributes of its element, as elements."""
     element = message.element
     attributes = element.type.attributes if element is not None and isinstance(element.type, Complex) else []
     names = [item.name for item in message.inputs()]
@@ -276,7 +276,7 @@ def _fixed(operation: Operation, wsdl: str) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(message: Message) -> Iterator[dict[str, Any]]:
-    """A property for each part of the input."""
+    """Yields a property for each part of the input."""
     element = message.element
     safe = safe_names(input_names(message))
     if (
@@ -297,7 +297,7 @@ def _inputs(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _needed(group: Group | None) -> set[str]:
-    """Names of the required elements that are not merely one choice of several."""
+    """Returns the names of the required elements that are not merely one choice of several."""
     found: set[str] = set()
     if group is None or group.min_occurs == 0 or group.kind == "choice":
         return found
@@ -392,7 +392,7 @@ def _in_order(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def result_expression(message: Message) -> str:
-    """A result expression with a variable for each part of the output."""
+    """Writes a result expression with a variable for each part of the output."""
     names = [item.name for item in message.inputs()]
     if message.element is None and not message.fields:
         return ""
@@ -426,7 +426,7 @@ def _label(name: str) -> str:
 
 
 def described(operation: Operation) -> dict[str, Any]:
-    """An operation as JSON, for a list."""
+    """Describes an operation as JSON, for a list."""
 
     def named(message: Message) -> dict[str, str]:
         needed = {item.name for item in message.inputs() if item.min_occurs > 0}
@@ -450,7 +450,7 @@ def described(operation: Operation) -> dict[str, Any]:
 
 
 def sample_input(message: Message) -> dict[str, Any]:
-    """A sample of an operation's input."""
+    """Makes a sample of an operation's input."""
     element = message.element
     if (
         element is not None

@@ -50,7 +50,7 @@ class Reader:
         return self._made <= _FEW
 
     def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
-        """An element's value."""
+        """Returns an element's value."""
         attributes = element.items()
         if attributes and element.get(NIL) in TRUE:
             return None
@@ -114,13 +114,13 @@ class Reader:
 
 
 def _text_between(element: etree._Element) -> str:
-    """The text of an element and between those in it, without mere indentation."""
+    """Returns the text of an element and between those in it, without mere indentation."""
     texts = (element.text, *(child.tail for child in element))
     return "".join(text for text in texts if text and text.strip())
 
 
 def scalar(base: str, text: str) -> Any:
-    """The text of a built-in type as JSON; values too precise for a JSON number stay text."""
+    """Converts the text of a built-in type to JSON; values too precise for a JSON number stay text."""
     if base not in CHECKED:
         return text
     bare = text.strip()

@@ -61,7 +61,7 @@ class Fault:
     detail: Any
 
     def variables(self) -> dict[str, Any]:
-        """As JSON, without what the reply does not give."""
+        """Returns the fault as JSON, without what the reply does not give."""
         known = {"code": self.code, "subcode": self.subcode, "reason": self.reason, "role": self.role}
         return {name: value for name, value in (known | {"detail": self.detail}).items() if value is not None}
 
@@ -90,7 +90,7 @@ class Reply:
         return envelope.removesuffix("Envelope") + local
 
     def fault(self) -> Fault | None:
-        """The fault, if the body is one."""
+        """Returns the fault if the body is one."""
         body = self.body
         found = None if body is None else _child(body, self._name("Fault"))
         if found is None:
@@ -99,7 +99,7 @@ class Reply:
 
 
 def _child(element: etree._Element, tag: str) -> etree._Element | None:
-    """The first child of a name."""
+    """Returns the first child of a name."""
     for child in element:
         if child.tag == tag:
             return child
@@ -162,7 +162,7 @@ def _media_type(content_type: str) -> str:
 
 
 def json_of(element: etree._Element, includes: Mapping[str, Any], declarations: int = _MAX_WORK) -> dict[str, Any]:
-    """An element as JSON in the shape of Camunda's connector: local names, attributes beside children, `$content`.
+    """Converts an element to JSON as Camunda's connector does: local names, attributes beside children, `$content`.
 
     Args:
         element: The element.
@@ -230,7 +230,7 @@ class _Work:
     """Elements around the current one."""
 
     def namespaces(self, element: etree._Element, around: Mapping[str | None, str]) -> Mapping[str | None, str]:
-        """Those in scope of an element, which the library gathers anew at each call."""
+        """Returns the namespaces in scope of an element, which the library gathers anew at each call."""
         found: dict[str | None, str] = element.nsmap
         if found == around:
             return around
@@ -239,7 +239,7 @@ class _Work:
 
 
 def local_name(element: etree._Element) -> str:
-    """An element's name without its namespace."""
+    """Returns an element's name without its namespace."""
     return _local(element.tag)
 
 
@@ -302,7 +302,7 @@ def _content(element: etree._Element | None) -> str:
 
 
 def _bare(name: str) -> str:
-    """`soap:Server` -> `Server`: the prefix is the sender's own choice."""
+    """Drops the prefix of `soap:Server`, which is the sender's own choice."""
     return name.rpartition(":")[2]
 
 
@@ -327,7 +327,7 @@ def _parts(data: bytes, content_type: str) -> tuple[bytes, str, dict[str, Attach
 
 
 def _pieces(data: bytes, delimiter: bytes) -> list[bytes]:
-    """What stands between the lines that begin with a delimiter and end with it, whichever line ends these have."""
+    """Returns the parts between lines that are delimiters, whichever line ends these have."""
     first = data.find(delimiter)
     ends = data.find(b"\n", first)
     line_end = b"\r\n" if ends < 0 or data[ends - 1 : ends] == b"\r" else b"\n"
@@ -365,7 +365,7 @@ def _part(piece: bytes, number: int) -> Attachment:
 
 
 def _plain_id(text: str) -> str:
-    """A Content-ID without brackets and escapes: some services write it as they do in a URL."""
+    """Removes brackets and escapes from a Content-ID: some services write it as in a URL."""
     return unquote(text.strip().strip("<>"))
 
 
@@ -375,7 +375,7 @@ def _split_head(piece: bytes) -> tuple[bytes, bytes]:
 
 
 def _headers(text: str) -> Message:
-    """Header lines, read by the standard library's mail parser (imported here: few replies are multipart)."""
+    """Reads header lines with the standard library's mail parser (imported here: few replies are multipart)."""
     from email.parser import HeaderParser  # noqa: PLC0415
 
     return HeaderParser().parsestr(text + "\n\n")

@@ -38,7 +38,7 @@ _SAMPLES: dict[str, Any] = {
 
 
 def sample(kind: Type, *, all_fields: bool = True) -> Any:
-    """A sample of a type, limited to as many values as a person can read.
+    """Makes a sample of a type, limited to as many values as a person can read.
 
     Args:
         kind: The type.
@@ -48,12 +48,12 @@ def sample(kind: Type, *, all_fields: bool = True) -> Any:
 
 
 def sample_field(item: Field, *, all_fields: bool = True) -> Any:
-    """A value of an element: a list when it repeats."""
+    """Makes a value of an element: a list if it repeats."""
     return _Sampler().field(item, all_fields=all_fields, depth=0)
 
 
 def _usual(base: str) -> Any:
-    """A value of a built-in type."""
+    """Returns a value of a built-in type."""
     if base not in INTEGERS:
         return _SAMPLES.get(base, "text")
     minimum, maximum = INTEGERS[base]
@@ -61,7 +61,7 @@ def _usual(base: str) -> Any:
 
 
 def within(limits: dict[str, str], value: Any) -> Any:
-    """A sample made to keep to a type's lengths and bounds.
+    """Makes a sample keep to a type's lengths and bounds.
 
     Args:
         limits: Facets by name.
@@ -88,7 +88,7 @@ def within(limits: dict[str, str], value: Any) -> Any:
 
 
 def _bound(limits: dict[str, str], end: str, step: Decimal) -> Decimal | None:
-    """The outermost allowed number at one end."""
+    """Returns the outermost allowed number at one end."""
     excluded = _decimal(limits.get(f"{end}Exclusive"))
     return _decimal(limits.get(f"{end}Inclusive")) if excluded is None else excluded + step
 
@@ -178,5 +178,5 @@ class _Sampler:
 
 
 def _recurs(kind: Type, depth: int) -> bool:
-    """Whether an optional element would bring its own type in again."""
+    """Returns whether an optional element would bring its own type in again."""
     return isinstance(kind, Complex) and depth > 1 and any(item.type is kind for item in kind.fields.values())

@@ -88,13 +88,13 @@ class Complex:
     _lists: frozenset[str] | None = field(default=None, init=False, repr=False, compare=False)
 
     def lists(self) -> frozenset[str]:
-        """Names whose JSON is a list: the element repeats, or the group that it is in; found once, by who reads."""
+        """Returns the names whose JSON is a list: the element repeats, or the group that it is in; cached."""
         if self._lists is None:
             self._lists = frozenset() if self.content is None else frozenset(self.content.repeated())
         return self._lists
 
     def attribute(self, name: str) -> Attribute | None:
-        """The attribute of a name."""
+        """Returns the attribute of a name."""
         for one in self.attributes:
             if one.name == name:
                 return one
@@ -145,7 +145,7 @@ class Group:
     max_occurs: int | None = 1
 
     def walk(self) -> Iterator[Field]:
-        """Every element in it, nested groups included."""
+        """Yields every element in it, nested groups included."""
         for item in self.items:
             if isinstance(item, Field):
                 yield item
@@ -153,7 +153,7 @@ class Group:
                 yield from item.walk()
 
     def repeated(self, *, several: bool = False) -> Iterator[str]:
-        """The names of elements of which there may be several; all, where this group is in one that is repeated."""
+        """Yields the names of elements of which there may be several: all if this group is in one that repeats."""
         several = several or self.max_occurs is None or self.max_occurs > 1
         for item in self.items:
             if isinstance(item, Field) and (several or item.repeated):
@@ -162,14 +162,14 @@ class Group:
                 yield from item.repeated(several=several)
 
     def has_wildcard(self) -> bool:
-        """Whether elements that are not named may stand in it."""
+        """Returns whether elements that are not named may stand in it."""
         return any(
             isinstance(item, Wildcard) or (isinstance(item, Group) and item.has_wildcard()) for item in self.items
         )
 
 
 def can_be_empty(kind: Type) -> bool:
-    """Whether an element of this type may have nothing in it."""
+    """Returns whether an element of this type may have nothing in it."""
     if isinstance(kind, Complex):
         if kind.abstract or kind.text is not None or any(item.required for item in kind.attributes):
             return False

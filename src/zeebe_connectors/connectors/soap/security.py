@@ -65,7 +65,7 @@ _OLD_SIGNATURE = {"rsa": f"{DSIG}rsa-sha1", "ec": f"{_MORE}ecdsa-sha1"}
 
 
 def security_header(root: etree._Element) -> etree._Element:
-    """The envelope's `wsse:Security` element, made when it is not there."""
+    """Returns the envelope's `wsse:Security` element, and makes it if there is none."""
     header = root[0]
     found = header.find(f"{{{WSSE}}}Security")
     if found is None:

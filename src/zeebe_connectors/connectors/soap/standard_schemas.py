@@ -52,6 +52,6 @@ STANDARDS = {
 
 
 def standard(location: str) -> bytes | None:
-    """The schema behind a well-known address, in either scheme and with or without a slash at the end."""
+    """Returns the schema of a well-known address, in either scheme, with or without a slash at the end."""
     plain = location.replace("https://", "http://", 1)
     return STANDARDS.get(plain) or STANDARDS.get(plain + "/") or STANDARDS.get(plain.rstrip("/"))

@@ -61,7 +61,7 @@ class _Counting:
         return found
 
     def _of(self, root: etree._Element, depth: int) -> int:
-        """What stands in one element of a schema, references unfolded."""
+        """Counts what stands in one element of a schema, with references unfolded."""
         found = 0
         for item in root.iter(etree.Element):
             if item.tag in _COUNTED:

@@ -61,12 +61,12 @@ def parse(data: bytes, *, huge: bool = False, base: str | None = None, encoding:
 
 
 def is_quick(data: bytes) -> bool:
-    """Whether a document is small enough, in every respect, for the event loop to read and walk it."""
+    """Returns whether a document is small enough, in every respect, for the event loop to read and walk it."""
     return len(data) <= _QUICK_BYTES and data.count(b"<") <= _QUICK_TAGS and data.count(b"=") <= _QUICK_TAGS
 
 
 def count(data: bytes) -> None:
-    """Count what a document holds before it is built: a few passes over the bytes, none of them longer than they are.
+    """Counts what a document holds before it is built, in a few linear passes over the bytes.
 
     Raises:
         UntrustedXmlError: It has too many bytes, tags, namespaces, or attributes of one element.
@@ -88,7 +88,7 @@ def count(data: bytes) -> None:
 
 
 def _begins_with_document_type(data: bytes) -> bool:
-    """Whether one stands before the outermost element; what hides in another encoding is found after reading."""
+    """Returns whether a document type stands before the outermost element; in other encodings, reading finds it."""
     at = len(_BOM) if data.startswith(_BOM) else 0
     while True:
         space = _SPACE.match(data, at)

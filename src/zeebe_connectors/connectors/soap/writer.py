@@ -162,7 +162,7 @@ class Writer:
             raise _invalid(f"{path}.{unknown[0]}", f"is not known here; known are {_names(chosen)}")
 
     def _chosen(self, kind: Complex, name: Any, path: str) -> Complex:
-        """The type itself, or the derived one that `@type` names."""
+        """Returns the type itself, or the derived one that `@type` names."""
         if name is not None:
             found = kind.derived.get(str(name).rpartition("}")[2].rpartition(":")[2])
             if found is None:
@@ -321,7 +321,7 @@ class Writer:
 
 
 def _needs_text(kind: Type) -> bool:
-    """Whether an empty text, which is what forms send for an empty field, can be no value of this type."""
+    """Returns whether an empty text, which forms send for an empty field, cannot be a value of this type."""
     return isinstance(kind, Complex) or (
         isinstance(kind, Simple) and (bool(kind.choices) or lexical(kind.base, "") is None)
     )
@@ -373,7 +373,7 @@ def expected(kind: Type) -> str:
 
 
 def lexical(base: str, value: Any) -> str | None:  # noqa: C901, PLR0912 - one case per built-in type
-    """A JSON scalar as XML Schema writes it, or None when it is not a value of that type."""
+    """Writes a JSON scalar as XML Schema does; None if it is not a value of that type."""
     if isinstance(value, str) and base not in CHECKED:
         return value
     if isinstance(value, (dict, list)) or value is None:

@@ -57,7 +57,7 @@ class Message:
     headers: tuple[schema.Field, ...] = ()
 
     def inputs(self) -> list[schema.Field]:
-        """The top-level fields of the JSON."""
+        """Returns the top-level fields of the JSON."""
         if self.element is None:
             return list(self.fields)
         kind = self.element.type
@@ -97,7 +97,7 @@ class Wsdl:
     size: int = 0
 
     def find(self, name: str, *, service: str | None = None, port: str | None = None) -> Operation:
-        """The first operation of a name, in the service and port if they are given.
+        """Finds the first operation of a name, in the service and port if they are given.
 
         Raises:
             PermanentError: `SOAP_WSDL_INVALID`, with the names that there are.
@@ -164,7 +164,7 @@ def _load(documents: WsdlDocuments) -> Wsdl:
 
 
 def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
-    """What zeep makes of the documents, as plain data.
+    """Compiles the documents with zeep, and returns plain data.
 
     Raises:
         PermanentError: As `load`.
@@ -200,7 +200,7 @@ def _compiled(documents: WsdlDocuments, skipped: list[str]) -> Wsdl:
 
 
 def _sought(error: BaseException) -> str:
-    """What zeep looked for, from the error that caused the one it raises."""
+    """Returns what zeep looked for, from the error that caused the one it raises."""
     behind: BaseException | None = error
     while behind is not None:
         if getattr(behind, "qname", None) is not None:
@@ -261,7 +261,7 @@ class _Compiler:
         return Wsdl(tuple(operations), tuple(skipped))
 
     def _unresolved(self) -> list[str]:
-        """Messages that refer to undefined parts: zeep silently leaves out their operations."""
+        """Returns the messages that refer to undefined parts: zeep silently leaves out their operations."""
         found = []
         for root in self._roots:
             for part in root.iter(f"{{{WSDL}}}part"):
@@ -319,7 +319,7 @@ class _Compiler:
         return Message(element=self._field(body), headers=headers)
 
     def _header(self, item: Any) -> schema.Field:
-        """A header, which is never required: services that need one of several name them all."""
+        """Returns a header, which is never required: services that need one of several name them all."""
         return replace(self._field(item), min_occurs=0)
 
     def _field(self, item: Any) -> schema.Field:

@@ -55,7 +55,7 @@ class WsdlCache:
             self._known.popitem(last=False)
 
     def memory(self) -> int:
-        """Bytes that the kept ones take, by estimate."""
+        """Estimates the bytes that the cached ones take."""
         read = (reading for _, reading in self._known.values() if reading.done())
         good = (item.result() for item in read if not (item.cancelled() or item.exception()))
         return sum(self.estimate(item.size) for item in good)
@@ -72,7 +72,7 @@ class WsdlCache:
 
 
 async def wsdl_of(request: Request, wanted: BodyOperation, context: Context) -> Wsdl:
-    """The WSDL that the input names: read once, by whoever comes first, and kept.
+    """Returns the WSDL that the input names, cached; several callers at once read it once.
 
     Raises:
         ConnectorError: `SOAP_WSDL_INVALID`, `SOAP_WSDL_UNREACHABLE`, or as for any call.
@@ -119,7 +119,7 @@ async def _read_wsdl(request: Request, wanted: BodyOperation, context: Context) 
 
 
 def _is_the_services(wsdl: str, service: str | None) -> bool:
-    """Whether the WSDL is on the service's host: the credentials belong to the service and go to no other host."""
+    """Returns whether the WSDL is on the service's host: credentials of the service go to no other."""
     if service is None or not wsdl.strip().casefold().startswith(("http://", "https://")):
         return True
     return origin_of(wsdl.strip()) == origin_of(service.strip())

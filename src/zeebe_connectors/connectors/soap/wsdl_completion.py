@@ -163,7 +163,7 @@ class _Completion:
         }
 
     def _abstract(self, binding: etree._Element, way: etree._Element) -> etree._Element | None:
-        """What the port type says about an input or output of a binding."""
+        """Returns what the port type says about an input or output of a binding."""
         port_type, operation = self.documents.find("portType", binding.get("type") or "", binding), way.getparent()
         if port_type is None or operation is None:
             return None
@@ -235,6 +235,6 @@ class _Completion:
 
 
 def _ways(operation: etree._Element) -> list[str]:
-    """The names of an operation's input and output, which distinguish operations of the same name."""
+    """Returns the names of an operation's input and output, which distinguish operations of the same name."""
     found = (operation.find(f"{{{WSDL}}}{way}") for way in ("input", "output"))
     return [each.get("name") or "" if each is not None else "" for each in found]

@@ -89,12 +89,12 @@ class WsdlDocuments:
 
 
 def wsdl_error(location: str, why: str) -> PermanentError:
-    """`SOAP_WSDL_INVALID`, naming the document."""
+    """Makes the error `SOAP_WSDL_INVALID`, naming the document."""
     return PermanentError("SOAP_WSDL_INVALID", f"{shown(location)}: {why}")
 
 
 def shown(location: str) -> str:
-    """A document's name for messages: no directories of this machine, no query with keys in it."""
+    """Names a document for messages: without directories of this machine, and without a query, which may hold keys."""
     parts = urlsplit(location)
     if location == GIVEN:
         return "the WSDL"
@@ -157,7 +157,7 @@ async def gather(
 
 
 def _is_gone(error: ConnectorError) -> bool:
-    """Whether a document does not exist, rather than being out of reach for now."""
+    """Returns whether a document does not exist, rather than being out of reach for now."""
     return error.code == "SOAP_WSDL_UNREACHABLE" and (
         isinstance(error, InputError) or (error.variables or {}).get("status") in {404, 410}
     )
@@ -179,7 +179,7 @@ def _without(root: etree._Element, address: str, missing: Mapping[str, Connector
 
 
 def schemas_of(root: etree._Element) -> list[etree._Element]:
-    """The schemas of a document: itself, or those within it."""
+    """Returns the schemas of a document: itself, or those within it."""
     return [root] if root.tag == f"{{{XSD}}}schema" else list(root.iter(f"{{{XSD}}}schema"))
 
 
@@ -202,7 +202,7 @@ def _parsed(data: bytes, address: str) -> etree._Element:
 
 
 def joined(address: str, reference: str) -> str:
-    """The address of what a document refers to, without its fragment."""
+    """Returns the address of what a document refers to, without its fragment."""
     address = urldefrag(urljoin(address, reference))[0]
     # Some Python versions lose the slashes when a relative reference climbs beyond the root directory.
     return f"file:///{address[5:]}" if address.startswith("file:") and not address.startswith("file:/") else address
@@ -295,7 +295,7 @@ def _read(path: Path) -> bytes:
 
 
 def location_of(wsdl: str, context: Context) -> str:
-    """The WSDL's URL: as it is, or of an allowed file.
+    """Returns the WSDL's URL: as it is, or of an allowed file.
 
     Raises:
         InputError: `FILE_FORBIDDEN`.

@@ -112,7 +112,7 @@ class Notes:
 
 
 def _words(element: etree._Element | None) -> str:
-    """The text of a documentation, without the HTML that tools write into it."""
+    """Returns the text of a documentation, without the HTML that tools write into it."""
     if element is None:
         return ""
     text = _HTML_TAG.sub(" ", unescape("".join(element.itertext())[:_MAX_DOCUMENTATION]))

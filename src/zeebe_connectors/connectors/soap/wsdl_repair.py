@@ -99,7 +99,7 @@ def without_other_bindings(documents: WsdlDocuments) -> list[str]:
 
 
 def _other_transport(binding: etree._Element) -> str:
-    """Why a binding is none of SOAP over HTTP; empty when it is one. One that does not say its transport means HTTP."""
+    """Says why a binding is not SOAP over HTTP; empty if it is. One that names no transport means HTTP."""
     bound = next((each for tag in _BINDINGS if (each := binding.find(tag)) is not None), None)
     if bound is None:
         return "does not speak SOAP"
@@ -143,7 +143,7 @@ def repair(documents: WsdlDocuments) -> tuple[list[str], bool]:
 
 
 def bound_operations(documents: WsdlDocuments) -> set[str]:
-    """The names of all operations that bindings have."""
+    """Returns the names of all operations that bindings have."""
     return {
         operation.get("name") or ""
         for root in documents.roots.values()
@@ -306,7 +306,7 @@ class _Repair:
                     self.changed.add(address)
 
     def _unusable(self, operation: etree._Element, port_type: etree._Element) -> str | None:
-        """Why an operation of a binding cannot be called."""
+        """Returns why an operation of a binding cannot be called."""
         name = operation.get("name")
         abstract = next((each for each in port_type.findall(f"{{{WSDL}}}operation") if each.get("name") == name), None)
         if abstract is None:
@@ -367,7 +367,7 @@ class _Repair:
                         yield _Component(kind, schema.get("targetNamespace") or "", child, address)
 
     def _fault_in(self, component: _Component) -> str | None:
-        """Why a component cannot be used."""
+        """Returns why a component cannot be used."""
         for each in component.element.iter(f"{{{XSD}}}element", f"{{{XSD}}}attribute"):
             if each is not component.element and not (each.get("name") or each.get("ref")):
                 return f"holds an {etree.QName(each).localname} with neither name nor ref (line {each.sourceline})"
@@ -384,7 +384,7 @@ class _Repair:
         return missing and f"refers to {missing}, which no schema defines; is an import missing, or its schemaLocation?"
 
     def _missing_in(self, component: _Component) -> str | None:
-        """The first name that a component refers to and that is missing."""
+        """Returns the first name that a component refers to and that is missing."""
         for each in component.element.iter(f"{{{XSD}}}*"):
             kind = etree.QName(each).localname
             references: list[tuple[str | None, tuple[str, ...]]] = []
@@ -433,7 +433,7 @@ def _is_name(name: str | None) -> bool:
 
 
 def _incomplete(component: etree._Element) -> str | None:
-    """What a type must have and lacks, or has twice."""
+    """Returns what a type must have and lacks, or has twice."""
     for each in component.iter(f"{{{XSD}}}*"):
         kind = etree.QName(each).localname
         inside = [etree.QName(child).localname for child in each if isinstance(child.tag, str)]
@@ -448,7 +448,7 @@ def _incomplete(component: etree._Element) -> str | None:
 
 @lru_cache(maxsize=16)
 def _standard_names(space: str) -> frozenset[str]:
-    """The names of a schema that everybody knows; none for other namespaces."""
+    """Returns the names of a well-known schema; none for other namespaces."""
     known = standard(space)
     return frozenset(each.get("name") or "" for each in etree.fromstring(known)) if known else frozenset()
 

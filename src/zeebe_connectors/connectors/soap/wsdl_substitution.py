@@ -50,7 +50,7 @@ def spell_out(documents: WsdlDocuments) -> None:
 
 
 def _resolved(name: str, at: etree._Element, space: str) -> str:
-    """The full name; a schema without a namespace of its own takes that of the one that includes it."""
+    """Returns the full name; a schema without a namespace of its own takes that of the one that includes it."""
     prefix, _, local = name.strip().rpartition(":")
     return f"{{{at.nsmap.get(prefix or None) or space}}}{local}"
 
@@ -83,12 +83,12 @@ class _Groups:
                 self._give_type(self._elements[tag], tag)
 
     def _allowed(self, head: str) -> list[str]:
-        """What may stand for a head, itself first if it may."""
+        """Returns what may stand for a head, itself first if it may."""
         every = [head, *self._all_members(head)]
         return [tag for tag in every if self._elements[tag].element.get("abstract") not in {"true", "1"}]
 
     def _all_members(self, head: str) -> list[str]:
-        """The members of a group, those of their own groups included."""
+        """Returns the members of a group, those of their own groups included."""
         found: dict[str, None] = {}
         waiting = list(self._members.get(head, ()))
         while waiting:
@@ -119,7 +119,7 @@ class _Groups:
             return
 
     def _heads(self, tag: str) -> Iterator[str]:
-        """The heads above a member, the nearest first."""
+        """Yields the heads above a member, the nearest first."""
         seen = {tag}
         while tag in self._elements:
             found = self._elements[tag]

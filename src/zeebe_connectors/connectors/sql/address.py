@@ -15,7 +15,7 @@ Kind = Literal["postgresql", "mysql", "mariadb", "sqlite", "oracle", "sqlserver"
 
 
 def kind_of(value: object) -> object:
-    """The database system that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
+    """Returns the database system that a provider's or an older URL's scheme names: `postgres` is `postgresql`."""
     if not isinstance(value, str):
         return value
     scheme = value.strip().casefold().removeprefix("jdbc:")
@@ -102,7 +102,7 @@ def read_url(url: str, *, kind: Kind) -> Address:
 
 
 def _common(kind: Kind, rest: str) -> Address:
-    """`//user:password@host:port/name?name=value`."""
+    """Reads `//user:password@host:port/name?name=value`."""
     if not rest.startswith("//"):
         raise _UnreadableError("needs // and a host after the colon")
     parts = urlsplit(f"x:{rest}")
@@ -134,7 +134,7 @@ def _schema(names: str) -> str:
 
 
 def _sqlite(kind: Kind, rest: str) -> Address:
-    """`///file` and `file` as SQLAlchemy and JDBC write it."""
+    """Reads `///file` and `file`, as SQLAlchemy and JDBC write it."""
     path = rest.partition("?")[0]
     path = path.removeprefix("///")
     if not path.strip("/"):
@@ -143,7 +143,7 @@ def _sqlite(kind: Kind, rest: str) -> Address:
 
 
 def _oracle(kind: Kind, rest: str) -> Address:
-    """`thin:user/password@//host:port/service`, `thin:@host:port:sid`, or the common form."""
+    """Reads `thin:user/password@//host:port/service`, `thin:@host:port:sid`, or the common form."""
     if rest.startswith("//"):
         return _common(kind, rest)
     driver, _, rest = rest.partition(":")
@@ -174,7 +174,7 @@ def _oracle(kind: Kind, rest: str) -> Address:
 
 
 def _sqlserver(kind: Kind, rest: str) -> Address:
-    r"""`//host\instance:port;name=value;...`, or the common form."""
+    r"""Reads `//host\instance:port;name=value;...`, or the common form."""
     place, semicolon, properties = rest.removeprefix("//").partition(";")
     if "@" in place or "/" in place or (not semicolon and "?" in place):
         return _common(kind, rest)
@@ -225,7 +225,7 @@ def _checked(address: Address) -> Address:
 
 
 def check_host(host: str, *, field: str) -> str:
-    """A host name or address that no driver takes for anything else (no socket path, list or option).
+    """Checks that no driver takes a host for anything but a name or address: a socket's path, a list or an option.
 
     Raises:
         InputError: It is none.

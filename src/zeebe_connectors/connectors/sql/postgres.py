@@ -108,7 +108,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             pass
 
     def names(self, encoding: str) -> list[str] | None:
-        """The columns' names, which cost less than the description; None if the statement returns no rows."""
+        """Returns the columns' names, cheaper than from the description; None if the statement returns no rows."""
         result = self.pgresult
         if result is None:
             return None

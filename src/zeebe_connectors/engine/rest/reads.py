@@ -101,7 +101,7 @@ class Reads:
         return web.Response(text=view.xml, content_type="text/xml", charset="utf-8")
 
     async def _statistics(self, request: web.Request) -> web.Response:
-        """The number of subscriptions of each version; used to find old versions that still wait."""
+        """Return the number of subscriptions of each version; used to find old versions that still wait."""
         body = await body_of(request)
         wanted = object_of(body.get("filter"), "filter")
         whole = search(
@@ -126,7 +126,7 @@ class Reads:
         return web.json_response(search(shown, page, key="processDefinitionKey", fields=()))
 
     def _waiting(self) -> list[SubscriptionView]:
-        """The subscriptions of running instances."""
+        """Return the subscriptions of running instances."""
         return [view for view in self._queries.message_subscriptions() if view.process_instance_key]
 
     async def _subscriptions(self, request: web.Request) -> web.Response:
@@ -151,7 +151,7 @@ class Reads:
         return web.json_response(search(shown, body, key="incidentKey", fields=items.INCIDENT_FIELDS))
 
     async def _passed(self, request: web.Request) -> web.Response:
-        """How often each element was passed, is active, or was ended, in one process instance."""
+        """Return how often each element was passed, is active, or was ended, in one process instance."""
         key = self._instance(request).key
         counted: dict[str, dict[str, int]] = {}
         for view in self._queries.element_instances(key):
@@ -165,7 +165,7 @@ class Reads:
         return web.json_response({"items": shown})
 
     async def _callers(self, request: web.Request) -> web.Response:
-        """The instances that called this one, from the outermost down to itself."""
+        """Return the instances that called this one, from the outermost down to itself."""
         view: InstanceView | None = self._instance(request)
         shown: list[Item] = []
         while view is not None:

@@ -247,7 +247,7 @@ def _same(had: Any, wanted: Any) -> bool:
 
 
 def _comparable(value: Any) -> Any:
-    """Keys and numbers compare by size, moments by time, the rest by its text."""
+    """Return what a value compares by: keys and numbers by size, moments by time, the rest by its text."""
     if isinstance(value, datetime):
         return (0, value.timestamp(), "")
     if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.removeprefix("-").isdecimal():

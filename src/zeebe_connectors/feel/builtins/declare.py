@@ -77,7 +77,7 @@ def all_builtins() -> list[Builtin]:
 def builtin(
     signature: str, doc: str, *examples: tuple[str, str], aliases: Sequence[str] = (), since: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a built-in function.
+    """Declares a built-in function.
 
     Args:
         signature: `name(parameter: type, other: type|type): type`. A value of another type makes the call null. Three

@@ -224,7 +224,7 @@ def _require_list(items: Any) -> None:
 
 
 def _position(items: Any, position: Any) -> int:
-    """A position counted from 1, or back from the end from -1, as an offset; negative before the list's start."""
+    """Converts a position, counted from 1 or back from the end from -1, to an offset; negative before the list."""
     number = int32(position)
     return number - 1 if number > 0 else len(items) + number
 
@@ -419,7 +419,7 @@ def _sort(run: Run, items: Any, precedes: Function) -> Any:
 
 
 def _sorted_by_key(run: Run, items: Any, precedes: Function) -> list[Any] | None:
-    """The items sorted by `x < y` or `x.a < y.a` if all keys are integers or short ASCII texts; else None."""
+    """Returns the items sorted by `x < y` or `x.a < y.a` if all keys are integers or short ASCII texts; else None."""
     if precedes.order is None:
         return None
     names, descending = precedes.order
@@ -440,7 +440,7 @@ def _sorted_by_key(run: Run, items: Any, precedes: Function) -> list[Any] | None
 
 
 def _sorts_as_it_is(key: Any) -> bool:
-    """Whether Python orders such keys quickly and like the cluster's engine."""
+    """Returns whether Python orders such keys quickly and like the cluster's engine."""
     if type(key) is str:
         return key.isascii() and len(key) <= _CHARACTERS_OF_A_KEY
     return type(key) is int or (type(key) is float and math.isfinite(key))

@@ -29,7 +29,7 @@ def _pair(
     range_point: Callable[[Range, Any], bool] | None = None,
     points: Callable[[Any, Any], bool] | None = None,
 ) -> bool:
-    """Choose the relation by the kinds of both arguments; a pair without a relation makes the call null."""
+    """Chooses the relation by the kinds of both arguments; a pair without a relation makes the call null."""
     _comparable(left, right)
     if isinstance(left, Range):
         chosen = ranges if isinstance(right, Range) else range_point
@@ -56,7 +56,7 @@ def _inside(point: Any, other: Range) -> bool:
 
 
 def _starts_first(left: Range, right: Range, *, or_together: bool) -> bool:
-    """Whether the left range starts before the right one or, with `or_together`, at the same point."""
+    """Returns whether the left range starts before the right one or, with `or_together`, at the same point."""
     result = order(left.start, right.start)
     if result:
         return result < 0
@@ -66,13 +66,13 @@ def _starts_first(left: Range, right: Range, *, or_together: bool) -> bool:
 
 
 def _ends_last(left: Range, right: Range) -> bool:
-    """Whether the left range ends where the right one does, or after."""
+    """Returns whether the left range ends where the right one does, or after."""
     result = order(left.end, right.end)
     return result > 0 or (result == 0 and (left.end_closed or not right.end_closed))
 
 
 def _reaches(left: Range, right: Range) -> bool:
-    """Whether the left range's end lies in or after the right one's start."""
+    """Returns whether the left range's end lies in or after the right one's start."""
     result = order(left.end, right.start)
     return result > 0 or (result == 0 and left.end_closed and right.start_closed)
 

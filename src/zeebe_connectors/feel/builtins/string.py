@@ -25,7 +25,7 @@ _JAVA_BLANK = frozenset("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \u1680\u2028\u2029\u205f
 
 
 def _units(text: str) -> str | bytes:
-    """The text in 16-bit units, as in the cluster's engine: itself, or UTF-16 bytes if a character takes two units."""
+    """Returns the text in the cluster's 16-bit units: itself, or UTF-16 bytes if a character takes two units."""
     return text if text.isascii() or max(text, default="") <= "\uffff" else text.encode("utf-16-le", "surrogatepass")
 
 

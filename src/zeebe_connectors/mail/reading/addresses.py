@@ -213,20 +213,20 @@ class _Reader:
 
 
 def _phrase(words: list[str]) -> str:
-    """A display name from its words, with the quotes around them removed."""
+    """Joins the words of a display name, without the quotes around them."""
     plain = (_ESCAPE.sub(r"\1", word[1:].removesuffix('"')) if word.startswith('"') else word for word in words)
     return decode_words(" ".join(plain))
 
 
 def _separate(text: str) -> list[str]:
-    """The addresses in one pair of angle brackets, which people may separate by spaces."""
+    """Splits the addresses in one pair of angle brackets, which some people separate by spaces."""
     words = _LOOSE_SIGN.sub(r"\1", without_comments(text)).split()
     several = sum("@" in word for word in words) > 1 and not text.strip().startswith('"')
     return [word for word in words if "@" in word] if several else [text]
 
 
 def _several(address: str) -> list[str]:
-    """The addresses of a word in which people separated them by characters other than commas."""
+    """Splits the addresses in one word, separated by characters other than commas."""
     if address.count("@") < 2 or address.startswith('"'):
         return [address]
     parts = _BETWEEN_ADDRESSES.split(address)
@@ -234,7 +234,7 @@ def _several(address: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """An address without its decoration: comments, a route, `mailto:`, loose spaces, surrounding quotes."""
+    """Strips an address of its decoration: comments, a route, `mailto:`, loose spaces, surrounding quotes."""
     text = text.strip() if text.isascii() else text.translate(_INVISIBLE).strip()
     if quoted := _QUOTED_LOCAL.match(text):
         return quoted[0] + re.sub(r"\s+", "", without_comments(text[quoted.end() :]))

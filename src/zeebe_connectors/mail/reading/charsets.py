@@ -80,7 +80,7 @@ _ALSO = {"gb18030": {b"\x80": "\u20ac"}, "big5hkscs": {b"\xa3\xe1": "\u20ac"}}
 
 
 def _key(label: str) -> str:
-    """A label without differences of spelling: `KOI8R`, `koi8-r` and `koi8_r` are the same."""
+    """Levels differences of spelling in a label: `KOI8R`, `koi8-r` and `koi8_r` are the same."""
     return _OTHER.sub("", label.lower())
 
 
@@ -102,7 +102,7 @@ def codec_of(label: str | None) -> str | None:
 
 
 def is_stateful(codec: str) -> bool:
-    """Whether a codec writes 7 bits with shifts: such bytes always decode as UTF-8 too, but to gibberish."""
+    """Returns whether a codec writes 7 bits with shifts: such bytes always decode as UTF-8 too, but to gibberish."""
     return codec in _STATEFUL
 
 
@@ -136,7 +136,7 @@ def decode_japanese(data: bytes, codec: str) -> str:
 
 
 def _with_others(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of `codecs`: a character that only the standard has, else U+FFFD."""
+    """Handles errors of `codecs`: returns a character that only the standard has, else U+FFFD."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     for octets, sign in _ALSO.get(error.encoding, {}).items():
@@ -149,7 +149,7 @@ codecs.register_error("zeebe-connectors-mail", _with_others)
 
 
 def _hz(data: bytes) -> str:
-    """Chinese between `~{` and `~}` or the end of the line (RFC 1843)."""
+    """Decodes Chinese between `~{` and `~}` or the end of the line (RFC 1843)."""
     pieces: list[str] = []
     for match in _HZ.finditer(data):
         shifted, tilde, plain = match.groups()
@@ -161,7 +161,7 @@ def _hz(data: bytes) -> str:
 
 
 def _iso2022_shifted(data: bytes, plain: str) -> str:
-    """Chinese or Korean between the controls SO and SI; a line end also ends a shift, as some programs cut lines."""
+    """Decodes Chinese or Korean between the controls SO and SI; a line end ends a shift too, as some programs need."""
     pieces: list[str] = []
     shifted_to: str | None = plain
     is_shifted = False
@@ -177,7 +177,7 @@ def _iso2022_shifted(data: bytes, plain: str) -> str:
 
 
 def _with_eighth_bit(data: bytes, codec: str | None) -> str:
-    """Two bytes for each character; if there is no codec for the set, each becomes U+FFFD."""
+    """Decodes two bytes for each character; if there is no codec for the set, each becomes U+FFFD."""
     if codec is None:
         return "\ufffd" * (len(data) // 2)
     return bytes(octet | 0x80 if octet > 0x20 else octet for octet in data).decode(codec, "replace")
@@ -211,14 +211,14 @@ def _segment(data: bytes, state: str) -> str:
 
 
 def _rows(data: bytes) -> str:
-    """Rows and cells of JIS X 0208 as NEC and IBM extended it."""
+    """Decodes rows and cells of JIS X 0208 as NEC and IBM extended it."""
     codes = [_shifted(data[at] & 0x7F, data[at + 1] & 0x7F) for at in range(0, len(data) - 1, 2)]
     text = "".join("\ufffd" if code is None else code.decode("cp932", "replace") for code in codes)
     return text.translate(_AS_JIS_HAS_IT) + ("\ufffd" if len(data) % 2 else "")
 
 
 def _shifted(row: int, cell: int) -> bytes | None:
-    """The Shift_JIS bytes for a JIS character by row and cell (both from 0x21); None if there are none."""
+    """Returns the Shift_JIS bytes for a JIS character by row and cell (both from 0x21); None if there are none."""
     if not (0x21 <= row <= 0x7E and 0x21 <= cell <= 0x7E):
         return None
     lead = (row - 0x21 >> 1) + (0x81 if row < 0x5F else 0xC1)

@@ -71,7 +71,7 @@ def _of_mail(text: str, comment: str) -> datetime | None:
 
 
 def _day(text: str) -> datetime | None:
-    """The day before or around a time: a month's name, day and year, with at most a weekday before them."""
+    """Returns the day before or around a time: a month's name, day and year, with at most a weekday before them."""
     words = _WORD.findall(text)
     if _BETWEEN_WORDS.fullmatch(_WORD.sub("", text)) is None:
         return None
@@ -88,7 +88,7 @@ def _day(text: str) -> datetime | None:
 
 
 def _offset(text: str, comment: str) -> timedelta | None:
-    """Time east of UTC; None when what follows the time is not a zone, or its name is ambiguous."""
+    """Returns the time east of UTC; None when what follows the time is not a zone, or its name is ambiguous."""
     text = _NAMED_OFFSET.sub(r" \1", text).strip()
     if found := _OFFSET.search(text):
         hours, minutes = int(found[2]), int(found[3] or 0)

@@ -74,6 +74,6 @@ def unbase64(data: bytes) -> bytes:
 
 
 def _undigited(digits: bytes) -> bytes:
-    """The bytes of base64 digits without padding; a single digit at the end is ignored."""
+    """Decodes base64 digits without padding; ignores a single digit at the end."""
     whole = len(digits) - len(digits) % 4 if len(digits) % 4 == 1 else len(digits)
     return binascii.a2b_base64(digits[:whole] + b"=" * (-whole % 4))

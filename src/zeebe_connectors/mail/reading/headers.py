@@ -61,7 +61,7 @@ def parameters(raw: bytes) -> Parameters:
 
 
 def _without_comment_before_parameters(text: str) -> str:
-    """Text without the comments after its value and before the names of its parameters."""
+    """Removes the comments after a header's value and before the names of its parameters."""
     ends = comment_ends(text)
     if not ends:
         return text

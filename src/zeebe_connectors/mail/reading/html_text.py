@@ -87,7 +87,7 @@ def _markup(html: str) -> Iterator[tuple[str, bool, str]]:
 
 
 def _end_of_tag(html: str, at: int) -> int:
-    """Where a tag ends, ignoring quoted parts; negative when it does not."""
+    """Returns where a tag ends, ignoring quoted parts; negative when it does not."""
     while (stop := _STOP.search(html, at)) is not None:
         if stop[0] == ">":
             return stop.end()
@@ -99,7 +99,7 @@ def _end_of_tag(html: str, at: int) -> int:
 
 
 def _end_of_other(html: str, start: int) -> int:
-    """Where a comment or declaration ends; negative when it does not."""
+    """Returns where a comment or declaration ends; negative when it does not."""
     close, at = ("-->", start + 2) if html.startswith("<!--", start) else (">", start)
     end = html.find(close, at)
     return end if end < 0 else end + len(close)

@@ -73,14 +73,14 @@ def parse_mail(raw: bytes, *, received: datetime | None = None, keyring: Keyring
 
 
 def _is_protected(entity: Entity, *, whole: bool) -> bool:
-    """Whether any part is signed or encrypted with S/MIME."""
+    """Returns whether any part is signed or encrypted with S/MIME."""
     if is_clear_signed(entity) or (not entity.parts and is_message(entity, whole=whole)):
         return True
     return any(_is_protected(part, whole=whole and len(entity.parts) == 1) for part in entity.parts)
 
 
 def _unwrapped(mail: Mail, root: Entity, keyring: Keyring | None, defects: Defects) -> Entity:
-    """The tree with its protected parts opened; the library is loaded only for mails that need it."""
+    """Opens the protected parts of a tree; loads the library only for mails that need it."""
     try:
         from zeebe_connectors.mail.reading.smime.unwrap import Keyring, unwrap  # noqa: PLC0415
     except ImportError as error:
@@ -150,7 +150,7 @@ class _Reader:
             self.mail.plain, self.mail.html = self.tnef[0] or self.mail.plain, self.tnef[1]
 
     def _bodies(self, entity: Entity, *, alone: bool = False) -> tuple[list[str], list[str]]:
-        """The plain and HTML bodies below an entity, in order; collects its parts on the way."""
+        """Returns the plain and HTML bodies below an entity, in order; collects its parts on the way."""
         kind = entity.type.value
         if entity.parts:
             pairs = [
@@ -159,13 +159,8 @@ class _Reader:
                 )
                 for place, part in enumerate(entity.parts)
             ]
-            if kind == "multipart/alternative":  # the last of each kind is the richest version
-                kinds = [part.type.value for part in entity.parts]
-                texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
-                plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
-                plain = plain or next((found for _, found in reversed(texts)), [])
-                html = next((found for _, found in reversed(pairs) if found), [])
-                return plain, html
+            if kind == "multipart/alternative":
+                return _richest([part.type.value for part in entity.parts], pairs)
             return [text for found, _ in pairs for text in found], [text for _, found in pairs for text in found]
         name = _name(entity)
         if alone and kind in _RICH and not name and entity.disposition.value != "attachment":
@@ -186,7 +181,7 @@ class _Reader:
         return [], []
 
     def _written(self, entity: Entity) -> str:
-        """A body's text, without the files that are written into it."""
+        """Returns a body's text, without the files that are written into it."""
         content = entity.content()
         if entity.type.value == "text/plain":
             content, files = uuencoded.split(content)
@@ -238,8 +233,17 @@ class _Reader:
         return f"attachment-{len(self.mail.parts) + 1}{ending}"
 
 
+def _richest(kinds: list[str], pairs: list[tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:
+    """Returns the bodies of an alternative: the last of each kind, plain text before text that is marked up."""
+    texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
+    plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
+    plain = plain or next((found for _, found in reversed(texts)), [])
+    html = next((found for _, found in reversed(pairs) if found), [])
+    return plain, html
+
+
 def _is_shown(parts: list[Entity], around: str) -> bool:
-    """Whether the first part of a multipart is its body although it has a file's name."""
+    """Returns whether the first part of a multipart is its body although it has a file's name."""
     first, *others = parts
     if around == "multipart/related" or first.disposition.value == "inline":
         return True

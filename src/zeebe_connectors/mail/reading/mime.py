@@ -126,13 +126,13 @@ class Entity:
 
 
 def _is_text(body: bytes) -> bool:
-    """Whether it was never encoded: its first line has spaces and other characters foreign to base64."""
+    """Returns whether a body was never encoded: its first line has spaces and other characters foreign to base64."""
     line = body[:_MAX_GUESSED_LINE].lstrip().partition(b"\n")[0].strip()
     return b" " in line and _FOREIGN.search(line) is not None and _NO_TEXT.search(unbase64(line)) is not None
 
 
 def _end_of_base64(body: bytes) -> int:
-    """Where foreign text begins after padding or an empty line; else the body's end."""
+    """Returns where foreign text begins after padding or an empty line; else the body's end."""
     for start in range(0, len(body), _STEP):  # in steps, so that other threads can run
         if body[start : start + _STEP].translate(None, _BASE64):
             foreign = _FOREIGN.search(body, start)
@@ -169,13 +169,13 @@ def parse_entities(raw: bytes, defects: Defects) -> Entity:
 
 
 def _from_first_field(raw: bytes) -> bytes:
-    """A mail without a byte order mark or blanks before its first field."""
+    """Removes a byte order mark and blanks before a mail's first field."""
     start = raw.lstrip(b"\xef\xbb\xbf \t\r\n") if raw[:1] in b"\xef \t\r\n" else raw
     return start if _FIELD.match(start) else raw.lstrip(b"\r\n")
 
 
 def _charset_of(raw: bytes) -> str | None:
-    """The first character set that a mail names besides UTF-8, ASCII and Latin, for its 8-bit headers."""
+    """Returns the first character set that a mail names besides UTF-8, ASCII and Latin, for its 8-bit headers."""
     for match in _CHARSET.finditer(raw, 0, MAX_HEADER_BYTES):
         codec = codec_of(match[1].decode("ascii"))
         if codec is not None and codec not in {"utf-8", "cp1252"} and not is_stateful(codec):
@@ -199,7 +199,7 @@ class _Tree:
         return _charset_of(self.raw)
 
     def _readable(self, value: bytes) -> bytes:
-        """A header's value, converted to UTF-8 if it is 8-bit text in the mail's character set."""
+        """Returns a header's value, converted to UTF-8 if it is 8-bit text in the mail's character set."""
         if not value.isascii():
             try:
                 value.decode()
@@ -293,7 +293,7 @@ class _Tree:
 
 
 def _guessed_boundary(raw: bytes, start: int, end: int) -> bytes | None:
-    """What delimits the parts of a multipart, by a line before header fields, or one that a closing line repeats."""
+    """Guesses what delimits a multipart's parts: a line before header fields, or one that a closing line repeats."""
     if found := _GUESSED_BOUNDARY.search(raw, start, end):
         return found[1].rstrip(b" \t")
     found = _GUESSED_BEFORE_BODY.search(raw, start, end)
@@ -303,7 +303,7 @@ def _guessed_boundary(raw: bytes, start: int, end: int) -> bytes | None:
 
 
 def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
-    """Whether a nested multipart has the same boundary."""
+    """Returns whether a nested multipart has the same boundary."""
     for word in (b"boundary", b"Boundary", b"BOUNDARY"):
         at = raw.find(word, begin, end)
         for _ in range(MAX_PARTS):
@@ -317,19 +317,19 @@ def _names_boundary(raw: bytes, boundary: bytes, begin: int, end: int) -> bool:
 
 
 def _is_boundary_reused(part: Entity, around: Entity) -> bool:
-    """Whether a part is a multipart whose own parts were taken for those of the enclosing one."""
+    """Returns whether a part is a multipart whose own parts were taken for those of the enclosing one."""
     same = part.type.of.get("boundary") == around.type.of.get("boundary")
     return same and "boundary" in part.type.of and not part.parts and not part.body.strip()
 
 
 def _next(raw: bytes, marker: bytes, begin: int, end: int) -> int:
-    """Where the next line that begins with the marker starts (the marker includes the LF before it); -1 for none."""
+    """Returns where the next line that begins with the marker (which includes the LF before it) starts; -1 for none."""
     at = raw.find(marker, begin, end)
     return at if at < 0 else at + 1
 
 
 def _without_line_end(raw: bytes, start: int, end: int) -> int:
-    """Where a part ends, without the line end that belongs to the delimiter after it."""
+    """Returns where a part ends, without the line end that belongs to the delimiter after it."""
     if end > start and raw[end - 1 : end] == b"\n":
         end -= 1
         if end > start and raw[end - 1 : end] == b"\r":
@@ -338,7 +338,7 @@ def _without_line_end(raw: bytes, start: int, end: int) -> int:
 
 
 def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tuple[str, bytes]], int]:
-    """Header fields, and where the body starts; without a field at the start, everything is body."""
+    """Splits header fields from the body and returns where it starts; without a field at the start, all is body."""
     lines: list[tuple[str, list[bytes]]] = []  # each field's name, and the lines of its value
     at = start
     while at < end:
@@ -377,7 +377,7 @@ def _split(raw: bytes, start: int, end: int, defects: Defects) -> tuple[list[tup
 
 
 def _after_blanks(raw: bytes, line_end: int, end: int) -> tuple[bool, int]:
-    """Whether headers continue after lines of blanks, and where they or the body begin; examines each line once."""
+    """Returns whether headers continue after lines of blanks, and where they or the body begin."""
     blanks = _BLANKS.match(raw, line_end, end)
     at = blanks.end() if blanks else line_end
     if _HEADER_GOES_ON.match(raw, at, end):

@@ -89,7 +89,7 @@ def _expanded(data: bytes, size: int) -> bytes:
 
 
 def _copied(window: bytearray, write: int, offset: int, length: int) -> bytes:
-    """The bytes of a reference; one that overlaps its own output repeats it."""
+    """Copies the bytes of a reference; one that overlaps its own output repeats it."""
     distance = (write - offset) % _WINDOW
     octets = bytes(window[(offset + step) % _WINDOW] for step in range(min(length, distance)))
     return (octets * (length // len(octets) + 1))[:length]

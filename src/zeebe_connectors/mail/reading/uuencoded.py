@@ -15,7 +15,7 @@ _MAX_FAILURES = 3
 
 
 def split(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Parts a text from the files in it.
+    """Separates a text from the files in it.
 
     Args:
         data: The text's bytes.
@@ -54,7 +54,7 @@ def _found(data: bytes) -> Iterator[tuple[int, int, str, bytes]]:
 
 
 def _content(data: bytes, *, is_base64: bool) -> bytes | None:
-    """The content of a file; None if its lines are none of uuencode."""
+    """Returns the content of a file; None if its lines are none of uuencode."""
     try:
         if is_base64:
             return binascii.a2b_base64(data, strict_mode=False)

@@ -91,7 +91,7 @@ async def _described(item: Mapping[str, Any], context: Context, field: str) -> t
 
 
 def _checked_source(key: str, value: Any, field: str) -> Any:
-    """The value under `path`, `url` or `document`, if there is one."""
+    """Checks the value under `path`, `url` or `document`, if there is one."""
     if key == "document":
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
         if not (Document.is_reference(value) or isinstance(value, Document)):

@@ -68,7 +68,7 @@ class Message:
 
 
 def _text_part(kind: str, text: str) -> list[bytes]:
-    """Headers and body of a text part: unencoded if possible, else quoted-printable or base64."""
+    """Writes headers and body of a text part: unencoded if possible, else quoted-printable or base64."""
     text = sendable(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -227,7 +227,7 @@ def _read(text: str) -> Delivered:
 
 
 async def _sessions(server: Server, context: Context) -> Sessions:
-    """The sessions with one server, only at addresses that the operator allows."""
+    """Opens sessions with one server, only at addresses that the operator allows."""
     return Sessions(server, resolver=await checked_resolver(server.port, context.clients))
 
 

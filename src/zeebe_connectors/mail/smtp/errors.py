@@ -36,7 +36,7 @@ class NotSmtpError(ConnectionError):
 
 
 def is_size(reply: Reply) -> bool:
-    """Whether the server refused the mail for its size; an enhanced code, if present, takes precedence."""
+    """Returns whether the server refused the mail for its size; an enhanced code, if present, takes precedence."""
     if reply.enhanced:
         return reply.enhanced[1:] in {".3.4", ".2.3"}
     if reply.code == 552:
@@ -45,12 +45,12 @@ def is_size(reply: Reply) -> bool:
 
 
 def names_size(reply: Reply) -> bool:
-    """Whether a refusal speaks of the mail's size in words."""
+    """Returns whether a refusal speaks of the mail's size in words."""
     return not reply.enhanced and _SIZE.search(reply.text) is not None
 
 
 def is_missing_tls(reply: Reply) -> bool:
-    """Whether the server requires STARTTLS first."""
+    """Returns whether the server requires STARTTLS first."""
     if reply.enhanced in {"5.7.10", "5.7.11"}:
         return True
     return reply.code in {454, 523, 530, 538, 550, 554} and _TLS.search(reply.text) is not None

@@ -124,7 +124,7 @@ def _mailboxes(text: str, field: str, position: int) -> Iterator[tuple[str, str]
 
 
 def _split(text: str, field: str, position: int) -> Iterator[str]:
-    """The parts between commas and semicolons, without comments."""
+    """Yields the parts between commas and semicolons, without comments."""
     part: list[str] = []
     at = 0
     while at < len(text):
@@ -179,7 +179,7 @@ _CLOSING: Mapping[str, Callable[[str, int], int]] = {
 
 
 def _display_name(phrase: str) -> str:
-    """A phrase without its quotes and backslashes."""
+    """Returns a phrase without its quotes and backslashes."""
     if '"' not in phrase:
         return " ".join(phrase.split())
     plain = re.sub(r'"((?:[^"\\]|\\.)*)"', lambda found: re.sub(r"\\(.)", r"\1", found.group(1)), phrase)

@@ -420,7 +420,7 @@ def _stuffed(message: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _own_address(wire: Wire) -> str:
-    """An address literal, which is always valid and needs no look-up of the machine's name (RFC 5321, 4.1.3)."""
+    """Returns an address literal, which is always valid and needs no lookup of the machine's name (RFC 5321, 4.1.3)."""
     if wire.transport is None:
         return "[127.0.0.1]"
     try:

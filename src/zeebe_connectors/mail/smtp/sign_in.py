@@ -75,7 +75,7 @@ class SignIn:
             self._earlier[method] = reply
 
     def _methods(self, login: Login) -> list[str]:
-        """The suitable mechanisms that are offered, best first."""
+        """Returns the suitable mechanisms that are offered, best first."""
         if login.method == "auto":
             # A password that TLS protects needs no challenge; without TLS the challenge keeps it off the wire.
             order = ["plain", "login", "cramMd5"] if self._wire.secured else ["cramMd5", "plain", "login"]
@@ -177,7 +177,7 @@ class SignIn:
 
 
 def _is_of_mechanism(reply: Reply) -> bool:
-    """Whether a reply refuses the mechanism, not the login (RFC 4954; RFC 3463, X.7.4)."""
+    """Returns whether a reply refuses the mechanism, not the login (RFC 4954; RFC 3463, X.7.4)."""
     if reply.code in _NOT_THIS_ONE or reply.enhanced in {"5.7.4", "5.5.4"}:
         return True
     return reply.code >= 500 and _MECHANISM.search(reply.text) is not None

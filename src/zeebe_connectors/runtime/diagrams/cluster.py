@@ -123,7 +123,7 @@ class ClusterApi:
 
 
 def _unread(error: ConnectorError, origin: str, seconds: float, limit: int) -> tuple[int, str]:
-    """The status and the message of an answer that did not come, or could not be read.
+    """Returns the status and the message for an answer that did not come or could not be read.
 
     What the client says is for a task, whose time and limits are others.
     """
@@ -136,7 +136,7 @@ def _unread(error: ConnectorError, origin: str, seconds: float, limit: int) -> t
 
 
 def _refusal(response: HttpResponse, right: str, detail: str) -> ClusterError:
-    """The error for a status, quoting the cluster."""
+    """Returns the error for a status, quoting the cluster."""
     answered = f"{response.origin} answered {response.status}" + (f" ({detail})" if detail else "")
     match response.status:
         case 401:
@@ -155,7 +155,7 @@ def _refusal(response: HttpResponse, right: str, detail: str) -> ClusterError:
 
 
 async def _detail(response: HttpResponse) -> str:
-    """What the cluster, or what stands before it, says about its refusal."""
+    """Returns what the cluster, or what stands before it, says about its refusal."""
     from zeebe_connectors.web.result import lenient_body  # noqa: PLC0415 - only for refusals
 
     try:

@@ -219,7 +219,7 @@ class Diagrams:
             return None
 
     def _files(self, key: int, process: str, version: int) -> bytes | None:
-        """A definition's diagram on disk."""
+        """Reads a definition's diagram from the disk."""
         found = self.here.find(key, process, version)
         if found is not None or self._folder is None or version < 1:
             return found
@@ -250,7 +250,7 @@ class Diagrams:
 
 
 def _process_of(diagram: Diagram, process: str) -> ProcessText:
-    """One process of a diagram, by its id, or the only one; one without elements where the diagram has no such."""
+    """Returns a process of a diagram by its id, or its only one; a process without elements if it has no such."""
     if not process and len(diagram.processes) == 1:
         return next(iter(diagram.processes.values()))
     found = diagram.processes.get(process)

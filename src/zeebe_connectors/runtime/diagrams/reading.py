@@ -71,7 +71,7 @@ class Place:
         return Place(self.marks) if self.below else self
 
     def allows(self, name: str) -> bool:
-        """Whether the modeler wrote the placeholder of this secret here."""
+        """Returns whether the modeler wrote the placeholder of this secret here."""
         return name in self.marks.secrets
 
 
@@ -169,7 +169,7 @@ _NOTHING = Place()
 
 
 def _place(node: ET.Element) -> Place:
-    """The inputs of one element; later mappings override earlier ones, as in the engine."""
+    """Returns the inputs of one element; later mappings override earlier ones, as in the engine."""
     inputs = node.findall(f"{BPMN}extensionElements/{ZEEBE}ioMapping/{ZEEBE}input")
     if not inputs:
         return _NOTHING

@@ -92,7 +92,7 @@ class ClusterDocuments(LocalDocuments):
         return Document(Reference({**reference, TYPE_KEY: "camunda"}))
 
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
-        """Whether it may be a document of the cluster, whose ids cannot be guessed and which checks the hash itself.
+        """Returns whether it may be a document of the cluster, which checks the hash itself; its ids cannot be guessed.
 
         So documents that forms, other clients and the official runtime stored in the cluster are valid too.
         """

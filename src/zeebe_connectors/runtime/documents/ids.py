@@ -63,7 +63,7 @@ class DocumentIds:
         return chance + self._proof(self._made_key(), chance, digest, tenant)
 
     def made(self, key: str, digest: str, tenant: str) -> bool:
-        """Whether an id was made here for this content and tenant."""
+        """Returns whether an id was made here for this content and tenant."""
         if not _ID.fullmatch(key) or (known := self._read_key()) is None:
             return False
         return hmac.compare_digest(key[_HALF:], self._proof(known, key[:_HALF], digest, tenant or _DEFAULT_TENANT))
@@ -79,7 +79,7 @@ class DocumentIds:
         return self._key
 
     def _made_key(self) -> bytes:
-        """The key; it is made if needed, and the first runtime to make it wins."""
+        """Returns the key, and makes it if needed; the first runtime to make it wins."""
         if (known := self._read_key()) is not None:
             return known
         self._file.parent.mkdir(parents=True, exist_ok=True)

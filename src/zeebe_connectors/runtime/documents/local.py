@@ -201,12 +201,12 @@ class LocalDocuments:
 
     @staticmethod
     def _about(document: Document, sidecar: Mapping[str, Any], key: str) -> tuple[str, str]:
-        """The name and the type of a stored document: as its reference says, else as they were when it was stored."""
+        """Returns a stored document's name and type: as its reference says, else as they were when it was stored."""
         name = document.name or sidecar.get("fileName") or key
         return str(name), str(document.content_type or sidecar.get("contentType") or ANY_TYPE)
 
     def _is_here(self, document: Document) -> bool:
-        """Whether a stored document is in the local directory."""
+        """Returns whether a stored document is in the local directory."""
         return document.reference.get("storeId") in OWN_STORES
 
     def _key(self, document: Document) -> str:
@@ -227,7 +227,7 @@ class LocalDocuments:
         return digest
 
     def made(self, reference: Mapping[str, Any], *, tenant: str) -> bool:
-        """Whether a runtime made this reference, for this tenant."""
+        """Returns whether a runtime made this reference, for this tenant."""
         key, digest = reference.get("documentId"), reference.get("contentHash")
         here = reference.get("storeId") in OWN_STORES
         return here and isinstance(key, str) and isinstance(digest, str) and self._ids.made(key, digest, tenant)
@@ -267,7 +267,7 @@ class LocalDocuments:
         return data, self._sidecar(key)
 
     def _sidecar(self, key: str) -> dict[str, Any]:
-        """The metadata of a stored document."""
+        """Returns the metadata of a stored document."""
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(self._path(key).with_suffix(".json").read_bytes())
             if isinstance(known, dict):

@@ -24,7 +24,7 @@ class FunctionObject(dict[str, Any]):
 
 
 def asks_the_diagram(variables: str) -> bool:
-    """Whether these variables, as JSON text, may hold something that only the diagram can prove genuine."""
+    """Returns whether these variables, as JSON text, may hold something that only the diagram can prove genuine."""
     return FUNCTION_KEY in variables or (
         TYPE_KEY in variables and ('"external"' in variables or '"inline"' in variables)
     )

@@ -224,7 +224,7 @@ class TokenSource:
         return token, _seconds(answer.get("expires_in"))
 
     def _reason(self, answer: object) -> str:
-        """The endpoint's own error, in the form of RFC 6749 (section 5.2)."""
+        """Returns the endpoint's own error, in the form of RFC 6749 (section 5.2)."""
         if not isinstance(answer, Mapping):
             return ""
         words = [self._masked(str(answer[name]))[:200] for name in ("error", "error_description") if answer.get(name)]
@@ -232,7 +232,7 @@ class TokenSource:
         return f" ({text})" if text else ""
 
     def _masked(self, text: str) -> str:
-        """The endpoint's text with our own secret masked, before it is cut."""
+        """Masks our own secret in the endpoint's text, and then cuts it."""
         return Mask([self._secret]).text(text)
 
 

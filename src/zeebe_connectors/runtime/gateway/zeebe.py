@@ -286,7 +286,7 @@ def _job(job: Any, deadline: float) -> Job:
 
 @functools.lru_cache(maxsize=1024)
 def _headers(text: str) -> Mapping[str, str]:
-    """A task's headers, parsed once and read-only: they come from the diagram, so all its jobs share the same text."""
+    """Parses a task's headers, read-only and cached: they come from the diagram, so all its jobs have the same text."""
     return MappingProxyType(json.loads(text) if text else {})
 
 
@@ -295,7 +295,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
-    """One resource of a deployment; None for one that only groups others."""
+    """Returns one resource of a deployment; None for one that only groups others."""
     match item.WhichOneof("Metadata"):
         case "process":
             it = item.process
@@ -315,7 +315,7 @@ def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
 
 
 def _cluster_id(answer: Any) -> str:
-    """The cluster's id (from 8.8 on), even while the stubs lack the field."""
+    """Returns the cluster's id (from 8.8 on), even while the stubs lack the field."""
     named = getattr(answer, "clusterId", None)
     if named is not None:
         return str(named)

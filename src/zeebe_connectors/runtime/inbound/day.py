@@ -52,7 +52,7 @@ class Day:
         return states[first:] + states[:first], [*self._events[first:], *self._events[:first]]
 
     def _cell(self) -> int:
-        """The index of the current quarter; quarters that passed meanwhile get the last one's status."""
+        """Returns the index of the current quarter hour; those that passed meanwhile get the last one's status."""
         number = int(self._clock() // CELL_SECONDS)
         for passed in range(max(self._last + 1, number - CELLS + 1), number + 1):
             self._states[passed % CELLS] = ord(self._now)

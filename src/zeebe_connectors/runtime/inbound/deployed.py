@@ -163,7 +163,7 @@ class DeployedProcesses:
         }
 
     async def _latest(self, ends: float, found: Found) -> list[tuple[_Definition, str]]:
-        """The latest version of each process, with its name.
+        """Returns the latest version of each process, with its name.
 
         Between two pages somebody may deploy, so that both versions of a process are in the answers.
         """
@@ -178,7 +178,7 @@ class DeployedProcesses:
         return list(latest.values())
 
     async def _latest_diagrams(self, ends: float) -> AsyncIterator[tuple[_Definition, str, bytes]]:
-        """The latest version of each process, with its name and file; one that cannot be had now is left out."""
+        """Yields the latest version of each process with its name and file, except those that cannot be fetched now."""
         for definition, name in await self._latest(ends, Found()):
             with contextlib.suppress(ClusterError):
                 yield definition, name, await self._file(definition.key, ends)
@@ -238,7 +238,7 @@ class DeployedProcesses:
     async def _search(
         self, what: str, filters: Mapping[str, Any], ends: float, found: Found
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """All items of a search, page by page up to `MAX_DEFINITIONS`.
+        """Yields all items of a search, page by page up to `MAX_DEFINITIONS`.
 
         A server may give fewer at once than it was asked for, and repeat itself.
         """
@@ -276,7 +276,7 @@ class DeployedProcesses:
             page = {"limit": PAGE, "after": after}
 
     async def _diagram(self, definition: _Definition, ends: float) -> Found:
-        """The elements of a definition's file, which never change, without versions.
+        """Returns the elements of a definition's file, which never change, without versions.
 
         Raises:
             ClusterError: It is unavailable now.

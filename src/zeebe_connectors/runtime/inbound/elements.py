@@ -79,7 +79,7 @@ class Element:
     """How the modeler wants to share a source: an id, `AUTO`, or empty for a source of its own."""
 
     def fingerprint(self) -> str:
-        """A digest of the connector's properties: elements with the same digest may share one source."""
+        """Returns a digest of the connector's properties: elements with the same digest may share one source."""
         what: list[Any] = [self.type, sorted(self.properties.items())]
         if self.version_tag and PROVIDER in self.properties:  # the tag may choose the provider's environment
             what.append(self.version_tag)
@@ -202,7 +202,7 @@ def _waiting(process: ET.Element) -> Iterator[tuple[ET.Element, ET.Element]]:
 
 
 def _properties(node: ET.Element) -> dict[str, str]:
-    """The element's `zeebe:property` values; the first of a name counts, and empty ones are ignored."""
+    """Returns the element's `zeebe:property` values; the first of a name counts, and empty ones are ignored."""
     found: dict[str, str] = {}
     for item in node.findall(f"{_BPMN}extensionElements/{_ZEEBE}properties/{_ZEEBE}property"):
         name, value = item.get("name", ""), item.get("value")
@@ -230,7 +230,7 @@ def _shape(node: ET.Element, parent: ET.Element, messages: Mapping[str, str]) ->
 
 
 def _fixed(name: str) -> str:
-    """The name of a message as the engine has it: an expression is evaluated.
+    """Returns the name of a message as the engine knows it: an expression is evaluated.
 
     Raises:
         DiscoveryError: It depends on variables, which only a running instance has.

@@ -221,7 +221,7 @@ class EventHandler:
     # What is sent
 
     async def _prepared(self, elements: Sequence[Element], event: Event) -> list[_Delivery]:
-        """What to send: once for each message and key, for the first of the elements that want them."""
+        """Returns what to send: once for each message and key, for the first of the elements that want them."""
         data = {**event.data, **await self._patiently(event.more)}
         deliveries: list[_Delivery] = []
         for element in elements:
@@ -345,7 +345,7 @@ class EventHandler:
 
 
 async def _chosen(elements: Sequence[Element], data: Mapping[str, Any], source: str = "") -> list[Element]:
-    """The elements that get an event with this data: one of each version, the newest first; none if no condition holds.
+    """Returns the elements that get an event with this data, one of each version, the newest first.
 
     Instances of older versions may wait for another message than those of the newest.
     """
@@ -375,7 +375,7 @@ async def _chosen(elements: Sequence[Element], data: Mapping[str, Any], source: 
 
 
 async def _key(element: Element, data: Mapping[str, Any]) -> str:
-    """The correlation key of an event; empty for an element that needs none."""
+    """Returns the correlation key of an event; empty for an element that needs none."""
     if not element.correlation_key:
         return ""
     value = await _evaluate(element.correlation_key, data, "correlationKeyExpression")
@@ -385,7 +385,7 @@ async def _key(element: Element, data: Mapping[str, Any]) -> str:
 
 
 def _agree(elements: Sequence[Element]) -> bool:
-    """Whether all of them would do the same with an event."""
+    """Returns whether all of them would do the same with an event."""
     first, *others = (
         (e.kind, e.message, e.correlation_key, e.message_id, e.time_to_live, tuple(sorted(e.result.items())))
         for e in elements
@@ -413,7 +413,7 @@ async def dry_run(
 
 
 def _readable(source: str, elements: Sequence[Element]) -> list[Element]:
-    """The elements whose expressions are FEEL; only older versions may have others.
+    """Returns the elements whose expressions are FEEL; only older versions may have others.
 
     Raises:
         InputError: An expression of the newest version is not FEEL.

@@ -112,7 +112,7 @@ class Properties:
     async def _with_variables(
         self, data: dict[str, Any], tenant: str, known: Container[str]
     ) -> tuple[dict[str, Any], list[Any]]:
-        """The properties with a mark for each expression on the cluster's variables, and the values of these.
+        """Returns the properties with a mark for each expression on the cluster's variables, and the values of these.
 
         Raises:
             InputError: The cluster cannot evaluate one; names the property.
@@ -137,7 +137,7 @@ class Properties:
         return {name: _marked(value, marks) if name in known else value for name, value in data.items()}, values
 
     async def _variable(self, cluster: ClusterApi, expression: str, path: str, tenant: str) -> Any:
-        """The value of one expression, as the cluster evaluates it."""
+        """Lets the cluster evaluate one expression."""
         body = {"expression": expression} | ({"tenantId": tenant} if tenant else {})
         answer = await cluster.object("POST", "/expression/evaluation", body, seconds=_SECONDS, right=RIGHT_TO_EVALUATE)
         if answer.get("result") is None:
@@ -160,7 +160,7 @@ class Properties:
                 return EVERYWHERE
 
     async def _of_cluster(self, names: Sequence[str], tenant: str, process: str) -> dict[str, str]:
-        """The values of the cluster's references; if it has no such API, our own secrets of these names."""
+        """Returns the values of the cluster's references; if it has no such API, our own secrets of these names."""
         if self.cluster is not None:
             found: dict[str, str] = {}
             try:
@@ -193,7 +193,7 @@ class Properties:
 
 
 def _unresolved(name: str, code: str) -> PermanentError:
-    """The error for a secret that the cluster does not return."""
+    """Returns the error for a secret that the cluster does not return."""
     match code.casefold():
         case "access_denied":
             why = f"this runtime's login lacks a permission: grant it {RIGHT} in the cluster's Identity"
@@ -238,7 +238,7 @@ def _evaluated(value: Any, secret: SecretPlaces | None, path: str = "", *, known
 
 
 def _result(value: str, path: str, *, is_secret: bool) -> Any:
-    """The value of one `=…` text; in an input for a secret, the text itself where it is no expression.
+    """Returns the value of one `=…` text; in an input for a secret, the text itself where it is no expression.
 
     Raises:
         InputError: Names the property at this path.
@@ -272,7 +272,7 @@ def _result(value: str, path: str, *, is_secret: bool) -> Any:
 
 
 def _is_whole(result: Any, names: Container[str]) -> bool:
-    """Whether references to the cluster's secrets came out of an expression as they went in, not cut or changed."""
+    """Returns whether an expression left references to the cluster's secrets whole, not cut or changed."""
     if isinstance(result, dict | list):
         return all(_is_whole(item, names) for item in (result.values() if isinstance(result, dict) else result))
     if not isinstance(result, str):
@@ -282,7 +282,7 @@ def _is_whole(result: Any, names: Container[str]) -> bool:
 
 
 def _on_variables(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The expressions on the cluster's variables among the properties, each with its path."""
+    """Yields the expressions on the cluster's variables among the properties, each with its path."""
     if isinstance(value, str) and _VARIABLES.match(value) and CLUSTER_MARK not in value:
         yield path, value
     elif isinstance(value, dict):
@@ -291,14 +291,14 @@ def _on_variables(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _marked(value: Any, marks: Mapping[str, str]) -> Any:
-    """The properties with marks in the places of expressions."""
+    """Puts marks into the properties in place of expressions."""
     if isinstance(value, dict):
         return {name: _marked(item, marks) for name, item in value.items()}
     return marks.get(value, value) if isinstance(value, str) else value
 
 
 def _with_values(value: Any, values: Sequence[Any]) -> Any:
-    """The properties with values in the places of their marks."""
+    """Puts values into the properties in place of their marks."""
     if isinstance(value, dict):
         return {name: _with_values(item, values) for name, item in value.items()}
     match = _FROM_CLUSTER.fullmatch(value) if isinstance(value, str) else None
@@ -306,7 +306,7 @@ def _with_values(value: Any, values: Sequence[Any]) -> Any:
 
 
 def _references(value: Any) -> list[str]:
-    """The cluster's secrets that the properties name."""
+    """Returns the cluster's secrets that the properties name."""
     if isinstance(value, str):
         return list(dict.fromkeys(_GIVEN.findall(value)))
     if isinstance(value, dict | list):
@@ -316,7 +316,7 @@ def _references(value: Any) -> list[str]:
 
 
 def _filled(value: Any, found: Mapping[str, str]) -> Any:
-    """The properties with the values of the cluster's secrets filled in."""
+    """Fills the values of the cluster's secrets into the properties."""
     if isinstance(value, str):
         return _GIVEN.sub(lambda match: found[match[1]], value)
     if isinstance(value, dict):

@@ -175,7 +175,7 @@ class Watch:
             self._shared.metrics.trigger(action, type=self.source.type, source=self.source.name)
 
     def is_dead(self) -> bool:
-        """Whether its task has ended or is stuck; being down or on standby is neither."""
+        """Returns whether its task has ended or is stuck; being down or on standby is neither."""
         if self._task is None or self._stopping:
             return False
         silent = time.monotonic() - self._contact_deadline
@@ -423,7 +423,7 @@ class Sources:
         self.watches.clear()
 
     def is_dead(self) -> bool:
-        """Whether none of the sources is watched, so that a restart would help."""
+        """Returns whether none of the sources is watched, so that a restart would help."""
         if self._task is not None and self._task.done():
             return True
         return bool(self.watches) and all(watch.is_dead() for watch in self.watches.values())

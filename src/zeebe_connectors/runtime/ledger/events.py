@@ -367,7 +367,7 @@ def _find(do: Transaction, source: str, event: str, alias: Alias | None) -> Entr
 
 
 def _search(search: Search) -> tuple[str, dict[str, object]]:
-    """The condition of a search, and its values; case matters outside ASCII, where databases differ."""
+    """Returns the condition of a search, and its values; case matters outside ASCII, where databases differ."""
     columns = ["id", "source", "reason", "element", *(["title"] if search.titles else [])]
     text = re.sub(r"([%_~])", r"~\1", plain(search.text))
     either = [f"e.{name} LIKE :part ESCAPE '~' OR LOWER(e.{name}) LIKE :lower ESCAPE '~'" for name in columns]

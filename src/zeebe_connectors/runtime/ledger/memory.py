@@ -217,7 +217,7 @@ def _found(do: Transaction, keys: Sequence[Key]) -> tuple[dict[Key, str], dict[K
 
 
 def _key(place: str, id: str) -> Key:  # noqa: A002
-    """Place and id in a form that every database accepts: a refused one would fail its whole group."""
+    """Returns place and id in a form that every database accepts: one that is refused would fail its whole group."""
     if len(id) > _MAX_ID:  # too long for a PostgreSQL index
         id = f"{id[:400]}…{hashlib.blake2b(id.encode(errors='replace'), digest_size=16).hexdigest()}"  # noqa: A001
     return plain(place), plain(id)

@@ -18,7 +18,7 @@ def owner_name() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether an owner's process has certainly ended, so that its lease can be taken at once."""
+    """Returns whether an owner's process has certainly ended, so that its lease can be taken at once."""
     host, _, rest = owner.partition("|")
     space, _, rest = rest.partition("|")
     pid = rest.partition("|")[0]
@@ -36,7 +36,7 @@ def is_gone(owner: str) -> bool:
 
 
 def _process_space() -> str:
-    """The namespace of process ids (containers have their own), or empty where the system does not reveal it.
+    """Returns the namespace of process ids (containers have their own), or empty where the system does not reveal it.
 
     Two machines may have the same name and number their first namespace alike; the boot id distinguishes them.
     """

@@ -89,7 +89,7 @@ _ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 
 
 def _in_clear(address: URL, given: Mapping[str, str]) -> str:
-    """The remote host to which the operator lets the password be sent unencrypted; empty if there is none.
+    """Returns the remote host to which the operator lets the password be sent unencrypted; empty if there is none.
 
     libpq's default is not a choice: it tries TLS, and sends the password unencrypted if the server offers none.
 

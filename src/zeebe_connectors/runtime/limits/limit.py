@@ -119,11 +119,11 @@ class Limit:
         return SharedLanes(self.key, store, lanes, owner=owner, waiting=lambda: self._queued, wake=self.serve)
 
     def held_for(self) -> float:
-        """Seconds left of the pause that the provider asked for."""
+        """Returns the seconds left of the pause that the provider asked for."""
         return max(0.0, self.held_until - time.monotonic())
 
     def per_second(self) -> int:
-        """The number of requests that began in the last second."""
+        """Returns the number of requests that began in the last second."""
         since = time.monotonic() - 1.0
         return sum(1 for moment in self.counts.recent if moment > since)
 
@@ -312,7 +312,7 @@ class Limit:
         return Busy(min(MAX_BACKOFF, held * random.uniform(1.0, 1.2)))  # noqa: S311 - spreading load needs no secrecy
 
     def _busy(self, now: float) -> Busy:
-        """When a request that is sent away will probably be served: after the waiting and the returning ones before it.
+        """Estimates when a request that is sent away would be served: after those that wait, or come back before it.
 
         Requests come back at the rate at which they are served, starting when half of those waiting now have been
         served, so that the queue neither runs empty nor sends them away a second time.
@@ -339,7 +339,7 @@ class Limit:
             self.serve()
 
     def _next(self) -> asyncio.Future[None] | None:
-        """The request whose turn it is: processes take turns, and each one's requests keep their order."""
+        """Returns the request whose turn it is: processes take turns, and each one's requests keep their order."""
         while self._queues:
             process, queue = self._queues.popitem(last=False)
             place = queue.popleft()

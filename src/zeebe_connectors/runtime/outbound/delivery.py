@@ -125,7 +125,7 @@ class Delivery:
 
 
 def _instead_of(outcome: Outcome, error: GatewayError) -> Outcome | None:
-    """What to send instead of an outcome that the engine refuses for good; None if nothing would be accepted."""
+    """Returns what to send instead of an outcome that the engine rejects; None if nothing would be accepted."""
     if error.status in {"NOT_FOUND", "FAILED_PRECONDITION"}:
         return None
     if isinstance(outcome, Fail):

@@ -79,7 +79,7 @@ class ExpressionWarnings:
 
 @lru_cache(maxsize=_CACHED_EXPRESSIONS)
 def _requested(expression: str) -> tuple[str, ...]:
-    """The entries of `response` that an expression reads."""
+    """Returns the entries of `response` that an expression reads."""
     try:
         nodes = tree.walk(feel.compile(expression).tree)
         names = [node.names for node in nodes if isinstance(node, tree.Ref)]

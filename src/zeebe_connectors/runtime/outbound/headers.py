@@ -56,7 +56,7 @@ class TaskHeaders:
             self._backoff = error.message
 
     def is_of(self, headers: Mapping[str, str]) -> bool:
-        """Whether it was read from these very headers."""
+        """Returns whether these headers are the very ones that it was read from."""
         return self._headers is headers
 
     @property

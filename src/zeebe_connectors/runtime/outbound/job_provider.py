@@ -52,7 +52,7 @@ class JobProvider:
         return providers.use_again(self._key(job, task), data, custody)
 
     def _key(self, job: Job, task: TaskHeaders) -> tuple[str | None, ...]:
-        """Everything that the answer depends on."""
+        """Returns everything that the answer depends on."""
         return (self._connector.name, *task.provider, job.bpmn_process_id, job.tenant_id)
 
     async def use(self, job: Job, task: TaskHeaders, data: dict[str, Any], custody: JobSecrets) -> Use | None:

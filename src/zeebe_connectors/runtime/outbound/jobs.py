@@ -181,7 +181,7 @@ class JobHandler:
         return self._with_discards(outcome, progress) if progress.discards else outcome
 
     async def _judged(self, job: Job, expression: str, done: Complete, response: Any, mask: Mask) -> Outcome:
-        """What the error expression makes of a success."""
+        """Returns what the error expression makes of a success."""
         try:
             seen = done.variables or response
             verdict = await error_verdict(expression, seen, job.retries, self._services.documents)
@@ -278,7 +278,7 @@ class JobHandler:
                 data[name] = value
 
     async def _with_documents(self, job: Job, data: dict[str, Any], deadline: float) -> dict[str, Any]:
-        """The inputs with documents and the results of functions in their places."""
+        """Puts documents and the results of functions into the inputs."""
         data = await self._trusted(job, data)
         if FUNCTION_KEY in job.variables:
             data = await resolve_intrinsics(data, self._services.documents, deadline=deadline)
@@ -287,7 +287,7 @@ class JobHandler:
         return data
 
     def _with_discards(self, outcome: Outcome, progress: _Progress) -> Outcome:
-        """The outcome, which discards what the memory no longer needs once the engine has it."""
+        """Makes the outcome discard, once the engine has it, what the memory no longer needs."""
         if isinstance(outcome, Fail) or not progress.discards:
             return outcome
 
@@ -298,7 +298,7 @@ class JobHandler:
         return dataclasses.replace(outcome, on_acknowledged=discard)
 
     async def _with_secrets(self, job: Job, data: dict[str, Any], custody: JobSecrets) -> Any:
-        """The inputs with the modeler's placeholders replaced by secrets."""
+        """Replaces the modeler's placeholders in the inputs by secrets."""
         services = self._services
         element = await self._element(job) if services.scope.by_diagram else None
         found = await services.secrets.resolve(
@@ -314,7 +314,7 @@ class JobHandler:
         return found.value
 
     async def _trusted(self, job: Job, data: dict[str, Any]) -> Any:
-        """The inputs, with trusted document references and function objects marked."""
+        """Marks trusted document references and function objects in the inputs."""
         services = self._services
         if services.trust is not None:
             return services.trust.marked(data)
@@ -323,7 +323,7 @@ class JobHandler:
         return Trust(services.documents, job.tenant_id, element, self._connector.secret_places).marked(data)
 
     async def _element(self, job: Job) -> Element | None:
-        """The job's element in its diagram; None when the diagram is unknown."""
+        """Returns the job's element in its diagram; None when the diagram is unknown."""
         if self._trial is not None:
             return None
         try:
@@ -362,7 +362,7 @@ class JobHandler:
         )
 
     def _failure(self, job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
-        """The result variable of a failed task, for connectors whose diagrams look for failures there."""
+        """Returns the result variable of a failed task, for connectors whose diagrams look for failures there."""
         name = job.headers.get(RESULT_VARIABLE, "").strip()
         if self._connector.failure is None or not name:
             return {}
@@ -371,13 +371,13 @@ class JobHandler:
 
 
 def _is_cancelled() -> bool:
-    """Whether this job was asked to stop; otherwise the connector awaited something that was cancelled itself."""
+    """Returns whether this job was cancelled, and not just something that the connector awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    """What an error expression sees as `error`, masked and then cut; the code is API and never holds a secret."""
+    """Returns what an error expression sees as `error`, masked and then cut; the code never holds a secret."""
     masked = {**error, "message": sendable(mask.text(error["message"])[:MAX_MESSAGE_LENGTH])}
     if "variables" in error:
         masked["variables"] = mask.value(error["variables"])
@@ -385,7 +385,7 @@ def _masked(error: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 
 def _sized(seen: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A failure's variables and their JSON text; without the error's own variables if those cannot be sent."""
+    """Returns a failure's variables and their JSON text, without the error's own variables if those cannot be sent."""
     try:
         return seen, encode(seen, "The error's variables")
     except InputError:
@@ -417,7 +417,7 @@ def _known(error: BaseException, mask: Mask) -> ConnectorError:
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where an exception and its causes were raised, without their texts, which may hold process data."""
+    """Returns where an exception and its causes were raised, without their texts, which may hold process data."""
     lines: list[str] = []
     seen: list[BaseException] = []
     while error not in seen and len(seen) < _MAX_CAUSES:
@@ -440,7 +440,7 @@ async def _outcome_of(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _encoded(verdict: Verdict, mask: Mask) -> Outcome:
-    """The outcome of a verdict, its text masked and cut."""
+    """Returns the outcome of a verdict, its text masked and cut."""
     match verdict:
         case BpmnError(code, message, variables):
             text = sendable(mask.text(message or "")[:MAX_MESSAGE_LENGTH])
@@ -454,7 +454,7 @@ def _encoded(verdict: Verdict, mask: Mask) -> Outcome:
 
 
 def _incident(error: ConnectorError, mask: Mask) -> Fail:
-    """A failure that no retry can fix, because an expression in the diagram itself is wrong."""
+    """Returns a failure that no retry can fix, because an expression in the diagram itself is wrong."""
     text = sendable(mask.text(error.message)[:MAX_MESSAGE_LENGTH])
     variables = {"error": {"message": text, **({"code": error.code} if error.code else {})}}
     return Fail(text, 0, None, variables, encode(variables, "The error"), error.code)

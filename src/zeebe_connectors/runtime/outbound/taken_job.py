@@ -42,7 +42,7 @@ class TakenJob:
         self._watch: Deadlines | None = None
 
     def arm(self) -> None:
-        """Has the handler cancelled shortly before the deadline, so that a failure can still be sent."""
+        """Arranges that the handler is cancelled shortly before the deadline, so that a failure can still be sent."""
         left = self.deadline - time.monotonic()
         self.ends = self.deadline - min(1.0, 0.1 * left)
         self._watch = deadlines()

@@ -87,13 +87,13 @@ class _Reading:
 
 
 def _items(kinds: Sequence[Any]) -> list[Any]:
-    """The possible types of a list's items, if a list is among these types."""
+    """Returns the possible types of a list's items, if a list is among these types."""
     lists = [kind for kind in kinds if (get_origin(kind) or kind) in {list, tuple, set, frozenset}]
     return [leaf for kind in lists for argument in get_args(kind) for leaf in leaf_types(argument)]
 
 
 def _meant(given: Mapping[str, Any], kinds: Sequence[Any]) -> list[type[BaseModel]]:
-    """The models among these that the context fits; a fixed value in it, such as its `type`, distinguishes them."""
+    """Returns the models among these that fit the context; a fixed value in it, such as its `type`, decides."""
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return [model for model in models if _fits(given, model)] if len(models) > 1 else models
 

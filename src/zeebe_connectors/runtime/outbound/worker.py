@@ -190,7 +190,7 @@ class Worker:
         return bool(self._running)
 
     def liveness(self) -> Liveness:
-        """The state of the worker, for health and metrics."""
+        """Returns the state of the worker, for health and metrics."""
         now = time.monotonic()
         # Not `taken.deadline`, which the engine moves whenever it offers the job again.
         deadlines = [taken.job.deadline for taken in self._running.values()]
@@ -380,7 +380,7 @@ class Worker:
         self._cluster_outage.over()
 
     def _outage_of(self, error: Exception) -> Outage:
-        """The outage of a failed poll: the cluster's, which all workers share, or this worker's own."""
+        """Returns the outage of a failed poll: the cluster's, which all workers share, or this worker's own."""
         return self._cluster_outage if isinstance(error, GatewayError) and error.is_away else self._own_outage
 
     def _stream_outage_of(self, error: Exception) -> Outage:

@@ -96,7 +96,7 @@ async def check(
 
 
 def signs_in_unencrypted(provider: Provider, environment: str) -> bool:
-    """Whether this environment sends credentials to another machine without encryption."""
+    """Returns whether this environment sends credentials to another machine without encryption."""
     there = provider.environments[environment]
     security = there.security or SECURITY.get(provider.protocol, "tls")
     if (there.url or "").casefold().startswith("https:"):
@@ -134,7 +134,7 @@ def _written(provider: Provider, environment: str, store: Store | None) -> list[
 
 
 def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
-    """Names that no connector of the protocol reads: whoever wrote them expects something that does not happen."""
+    """Yields a finding for each name that no connector of the protocol reads, and which therefore has no effect."""
     read = installed_names(provider.protocol)
     document = environment_document(provider, environment)
     yield from _login(provider, document["authentication"], read["authentication"])
@@ -145,7 +145,7 @@ def _unread(provider: Provider, environment: str) -> Iterator[Finding]:
 
 
 def _login(provider: Provider, given: Mapping[str, Any], read: set[str]) -> Iterator[Finding]:
-    """What is wrong with a login's type, and values that it does not use: who wrote them expects that they are sent."""
+    """Yields a finding for a login's type that is wrong, and for each value that this type does not use."""
     if not given:
         return
     known = logins(provider.protocol)
@@ -216,7 +216,7 @@ class _Test:
 
 
 def _tester(provider: Provider) -> Outbound | None:
-    """The connector that can test providers of this protocol; None if there is none."""
+    """Returns the connector that can test providers of this protocol; None if there is none."""
     installed = Registry.installed().outbound.values()
     return next((one for one in installed if provider.protocol in one.protocols and one.test is not None), None)
 
@@ -252,12 +252,12 @@ async def _reached(
 
 
 def _what(document: Mapping[str, Any]) -> str:
-    """What a test shows that succeeds."""
+    """Returns what a successful test has shown."""
     return "login" if signs_in(document.get("authentication") or {}) else "connection"
 
 
 def _sample_values(provider: Provider, document: Mapping[str, Any]) -> dict[str, str] | None:
-    """The default or first choice of each placeholder of the address; None if one has neither."""
+    """Returns the default or first choice of each placeholder of the address; None if one has neither."""
     values: dict[str, str] = {}
     for name in placeholders(str(document.get("url") or document.get("host") or "")):
         variable = provider.variables.get(name)

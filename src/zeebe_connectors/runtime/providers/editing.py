@@ -108,7 +108,7 @@ def origin_of(document: Mapping[str, Any], environment: str) -> str:
 
 
 def _protection(there: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set of the values by which a server proves who it is, or a message hides its password."""
+    """Returns what is set of the values by which a server proves who it is, or a message hides its password."""
     found = {
         section: {name: value for name, value in (there.get(section) or {}).items() if name in names}
         for section, names in _PROTECTING.items()

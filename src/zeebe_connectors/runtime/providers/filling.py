@@ -207,7 +207,7 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
 
 
 def _own_options(environment: Mapping[str, Any], address: Mapping[str, Any]) -> set[str]:
-    """The options that a task cannot choose beside this provider: whom to trust, and the folder not to leave."""
+    """Returns the options that a task cannot choose beside this provider: whom to trust, which folder not to leave."""
     given = {name for name, value in (environment.get("options") or {}).items() if value not in (None, "")}
     found = given & {"legacyAlgorithms"}
     if given & _TRUST:
@@ -218,12 +218,12 @@ def _own_options(environment: Mapping[str, Any], address: Mapping[str, Any]) -> 
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether a task's value is the same as another, however the form writes it."""
+    """Returns whether a task's value equals another, however the form writes it."""
     return other is not None and str(one).strip().casefold() == str(other).strip().casefold()
 
 
 def _inputs_of(provider: Provider, path: str, data: Mapping[str, Any]) -> Mapping[str, Variable]:
-    """What is known of the placeholders of a path: that of the operation, which may share the path with others."""
+    """Returns the inputs of the operation with this path; where several share it, the task's method decides."""
     found = [item for item in provider.operations.values() if item.path == path]
     methods = {str(_value(data, tuple(name.split(".")))).casefold() for name in METHOD_INPUTS}
     chosen = next((item for item in found if (item.method or "").casefold() in methods), found[0] if found else None)
@@ -231,7 +231,7 @@ def _inputs_of(provider: Provider, path: str, data: Mapping[str, Any]) -> Mappin
 
 
 def _is_refused(source: str) -> bool:
-    """Whether a task that fills this in beside a provider is refused; not port and encryption, which have defaults."""
+    """Returns whether a task may not fill this in beside a provider; port and encryption have defaults, so it may."""
     return source in {"host", "headers", "address"} or source.startswith(("authentication", "tls", "wsSecurity"))
 
 
@@ -308,12 +308,12 @@ def _read_url(url: str, found: dict[str, Any]) -> None:
 
 
 def kind_of(given: Mapping[str, Any], tag: str = "type") -> str:
-    """The type of a provider's authentication; without one, a user name means that there is a password."""
+    """Returns the type of a provider's authentication; without one, a user name means that there is a password."""
     return str(given.get("type") or given.get(tag) or ("basic" if given.get("username") else "none"))
 
 
 def signs_in(given: Mapping[str, Any]) -> bool:
-    """Whether a provider's authentication is one at all."""
+    """Returns whether a provider's authentication is one at all."""
     return not same(kind_of(given), "none")
 
 

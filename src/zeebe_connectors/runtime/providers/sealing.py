@@ -103,7 +103,7 @@ class Sealer:
         return opened.decode()
 
     def is_current(self, sealed: str) -> bool:
-        """Whether a value is sealed with the first key."""
+        """Returns whether a value is sealed with the first key."""
         return sealed.startswith(f"{_FORM}:{self._first}:")
 
 

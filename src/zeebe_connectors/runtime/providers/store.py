@@ -297,7 +297,7 @@ class ProviderStore:
             raise ProviderError(f"environments.{_dotted(place)}: {error}") from None
 
     def _opened(self, row: _Row, name: str, place: Place, origin: str) -> Secret | str:
-        """The value; if it was sealed for another address than the document's, it cannot be opened."""
+        """Returns the value; if it was sealed for another address than the document's, it cannot be opened."""
         if _is_name(row.sealed):
             return row.sealed
         value = self._sealer.open(row.sealed, name, *place, origin)
@@ -317,7 +317,7 @@ _BROKEN = "its row in the database is not JSON; delete it and make it anew"
 
 
 def _is_name(stored: str) -> bool:
-    """Whether a stored value only names a secret; any other text, one around a secret's name too, is sealed."""
+    """Returns whether a stored value only names a secret; any other text, one around a secret's name too, is sealed."""
     return secret_name(stored) is not None
 
 
@@ -355,7 +355,7 @@ def _check_version(name: str, before: Entry | None, version: int) -> None:
 
 
 def _remaining_rows(rows: Mapping[Place, _Row], instructions: Instructions) -> tuple[dict[Place, _Row], list[Place]]:
-    """Which values stay, and which are dropped because they would be sent elsewhere or less protected."""
+    """Returns which values stay, and which are dropped because they would be sent elsewhere or less protected."""
     remaining: dict[Place, _Row] = {}
     dropped: list[Place] = []
     for place, row in rows.items():

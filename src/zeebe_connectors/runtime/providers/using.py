@@ -151,7 +151,7 @@ class _Ready:
 
 
 def _failure_of(error: BaseException) -> str:
-    """The code of a failure that says something of the system and not of what was sent; empty otherwise."""
+    """Returns the code of a failure that says something of the system and not of what was sent; empty otherwise."""
     if isinstance(error, TransientError) and error.code != _TOO_MUCH:
         return (error.code or "FAILED")[:64]
     return "TIMEOUT" if isinstance(error, TimeoutError) else ""
@@ -457,7 +457,7 @@ def environment_document(provider: Provider, environment: str) -> dict[str, Any]
 
 
 def _held(document: Mapping[str, Any], texts: Mapping[str, Any]) -> set[str]:
-    """The secured values that the provider holds itself, those around a secret's name too."""
+    """Returns the secured values that the provider holds itself, those around a secret's name too."""
     return {
         str(at(texts, path))
         for path, value in secured_fields(document)

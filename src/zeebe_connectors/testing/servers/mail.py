@@ -52,7 +52,7 @@ class MailPorts:
 
     @classmethod
     def usual(cls) -> Self:
-        """The ports used in the examples: the protocols' own plus 3000, and 8025 for HTTP."""
+        """Return the ports used in the examples: the protocols' own plus 3000, and 8025 for HTTP."""
         return cls(smtp=3025, imap=3143, pop3=3110, api=8025)
 
 

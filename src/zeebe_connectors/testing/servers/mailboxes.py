@@ -77,11 +77,11 @@ class Mailboxes:
         self._watchers: list[Callable[[Folder], None]] = []
 
     def __iter__(self) -> Iterator[str]:
-        """The addresses that have a mailbox."""
+        """Return the addresses that have a mailbox."""
         return iter(sorted(self._mailboxes))
 
     def admits(self, user: str, password: str) -> bool:
-        """Whether this user may log in with this password."""
+        """Return whether this user may log in with this password."""
         return self.users is None or self.users.get(user) == password
 
     def of(self, address: str) -> Mailbox:

@@ -82,7 +82,7 @@ class Received:
 
 
 def _path(text: str) -> tuple[str, list[str]]:
-    """The address in angle brackets, which may hold blanks between quotes, and the parameters after it."""
+    """Return the address in angle brackets, which may hold blanks between quotes, and the parameters after it."""
     address, bracket, options = text.rpartition(">")
     _check(address.startswith("<") and bool(bracket) and options[:1] in {"", " "}, text)
     return address[1:], options.split()

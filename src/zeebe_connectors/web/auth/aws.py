@@ -236,7 +236,7 @@ def _encoded(text: str, *, safe: str = "-_.~") -> str:
 
 
 def _path(path: str, *, normalized: bool) -> str:
-    """The path with each segment encoded once; without `.`, `..` and empty segments if `normalized`."""
+    """Returns the path with each segment encoded once; without `.`, `..` and empty segments if `normalized`."""
     segments = [unquote(segment, errors=_ANY_BYTES) for segment in (path or "/").split("/")]
     if normalized:
         resolved: list[str] = []
@@ -251,7 +251,7 @@ def _path(path: str, *, normalized: bool) -> str:
 
 
 def _host(request: HttpRequest, parts: SplitResult) -> str:
-    """The header `Host` as it will be sent."""
+    """Returns the header `Host` as it will be sent."""
     given = request.headers.get("Host")
     if given:
         return given
@@ -260,7 +260,7 @@ def _host(request: HttpRequest, parts: SplitResult) -> str:
 
 
 def _signable(headers: CIMultiDict[str], *, folds: bool = True) -> dict[str, str]:
-    """Headers by lower-case name with their values trimmed and joined, without those that change on the way.
+    """Returns headers by lower-case name with their values trimmed and joined, without those that change on the way.
 
     Args:
         headers: Of the request.

@@ -94,7 +94,7 @@ class Digest(Scheme):
 
 
 def _strongest(response: HttpResponse) -> dict[str, str] | None:
-    """The parameters of the strongest challenge that can be answered."""
+    """Returns the parameters of the strongest challenge that can be answered."""
     offers: dict[str, dict[str, str]] = {}
     challenges = [value for name, value in response.headers if name.lower() == "www-authenticate"]
     for value in challenges[:_MAX_CHALLENGES]:
@@ -110,7 +110,7 @@ def _strongest(response: HttpResponse) -> dict[str, str] | None:
 
 
 def _parts(value: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The challenges of a header, each its scheme in lower case and its parameters, whatever the texts in quotes hold.
+    """Yields a header's challenges: scheme in lower case, and parameters, whatever the texts in quotes hold.
 
     Parameters before any scheme, as in `Authentication-Info`, belong to an empty one.
     """
@@ -133,7 +133,7 @@ def _parts(value: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _quality(challenge: dict[str, str]) -> str | None:
-    """The quality of protection to use: `auth` if offered, empty before RFC 2617, None if none is known."""
+    """Returns the quality of protection to use: `auth` if offered, empty before RFC 2617, None if none is known."""
     if not challenge.get("qop", "").strip(", "):  # some servers send it empty
         return ""
     offered = [item.strip().lower() for item in challenge["qop"].split(",")]
@@ -143,7 +143,7 @@ def _quality(challenge: dict[str, str]) -> str | None:
 def _answer(
     challenge: dict[str, str], request: HttpRequest, *, username: str, password: str, count: int, client_nonce: str
 ) -> str:
-    """The value of the `Authorization` header."""
+    """Returns the value of the `Authorization` header."""
     algorithm = challenge.get("algorithm", "MD5")
 
     def digest(data: str | bytes) -> str:

@@ -163,12 +163,12 @@ def _mask(response: HttpResponse, secrets: Iterable[str]) -> None:
 
 
 def audience_of(audience: str) -> dict[str, str]:
-    """The form's field for the audience; none if it is empty."""
+    """Returns the form's field for the audience; none if it is empty."""
     return {"audience": audience.strip()} if audience.strip() else {}
 
 
 def scope_of(scopes: str) -> dict[str, str]:
-    """The form's field for scopes; none if there are no scopes."""
+    """Returns the form's field for scopes; none if there are no scopes."""
     words = " ".join(scopes.split())
     return {"scope": words} if words else {}
 
@@ -211,7 +211,7 @@ def token_of(response: HttpResponse, *, codes: Mapping[str, str] | None = None, 
 
 
 def _answer(response: HttpResponse) -> Any:
-    """The body read as JSON or, for some older services, as a form; None for anything else."""
+    """Returns the body read as JSON or, for some older services, as a form; None for anything else."""
     kind = response.header("content-type") or ""
     body = as_utf8(response.body, kind)
     try:
@@ -223,7 +223,7 @@ def _answer(response: HttpResponse) -> Any:
 
 
 def _refusal(answer: Any) -> tuple[str | None, str]:
-    """The endpoint's error code and message; services name both in several ways."""
+    """Returns the endpoint's error code and message; services name both in several ways."""
     if not isinstance(answer, dict):
         return None, ""
     code = answer.get("error")
@@ -235,7 +235,7 @@ def _refusal(answer: Any) -> tuple[str | None, str]:
 
 
 def _page_words(response: HttpResponse, answer: Any) -> str:
-    """What the endpoint says in a page or a text instead of JSON."""
+    """Returns what the endpoint says in a page or a text instead of JSON."""
     if answer is not None or not response.body.strip():
         return ""
     text = as_utf8(response.body, response.header("content-type") or "").decode("utf-8", "replace")
@@ -246,7 +246,7 @@ def _page_words(response: HttpResponse, answer: Any) -> str:
 
 
 def _instead(response: HttpResponse, answer: Any) -> str:
-    """What a good answer without a token is; nothing of what it holds, which may be a token under another name."""
+    """Says what a successful answer without a token is, but nothing of its content, which may hold one after all."""
     if not response.body.strip():
         return "its answer is empty"
     if answer is None:
@@ -260,7 +260,7 @@ def _instead(response: HttpResponse, answer: Any) -> str:
 
 
 def _place(response: HttpResponse) -> str:
-    """Where a redirect leads, without the query, which may hold secrets."""
+    """Returns where a redirect leads, without the query, which may hold secrets."""
     target = urljoin(response.url, response.header("location") or "")
     try:
         return short(origin_of(target) + urlsplit(target).path)
@@ -269,7 +269,7 @@ def _place(response: HttpResponse) -> str:
 
 
 def _find(value: Any, name: str, depth: int = 8) -> Any:
-    """The first value under this name, however deep: some services wrap their answer."""
+    """Returns the first value under this name, however deep: some services wrap their answer."""
     if isinstance(value, dict):
         if name in value:
             return value[name]

@@ -81,7 +81,7 @@ class OAuth1(Scheme):
 
 
 def _encoded(parameters: str | bytes) -> str:
-    """The parameters with more of them encoded, which signs the same: the library refuses `filter[name]=x`."""
+    """Encodes more of the parameters, which signs the same: the library refuses `filter[name]=x`."""
     return quote(parameters, safe=_UNENCODED)
 
 

@@ -132,7 +132,7 @@ def counts_of(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def _states(visit: Visit, shown: dict[str, Any]) -> list[tuple[str, str]]:
-    """Its state, by name and in words."""
+    """Returns the connector's state, by name and in words."""
     runtime = visit.runtime
     if shown["state"] != "on":
         word = "Off here" if shown["state"] == "off" else "Not installed"

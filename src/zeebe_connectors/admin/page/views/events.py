@@ -111,14 +111,14 @@ async def _act(visit: Visit, what: str) -> Drawn | web.Response:
 
 
 async def _to_forget(visit: Visit, source: str, event: str) -> dict[str, str]:
-    """What is shown of an event before it is forgotten."""
+    """Returns what is shown of an event before it is forgotten."""
     known = await event_shown(visit.runtime, source, event)
     title = "" if known is None else known["title"]
     return {"source": source, "id": event, "title": title, "value": json.dumps([source, event])}
 
 
 def _filter_of(visit: Visit) -> dict[str, str]:
-    """The part of the address that chooses events."""
+    """Returns the part of the address that chooses events."""
     state = visit.query.get("state", "")
     return {
         "state": state if state in WORDS else "quarantined",
@@ -133,7 +133,7 @@ def _address(given: Mapping[str, str], **more: str) -> str:
 
 
 def _outcome(query: Mapping[str, str]) -> dict[str, Any] | None:
-    """What an action did, as the address says that it leads to; None where there was none."""
+    """Returns the outcome of an action that led to this address; None if none did."""
     numbers = [int(text) for name in ("done", "of") if (text := query.get(name, "")).isdecimal() and len(text) < 4]
     if query.get("did") not in {"retry", "forget"} or len(numbers) < 2:
         return None
@@ -141,7 +141,7 @@ def _outcome(query: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _row(visit: Visit, event: EventShown, given: Mapping[str, str], *, stays: bool) -> dict[str, Any]:
-    """One row of the list; those that do not stay in it say what became of them.
+    """Draws one row of the list; one that does not stay in it says what became of the event.
 
     Args:
         visit: The look.
@@ -167,7 +167,7 @@ def _row(visit: Visit, event: EventShown, given: Mapping[str, str], *, stays: bo
 
 
 async def _moved(visit: Visit, given: Mapping[str, str], top: float) -> dict[str, Mapping[str, Any]]:
-    """The rows of events that left the list after a time, by their regions: whoever looks at them sees where they went.
+    """Draws the rows of events that left the list after a time, by region, so that a reader sees where they went.
 
     Args:
         visit: The look.

@@ -73,7 +73,7 @@ async def some_jobs(visit: Visit) -> Drawn:
 
 
 def _row(job: JobShown) -> dict[str, Any]:
-    """One row of the list; one of a job that failed is a region of its own, since more may come of it."""
+    """Draws one row of the list; that of a failed job is a region of its own, since more may come of it."""
     region = f"job-{job['key']}-{int(job['at'] * 1000)}" if job["outcome"] in FAILED else ""
     later = WORDS[job["later"]["outcome"]] if job["later"] else ""
     return {**job, "word": WORDS[job["outcome"]], "later_word": later, "region": region}

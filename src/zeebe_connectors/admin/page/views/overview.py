@@ -55,7 +55,7 @@ async def overview(visit: Visit) -> Drawn:
 
 
 def _working(shown: OverviewShown) -> list[str]:
-    """What works while something else needs attention, in words."""
+    """Says what works while something else needs attention."""
     sources, ledger = shown["sources"], shown["ledger"]
     watched = sources["up"] + sources["standby"]
     every = watched + sources["down"] + sources["starting"]

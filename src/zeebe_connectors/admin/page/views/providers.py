@@ -87,7 +87,7 @@ async def all_providers(visit: Visit) -> Drawn:
 
 
 def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A digest of all that rows show, except what is live."""
+    """Digests all that rows show, except what is live."""
     lasting = [{name: value for name, value in row.items() if name != "state"} for row in rows]
     return hashlib.blake2b(json.dumps(lasting).encode(), digest_size=8).hexdigest()
 
@@ -183,7 +183,7 @@ async def change(visit: Visit) -> Drawn | web.Response:
 
 
 def _version(visit: Visit) -> int:
-    """The version that the form was drawn with.
+    """Returns the version that the form was drawn with.
 
     Raises:
         InputError: The form has none.
@@ -314,7 +314,7 @@ async def _drawn(
 
 
 def _draft(visit: Visit, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The provider with what was typed; secured values must be typed again, as they are never sent back."""
+    """Puts what was typed into the provider; secured values must be typed again, as they are never sent back."""
     draft = {**shown, "environments": {}}
     for name, environment in shown["environments"].items():
         inside = deepcopy(environment)
@@ -393,7 +393,7 @@ def _locked(shown: Mapping[str, Any]) -> str:
 
 
 def _in_short(providers: Providers, name: str) -> dict[str, Any]:
-    """One row of the list."""
+    """Draws one row of the list."""
     known = providers.directory.all()[name]
     provider = known.provider
     environment = providers.environment

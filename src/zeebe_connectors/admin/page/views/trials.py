@@ -101,7 +101,7 @@ async def _template(gallery: Any, shown: Mapping[str, Any]) -> Template | None:
 
 
 def _wanted(visit: Visit, given: Mapping[str, str], template: Template | None) -> Try:
-    """The trial that the form describes, without fields whose conditions do not hold."""
+    """Reads the trial that the form describes, without fields whose conditions do not hold."""
     inputs: dict[str, Any] = {}
     headers: dict[str, str] = {}
     for item in shown_properties(template, given) if template is not None else ():
@@ -130,7 +130,7 @@ def _wanted(visit: Visit, given: Mapping[str, str], template: Template | None) -
 
 
 def _whole(visit: Visit) -> Try:
-    """The trial that was given as JSON."""
+    """Reads the trial that was sent as JSON."""
     given = _json(visit.form["json"][0], "JSON")
     found: Try = read_input(Try, {**given, "confirmed": "confirmed" in visit.form})
     return found
@@ -149,7 +149,7 @@ def _json(text: str, what: str) -> dict[str, Any]:
 
 
 def _typed(item: Mapping[str, Any], text: str) -> Any:
-    """A value as the Modeler would write it; text that begins with `=` stays an expression."""
+    """Reads a value as the Modeler would write it; text that begins with `=` stays an expression."""
     if item["type"] == "Boolean":
         return text == "true"
     if item["type"] == "Number" and not text.startswith("="):
@@ -162,18 +162,18 @@ def _typed(item: Mapping[str, Any], text: str) -> Any:
 
 
 def _safe(text: str, item: Mapping[str, Any] | None) -> str:
-    """The text that a field shows again; only the name of a secret."""
+    """Returns the text that a field shows again: of a secret only its name."""
     secret = item is not None and item["secret"]
     return text if not secret or refers(text) or text.startswith("=") else ""
 
 
 def _named(error: str, inputs: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The fields that a message mentions."""
+    """Returns the fields that a message mentions."""
     return {name for name, item in inputs.items() if f"{item['name']}: " in error or f"{item['name']} " in error[:200]}
 
 
 def _providers(visit: Visit, shown: Mapping[str, Any]) -> list[str]:
-    """Names of the providers that the connector takes."""
+    """Returns the names of the providers that the connector takes."""
     providers = visit.runtime.services.providers
     if providers is None:
         return []
@@ -182,7 +182,7 @@ def _providers(visit: Visit, shown: Mapping[str, Any]) -> list[str]:
 
 
 def _environments(visit: Visit, name: str) -> list[tuple[str, str]]:
-    """Value and label of a provider's environments, or of all if none is chosen yet."""
+    """Returns value and label of a provider's environments, or of all if none is chosen yet."""
     providers = visit.runtime.services.providers
     if providers is None:
         return []
@@ -200,7 +200,7 @@ def _environments(visit: Visit, name: str) -> list[tuple[str, str]]:
 
 
 def _readable(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The result as text."""
+    """Writes the result as text."""
     return {
         **found,
         "variables_text": _text(found.get("variables")),

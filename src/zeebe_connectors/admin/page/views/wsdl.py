@@ -74,7 +74,7 @@ async def step(visit: Visit) -> Drawn | web.Response:
 
 
 def _file(made: list[Imported]) -> web.Response:
-    """The templates as a download: a single one as JSON, several as a zip."""
+    """Answers with the templates as a download: a single one as JSON, several as a zip."""
     files = {item.file: template_text(item.template) for item in made}
     if len(files) == 1:
         file, text = next(iter(files.items()))
@@ -83,7 +83,7 @@ def _file(made: list[Imported]) -> web.Response:
 
 
 def _request(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
-    """The importer's inputs, from what the forms carry from step to step."""
+    """Returns the importer's inputs, from what the forms carry from step to step."""
     request: dict[str, Any] = {"wsdl": given["wsdl"], "text": given["text"]}
     if given["wsdl_address"]:
         request["wsdlAddress"] = given["wsdl_address"]
@@ -95,7 +95,7 @@ def _request(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _settled(visit: Visit, one: Mapping[str, Any]) -> dict[str, Any]:
-    """The form's settings for one operation."""
+    """Returns the form's settings for one operation."""
     key = _key(one)
 
     def text(name: str) -> str:
@@ -118,7 +118,7 @@ def _settled(visit: Visit, one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A value of an input: JSON if it is a list or context, else text."""
+    """Returns a value of an input: JSON if it is a list or context, else text."""
     if text[:1] in {"[", "{"}:
         try:
             return json.loads(text)

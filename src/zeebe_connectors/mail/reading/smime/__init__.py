@@ -9,7 +9,7 @@ SIGNATURES = {"application/pkcs7-signature", "application/x-pkcs7-signature"}
 
 
 def is_clear_signed(entity: Entity) -> bool:
-    """Whether an entity is readable content with a detached S/MIME signature."""
+    """Returns whether an entity is readable content with a detached S/MIME signature."""
     if entity.type.value != "multipart/signed":
         return False
     protocol = entity.type.of.get("protocol", "").lower()
@@ -17,7 +17,7 @@ def is_clear_signed(entity: Entity) -> bool:
 
 
 def is_message(entity: Entity, *, whole: bool) -> bool:
-    """Whether an entity is a mail's content as an S/MIME message, not an attached signed file (`invoice.xml.p7m`).
+    """Returns whether an entity is a mail's content as S/MIME, not an attached signed file (`invoice.xml.p7m`).
 
     Args:
         entity: A part, or the mail itself.

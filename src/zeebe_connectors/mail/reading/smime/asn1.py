@@ -132,7 +132,7 @@ def der_length(length: int) -> bytes:
 
 
 def _value(data: memoryview, at: int) -> tuple[Value, int]:
-    """The value at an offset, and where it ends."""
+    """Returns the value at an offset, and where it ends."""
     tag, start, length = _head(data, at)
     if length is not None:
         end = start + length
@@ -142,7 +142,7 @@ def _value(data: memoryview, at: int) -> tuple[Value, int]:
 
 
 def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
-    """Tag, where the contents begin, and their length; None for an indefinite length."""
+    """Returns the tag, where the contents begin, and their length; None for an indefinite length."""
     if at + 2 > len(data):
         raise Damaged("it is cut off")
     tag, first = data[at], data[at + 1]
@@ -167,7 +167,7 @@ def _head(data: memoryview, at: int) -> tuple[int, int, int | None]:
 
 
 def _end_of_contents(data: memoryview, at: int) -> int:
-    """Where the end-of-contents mark of a value of indefinite length stands."""
+    """Returns where the end-of-contents mark of a value of indefinite length stands."""
     depth = 1
     for _ in range(MAX_VALUES):
         if bytes(data[at : at + 2]) == _END:
@@ -188,7 +188,7 @@ def _end_of_contents(data: memoryview, at: int) -> int:
 
 
 def _pieces(data: memoryview) -> Iterator[memoryview]:
-    """The pieces of a constructed string, at any depth."""
+    """Yields the pieces of a constructed string, at any depth."""
     ends = [len(data)]
     at = 0
     for _ in range(MAX_VALUES):

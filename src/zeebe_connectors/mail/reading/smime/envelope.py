@@ -93,7 +93,7 @@ class Key:
         return cls(private, certificate.issuer.public_bytes(), certificate.serial_number, frozenset(ids))
 
     def is_named(self, name: Value) -> bool:
-        """Whether a recipient's name (issuer and serial number, or a subject key identifier) is this key's."""
+        """Returns whether a recipient's name (issuer and serial number, or a subject key identifier) is this key's."""
         if name.tag == SEQUENCE:
             parts = name.parts()
             issuer, serial = parts.take(SEQUENCE), parts.take().number()
@@ -190,7 +190,7 @@ class _Algorithm:
         return cls(parts.take(OID).oid(), parts.peek() and parts.take(), bytes(value.whole))
 
     def inside(self) -> Parts:
-        """The parameters, which are a sequence."""
+        """Returns the parameters, which are a sequence."""
         if self.parameters is None:
             raise Damaged("an algorithm without its parameters")
         return self.parameters.parts()
@@ -225,7 +225,7 @@ def _cipher(algorithm: _Algorithm, tag: bytes) -> _Cipher:
 
 
 def _opened(cipher: _Cipher, secret: bytes, sealed: bytes, attributes: Value | None) -> bytes | None:
-    """The content; None when the key does not fit it."""
+    """Returns the content; None when the key does not fit it."""
     try:
         if cipher.id in _GCM:
             mode = modes.GCM(cipher.start, cipher.tag, min_tag_length=12)
@@ -272,7 +272,7 @@ class _Recipient:
     shared: bytes | None = None
 
     def secret(self) -> bytes:
-        """The content's key; empty bytes when it cannot be recovered."""
+        """Returns the content's key; empty bytes when it cannot be recovered."""
         try:
             if isinstance(self.key.private, rsa.RSAPrivateKey):
                 return self.key.private.decrypt(self.sealed, _padding(self.algorithm))
@@ -281,7 +281,7 @@ class _Recipient:
             return b""
 
     def _agreed(self, private: ec.EllipticCurvePrivateKey) -> bytes:
-        """By agreement over an elliptic curve (RFC 5753)."""
+        """Recovers the key by agreement over an elliptic curve (RFC 5753)."""
         wrapping = _Algorithm.read(Value(SEQUENCE, *self._wrapping()))
         size = 24 if wrapping.id == _TRIPLE_DES_WRAP else _AES_WRAP.get(wrapping.id, 0)
         digest = _AGREEMENTS.get(self.algorithm.id)
@@ -307,7 +307,7 @@ class _Recipient:
 
 
 def _recipients(infos: Value, keys: Sequence[Key]) -> Iterator[_Recipient]:
-    """The recipients of a message that match one of the keys."""
+    """Yields the recipients of a message that match one of the keys."""
     for number, info in enumerate(infos.parts()):
         if number >= _MAX_RECIPIENTS:
             raise Damaged(f"more than {_MAX_RECIPIENTS} recipients")

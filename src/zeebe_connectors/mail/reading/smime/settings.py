@@ -100,7 +100,7 @@ async def open_keyring(protection: Protection, context: Asking, *, max_bytes: in
 
 
 def _bytes(text: str, files: AllowedFiles, prefix: str) -> bytes:
-    """The keystore that a text holds in base64, or whose path it is."""
+    """Returns the keystore that a text holds in base64, or whose path it is."""
     if _BASE64.fullmatch(text):
         try:
             return base64.b64decode("".join(text.split()), validate=True)

@@ -111,7 +111,7 @@ def _store(certificates: tuple[x509.Certificate, ...]) -> Store | None:
 
 @cache
 def _system() -> Store | None:
-    """The system's authorities, the same as for TLS."""
+    """Returns the system's authorities, the same as for TLS."""
     context = ssl.create_default_context()
     found = set(context.get_ca_certs(binary_form=True))
     folder = ssl.get_default_verify_paths().capath
@@ -208,7 +208,7 @@ class _Signer:
         return own == self.name.octets()
 
     def signed_attributes(self) -> dict[str, Value]:
-        """The signed attributes by type; each has one value."""
+        """Returns the signed attributes by type; each has one value."""
         found: dict[str, Value] = {}
         for attribute in self.attributes.parts() if self.attributes else ():
             parts = attribute.parts()
@@ -282,7 +282,7 @@ def _described(certificate: x509.Certificate, sender: str) -> Signature:
 
 
 def same_address(left: str, right: str) -> bool:
-    """Whether two addresses are the same mailbox: compares domains in IDNA form, and ignores the case of ASCII only.
+    """Returns whether two addresses are the same mailbox: by IDNA form of the domain and regardless of ASCII case.
 
     `ceo@ma\u00df.de` is not `ceo@mass.de`: those are two domains, which two people can own.
     """
@@ -302,7 +302,7 @@ def _comparable(address: str) -> tuple[str, str]:
 
 
 def _addresses(certificate: x509.Certificate) -> list[str]:
-    """The mail addresses of a certificate."""
+    """Returns the mail addresses of a certificate."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if found := names.get_values_for_type(x509.RFC822Name):
@@ -313,7 +313,7 @@ def _addresses(certificate: x509.Certificate) -> list[str]:
 
 
 def _unfit(certificate: x509.Certificate) -> str:
-    """Why a certificate must not sign mails; empty when it may."""
+    """Returns why a certificate must not sign mails; empty when it may."""
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.KeyUsage) and not (value.digital_signature or value.content_commitment):
@@ -333,7 +333,7 @@ def _broken(
     contents: Sequence[bytes],
     certificate: x509.Certificate,
 ) -> str:
-    """Why the signature does not hold; empty when it does."""
+    """Returns why the signature does not hold; empty when it does."""
     key = certificate.public_key()
     if signer.attributes is None:
         # Signed attributes could be passed off as content without attributes.
@@ -361,7 +361,7 @@ def _digested(digest: type[hashes.HashAlgorithm], content: bytes) -> bytes:
 
 
 def _holds(signer: _Signer, key: object, data: bytes) -> bool:
-    """Whether this is the key's signature of the data."""
+    """Returns whether this is the key's signature of the data."""
     method = signer.method
     digest = _SIGNATURES.get(method, signer.digest)
     if digest is hashes.SHA1:

@@ -130,7 +130,7 @@ class _Walk:
         return _careful(check)
 
     def _opaque(self, entity: Entity, *, whole: bool) -> Entity:
-        """The content of an opaque message."""
+        """Returns the content of an opaque message."""
         before = self.decrypted
         try:
             data = self._unpacked(entity, whole=whole)
@@ -160,7 +160,7 @@ class _Walk:
         return entity
 
     def _unpacked(self, entity: Entity, *, whole: bool) -> bytes | None:
-        """The content inside all nested layers; None when there is nothing to take out."""
+        """Returns the content inside all nested layers; None when there is nothing to take out."""
         kind, value = self._message(entity)
         while True:
             self.layers += 1
@@ -249,7 +249,7 @@ def _careful(check: Callable[[], Signature]) -> Signature:
 
 
 def _binary(entity: Entity) -> bytes:
-    """A part's bytes, even if they are PEM or their encoding is not declared."""
+    """Returns a part's bytes, even if they are PEM or their encoding is not declared."""
     data = entity.content()
     text = data.lstrip()
     if text.startswith(b"-----BEGIN"):
