@@ -237,6 +237,15 @@ async def test_a_task_completes_although_the_server_hangs_up_when_it_removes(tas
     assert (await tasks.got(key=2))["mail"] is None
 
 
+async def test_a_task_whose_mail_could_not_be_read_reads_it_again_after_the_incident(tasks):
+    tasks.server.answers["RETR"] = hang_up()
+    tasks.server.mails = {"a": message("one")}
+    codes = [(await tasks.task(key=1)).retries for _ in range(3)]
+    assert codes[-1] == 0
+    del tasks.server.answers["RETR"]
+    assert await tasks.subject(key=1) == "one"
+
+
 async def test_a_mail_without_an_id_is_reported(harness):
     harness.server.mails = {"a": message("one"), "b": message("two")}
     harness.server.answers["UIDL"] = answer(b"+OK\r\n1 a\r\n2\r\n.\r\n")
