@@ -132,9 +132,12 @@ def test_wrong_use_is_reported_in_one_line(tmp_path: Path) -> None:
 
 def test_check_says_what_would_run(tmp_path: Path) -> None:
     """And fails when nothing would, or the cluster does not answer."""
-    fine = run_command("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="rest")
+    (mounted := tmp_path / "mounted").mkdir()
+    secrets = {"ZEEBE_CONNECTORS_SECRETS_DIRECTORY": str(mounted)}
+    fine = run_command("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="rest", **secrets)
     assert fine.returncode == 0, fine.stdout
     assert "Connectors   rest\n" in fine.stdout
+    assert f"Secrets      environment and .env, SECRET_*; files in {mounted}\n" in fine.stdout
     assert run_command("check", folder=tmp_path, CONNECTOR_OUTBOUND_ENABLED="nosuch").returncode == 1
     odd = run_command("check", folder=tmp_path, ZEEBE_CONNECTORS_SOAP_COMPATIBILITY="official")
     assert odd.returncode == 2

@@ -106,4 +106,6 @@ async def test_a_file_that_is_not_there_is_named_and_nothing_is_sent(files, gate
     (missing := files[0].with_name("gone.bpmn")).symlink_to("nowhere")
     assert not await deploy_together(gateway, [*files, missing])
     assert capsys.readouterr().out.endswith(f"not deployed: {missing}: No such file or directory\n")
+    assert not await deploy_together(gateway, [missing])
+    assert capsys.readouterr().out == f"{missing}: not deployed: No such file or directory\n"
     assert resources(gateway) == []

@@ -296,6 +296,18 @@ def test_a_late_worker_may_still_complete(bench) -> None:
     bench.rejects(NOT_FOUND, bench.complete, late)
 
 
+def test_a_late_worker_may_still_fail(bench) -> None:
+    """As above: the back-off counts although the job was offered again."""
+    bench.deploy(process("p", "start > t > end", task("t")))
+    bench.create()
+    (job,) = bench.jobs("t", timeout_ms=1000)
+    bench.advance(1)
+    bench.engine.fail_job(job.key, 2, backoff_ms=5000)
+    assert bench.none("t")
+    bench.advance(5)
+    assert bench.job("t").retries == 2
+
+
 def test_a_failed_job(bench) -> None:
     """apis-tools/zeebe-api/gateway-service, FailJob: with a back-off, at once, or never again."""
     bench.deploy(process("p", "start > t > end", task("t")))
@@ -749,6 +761,11 @@ def test_a_timer_never_fires_early(bench) -> None:
     assert bench.none("t")
     bench.advance(0.001)
     bench.do("t")
+    due_after(bench, timer("PT1.1000001S"))
+    bench.advance(1.1)
+    assert bench.none("t")
+    bench.advance(0.001)
+    bench.do("t")
 
 
 @pytest.mark.parametrize(
@@ -802,6 +819,13 @@ def test_every_unreadable_time_is_named_at_deployment(bench) -> None:
         "early",
         "begin",
     ]
+
+
+@pytest.mark.parametrize("wrong", ["R/P{}D", "R{}/PT1S", "0 0 {} * * *", "0 0 0 {} * *", "0 0 0 * * {}#1"])
+def test_numbers_too_long_to_read_are_named_as_well(bench, wrong) -> None:
+    """No page: the machine's own limit is 4,300 digits."""
+    begin = start("start", cycle(wrong.format("9" * 5000)))
+    assert "Invalid" in bench.refused(process("p", "start > end", begin))
 
 
 def fired(bench, text, steps):

@@ -90,9 +90,9 @@ async def test_a_lost_connection_ends_a_pending_command_at_once(server):
     server.answers["NOOP"] = cut
     session = await connect(server)
     with pytest.raises(ConnectionLost):
-        await session.noop()
+        await session._command("NOOP")
     with pytest.raises(ConnectionLost):
-        await session.noop()
+        await session._command("NOOP")
     assert not session.is_open
 
 
@@ -181,11 +181,11 @@ async def test_a_mail_that_came_between_the_search_and_idle_ends_idle_at_once(se
     server.answers["NOOP"] = recorded
     session = await connect(server)
     assert await session.search("ALL") == []
-    await session.noop()
+    await session._command("NOOP")
     async with asyncio.timeout(5):
         assert await session.idle(600) is True
     await session.search("ALL")
-    await session.noop()
+    await session._command("NOOP")
     assert await session.idle(0.05) is False  # nothing new since
     await session.logout()
 
@@ -199,7 +199,7 @@ async def test_a_command_without_an_answer_closes_the_session(server, impatient)
     server.answers["NOOP"] = mute
     session = await connect(server)
     with pytest.raises(ConnectionLost, match="does not answer NOOP within"):
-        await session.noop()
+        await session._command("NOOP")
     with pytest.raises(ConnectionLost):
         await session.search("ALL")
 
@@ -248,7 +248,7 @@ async def test_an_answer_in_pieces_is_acknowledged_at_once(server):
     session = await connect(server)
     began = time.perf_counter()
     for _ in range(80):  # the kernel acknowledges the first few at once in any case
-        await session.noop()
+        await session._command("NOOP")
     assert time.perf_counter() - began < 1.2
     await session.logout()
 
@@ -404,7 +404,7 @@ async def test_a_server_that_breaks_the_protocol_ends_the_session(server):
     server.answers["NOOP"] = nonsense
     session = await connect(server)
     with pytest.raises(ConnectionLost, match="breaks the protocol"):
-        await session.noop()
+        await session._command("NOOP")
 
 
 async def test_a_port_where_nobody_listens_is_reported(server):
@@ -533,7 +533,7 @@ async def test_a_server_without_utf_8_refuses_the_search_and_the_session_goes_on
     session = await connect(server)
     with pytest.raises(Refused, match="BADCHARSET"):
         await session.search("SUBJECT", search_text("Größe"))
-    await session.noop()
+    await session._command("NOOP")
     await session.logout()
 
 
@@ -543,7 +543,7 @@ async def test_a_literal_that_the_server_refuses_before_it_was_sent_is_not_sent_
     session = await connect(server)
     with pytest.raises(Refused):
         await session.search("SUBJECT", search_text("Größe"), "BODY", search_text("ä"))
-    await session.noop()
+    await session._command("NOOP")
     assert server.commands[-1] == "NOOP"
     await session.logout()
 

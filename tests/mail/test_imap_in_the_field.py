@@ -174,7 +174,7 @@ async def test_idle_that_the_server_ends_by_itself_is_over(answer):
         await session.select("INBOX")
         await session.search("ALL")
         assert not await asyncio.wait_for(session.idle(30), 5)
-        await session.noop()
+        await session._command("NOOP")
 
 
 class FirstLine(TaskServer):

@@ -43,7 +43,8 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
     if not running and not watched:
         typer.echo("             nothing would run; check CONNECTOR_OUTBOUND_ENABLED and CONNECTOR_OUTBOUND_DISABLED")
         code = 1
-    typer.echo(f"Secrets      {', '.join(type(p).__name__ for p in installed_providers(environment)) or 'nowhere'}")
+    places = [getattr(provider, "place", type(provider).__name__) for provider in installed_providers(environment)]
+    typer.echo(f"Secrets      {'; '.join(places) or 'nowhere'}")
     if (file := providers_file(environment)) is not None:
         in_force = environment.text(ENVIRONMENT_SETTING) or "the only one of each"
         found = read_file(file).providers

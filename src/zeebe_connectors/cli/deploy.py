@@ -100,7 +100,8 @@ def _each_once(files: Iterable[Path]) -> list[Path]:
 def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
     """Says why files were not deployed and, if that is not plain, what to do."""
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename and len(files) > 1 else reason
     if "larger than max" in error.message or "exceeds maximum size" in error.message:  # gRPC for Python, for Java
         remedy = "deploy fewer files at once" if len(files) > 1 else "the cluster takes no file of this size"
         return f"{error.message}. This is too large for one request: {remedy}"

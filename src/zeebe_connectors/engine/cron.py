@@ -18,6 +18,7 @@ _MACROS = {
 }
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MAX_DIGITS = 4
 _MAX_YEARS = 12  # a leap day may be eight years away
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DayTest = Callable[[date], bool]
@@ -108,7 +109,7 @@ def _number(text: str, low: int, high: int, name: str, words: tuple[str, ...] = 
     upper = text.upper()
     value = words.index(upper) + (1 if words is _MONTHS else 0) if upper in words else None
     if value is None:
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             raise CronError(f"'{text}' is not a value of the field {name}")
         value = int(text)
     if not low <= value <= high:

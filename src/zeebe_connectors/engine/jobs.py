@@ -334,7 +334,7 @@ class Jobs:
         """Take back a job that a worker could not do: to be tried again, or to raise an incident.
 
         Raises:
-            Rejection: There is no such job, or it is not with a worker.
+            Rejection: There is no such job, or it has failed already.
         """
         job = self._get(key, "FAIL", "fail")
         self._must_not_have_failed(job, "FAIL", "fail")

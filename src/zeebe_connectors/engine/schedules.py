@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,18 +15,19 @@ from zeebe_connectors.engine.cron import Cron, CronError
 from zeebe_connectors.engine.model import TimerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _MAX_MS = 253_370_764_800_000  # the end of the year 9998, the last that `datetime` can handle safely
-_NUMBER = r"([+-]?\d+)"
+_NUMBER = r"([+-]?\d{1,30})"
 _DURATION = re.compile(
     rf"([+-])?P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
-    rf"(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:([+-]?\d+(?:[.,]\d{{1,9}})?)S)?)?",
+    rf"(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:([+-]?\d{{1,30}}(?:[.,]\d{{1,9}})?)S)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::?\d\d)?)?(?:\[([^\]]+)\]|@(.+))?",
     re.ASCII | re.IGNORECASE,
 )
-_REPETITIONS = re.compile(r"R(\d*)", re.ASCII)
+_REPETITIONS = re.compile(r"R(\d{0,30})", re.ASCII)
 
 
 class ScheduleError(Exception):
@@ -113,7 +115,7 @@ def interval_of(value: Any) -> Interval:
     if isinstance(value, feel.DaysTime):
         return Interval(0, -(-value.nanos // 1_000_000))
     if isinstance(value, timedelta):
-        return Interval(0, round(value.total_seconds() * 1000))
+        return Interval(0, -(-value // _MILLISECOND))
     if not isinstance(value, str):
         raise ScheduleError(f"Invalid duration: expected an ISO 8601 duration such as 'PT15S', but was {_shown(value)}")
     text = value.strip()
@@ -122,18 +124,17 @@ def interval_of(value: Any) -> Interval:
         raise ScheduleError(f"Invalid duration format '{value}': expected an ISO 8601 duration such as 'PT15S'")
     sign = -1 if match[1] == "-" else 1
     years, months, weeks, days, hours, minutes = (int(part or 0) for part in match.groups()[1:7])
-    seconds = float((match[8] or "0").replace(",", "."))
+    fraction = Decimal((match[8] or "0").replace(",", ".")) * 1000
+    milliseconds = int(fraction.to_integral_value(ROUND_CEILING))  # a timer never fires early
     whole = (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60_000
     limit = 10**15
-    return Interval(
-        sign * min(years * 12 + months, 12 * 8000), sign * max(-limit, min(limit, whole + round(seconds * 1000)))
-    )
+    return Interval(sign * min(years * 12 + months, 12 * 8000), sign * max(-limit, min(limit, whole + milliseconds)))
 
 
 def _date(value: Any) -> int:
     if isinstance(value, datetime):
         moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return round((moment - _EPOCH) / timedelta(milliseconds=1))
+        return -(-(moment - _EPOCH) // _MILLISECOND)
     if isinstance(value, feel.DateTime):
         value = str(value)
         if _DATE.fullmatch(value) is not None and _DATE.fullmatch(value).group(2, 3, 4) == (None, None, None):  # type: ignore[union-attr]
@@ -164,7 +165,7 @@ def _date(value: Any) -> int:
             ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
         raise error from None
-    return int((moment - _EPOCH) // timedelta(milliseconds=1)) + milliseconds
+    return int((moment - _EPOCH) // _MILLISECOND) + milliseconds
 
 
 def _cycle(value: Any, now_ms: int) -> Schedule:
@@ -221,7 +222,7 @@ def _add_months(time_ms: int, months: int) -> int:
     if not 1 <= year <= 9998:
         return _MAX_MS if year > 9998 else 0
     day = min(moment.day, monthrange(year, month + 1)[1])
-    return int((moment.replace(year=year, month=month + 1, day=day) - _EPOCH) // timedelta(milliseconds=1))
+    return int((moment.replace(year=year, month=month + 1, day=day) - _EPOCH) // _MILLISECOND)
 
 
 def _shown(value: Any) -> str:

@@ -538,10 +538,6 @@ class ImapSession:
         self._protocol.literal_data = message
         await self._command("APPEND", self._on_wire(folder), f"{{{len(message)}}}")
 
-    async def noop(self) -> None:
-        """Checks that the server still answers."""
-        await self._command("NOOP")
-
     async def idle(self, seconds: float) -> bool:
         """Waits at most this many seconds for the server to report a change; returns whether it did.
 

@@ -31,7 +31,7 @@ class ReadFailures:
             self._failures.popitem(last=False)
 
     def succeeded(self, mail: str) -> None:
-        """Notes that a mail was read."""
+        """Notes that a mail was read, or that its failures have had their consequence."""
         self._failures.pop(mail, None)
 
     def verdict(self, mail: str, *, limit: int = MAX_FAILURES) -> str:

@@ -134,6 +134,23 @@ async def test_a_mail_at_which_the_connection_ends_goes_to_quarantine_after_thre
     await harness.until(lambda: harness.subjects() == ["one", "three", "four"])
 
 
+async def test_a_mail_at_which_the_connection_ended_is_read_again_when_an_operator_retries_it(harness, monkeypatch):
+    async def fetch(session, tag, arguments):
+        session.writer.close()
+
+    monkeypatch.setattr(watcher_module, "LOOK_AGAIN", 0.0)
+    harness.server.answers["UID FETCH"] = fetch
+    harness.deliver("bad")
+    sources = await harness.runtime()
+    await harness.until(lambda: any(watching.counts["quarantined"] for watching in sources.watches.values()))
+    ledger = sources._shared.ledger
+    (entry,) = await ledger.entries(state="quarantined")
+    del harness.server.answers["UID FETCH"]
+    assert await ledger.retry(entry.source, entry.id)
+    sources.watches["p#mail"].wake()
+    await harness.until(lambda: harness.subjects() == ["bad"])
+
+
 async def test_a_mail_at_whose_marking_the_connection_ends_is_handed_over_once_and_stops_no_other(harness):
     async def store(session, tag, arguments):
         if arguments.startswith("1 "):

@@ -200,6 +200,18 @@ async def test_a_mail_at_whose_deletion_the_server_hangs_up_does_not_block_the_o
     await harness.until(lambda: "cannot be removed" in health(sources)[1])
 
 
+async def test_a_mail_is_read_again_when_an_operator_retries_it(harness):
+    harness.server.answers["RETR"] = hang_up()
+    harness.server.mails = {"bad": message("bad")}
+    sources = await harness.runtime()
+    ledger = sources._shared.ledger
+    await harness.until(lambda: any(watching.counts["quarantined"] for watching in sources.watches.values()))
+    (entry,) = await ledger.entries(state="quarantined")
+    del harness.server.answers["RETR"]
+    assert await ledger.retry(entry.source, entry.id)
+    await harness.until(lambda: harness.subjects() == ["bad"])
+
+
 @pytest.mark.parametrize("remove", ["true", "false"])
 async def test_a_server_that_hangs_up_at_quit_is_read_all_the_same(harness, remove):
     harness.server.answers["QUIT"] = remove_and_hang_up
@@ -223,6 +235,15 @@ async def test_a_task_completes_although_the_server_hangs_up_when_it_removes(tas
     assert outcomes[-1].variables["got"]["mail"]["subject"] == "one"
     assert remove or isinstance(outcomes[0], Complete)
     assert (await tasks.got(key=2))["mail"] is None
+
+
+async def test_a_task_whose_mail_could_not_be_read_reads_it_again_after_the_incident(tasks):
+    tasks.server.answers["RETR"] = hang_up()
+    tasks.server.mails = {"a": message("one")}
+    codes = [(await tasks.task(key=1)).retries for _ in range(3)]
+    assert codes[-1] == 0
+    del tasks.server.answers["RETR"]
+    assert await tasks.subject(key=1) == "one"
 
 
 async def test_a_mail_without_an_id_is_reported(harness):

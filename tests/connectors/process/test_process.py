@@ -43,6 +43,27 @@ async def test_start_with_little(gateway, empty):
     assert command.data == {"process": "check", "version": -1, "variables": {}, "tenant": ""}
 
 
+@pytest.mark.parametrize(
+    ("given", "version"), [(3, 3), ("3", 3), (" 3 ", 3), (3.0, 3), (None, -1), (" ", -1), ([3], 3)]
+)
+async def test_the_version_as_forms_and_expressions_give_it(gateway, given, version):
+    """In either way of starting; -1 is the latest."""
+    gateway.results["check"] = {}
+    for wait in ("none", "result"):
+        inputs = {"processId": "check", "processVersion": given, "wait": wait}
+        assert isinstance(await run(start, inputs, gateway=gateway), Complete)
+    assert [command.data["version"] for command in gateway.instances.values()] == [version, version]
+
+
+@pytest.mark.parametrize("given", [0, -1, "v3", "latest", 1.5, 2**31, {"a": 1}])
+async def test_what_is_no_version_starts_nothing(gateway, given):
+    outcome = await run(start, {"processId": "check", "processVersion": given}, gateway=gateway)
+    assert isinstance(outcome, Fail)
+    assert (outcome.retries, outcome.code) == (0, "INVALID_INPUT")
+    assert "processVersion: " in outcome.message
+    assert gateway.instances == {}
+
+
 async def test_result(gateway):
     """The result is waited for: all of it, or what is asked for."""
     gateway.results["check"] = {"approved": True, "limit": 5, "internal": "x"}

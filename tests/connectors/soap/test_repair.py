@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from lxml import etree
+from tests.servers.soap import SoapServer
 
 from zeebe_connectors import PermanentError, TransientError
 from zeebe_connectors.connectors.soap.connector import call as connector
@@ -13,9 +15,11 @@ from zeebe_connectors.connectors.soap.operation import write_body
 from zeebe_connectors.connectors.soap.operation_template import sample_input, slugs, template_of
 from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Wsdl, load
-from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, gather
+from zeebe_connectors.connectors.soap.wsdl_documents import WsdlDocuments, fetcher, gather
 from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.rules import broken_rules
+from zeebe_connectors.testing.servers import Reply
+from zeebe_connectors.web import ClientTls
 
 LOCATION = "file:///srv/orders.wsdl"
 START = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
@@ -430,6 +434,39 @@ async def test_a_type_may_be_redefined() -> None:
     )
     (operation,) = (await gathered(with_schema(redefined), {"a.xsd": plain})).operations
     assert fields(operation) == ["one", "more"]
+
+
+@pytest.mark.parametrize("place", ["http://169.254.169.254/a.xsd", "C:\\schemas\\a.xsd", "urn:o:types"])
+async def test_an_import_from_elsewhere_is_not_read_and_costs_what_needs_it(server, soap, place: str) -> None:
+    """A WSDL on the web may import from its own host; some name places where only their authors have files."""
+    elsewhere = f'<xsd:import namespace="urn:o" schemaLocation="{place}"/>'
+    server.answer("/svc", Reply(200, with_schema(elsewhere + TYPES).encode()))
+    found = load(await fetched(server, soap))
+    assert names(found) == ["Op"]
+    assert "an import: " in found.skipped[0]
+    server.answer(
+        "/svc", Reply(200, with_schema(f'{elsewhere}<xsd:element name="A" type="o:T" xmlns:o="urn:o"/>').encode())
+    )
+    with pytest.raises(PermanentError, match=r"which is not on the WSDL's own host|which a WSDL from there may not"):
+        load(await fetched(server, soap))
+
+
+async def fetched(server: SoapServer, soap: Any) -> WsdlDocuments:
+    moved: dict[str, str] = {}
+    fetch = fetcher(soap.context(), server.url("/svc"), tls=ClientTls(), authentication=None, moved=moved)
+    return await gather(server.url("/svc"), fetch, moved=moved)
+
+
+async def test_what_a_moved_wsdl_imports_is_beside_its_new_place(server, soap) -> None:
+    """And an import may be redirected, but not to another host."""
+    server.answer("/svc", Reply(302, b"", [("Location", "/real/v2/svc.wsdl")]))
+    server.answer("/real/v2/svc.wsdl", Reply(200, with_schema('<xsd:include schemaLocation="../a.xsd"/>').encode()))
+    server.answer("/real/a.xsd", Reply(301, b"", [("Location", "/real/b.xsd")]))
+    server.answer("/real/b.xsd", Reply(200, f"{XSD_START}{TYPES}</xsd:schema>".encode()))
+    assert names(load(await fetched(server, soap))) == ["Op"]
+    server.answer("/real/a.xsd", Reply(301, b"", [("Location", server.url("/real/b.xsd", host="localhost"))]))
+    with pytest.raises(TransientError, match=r"a\.xsd cannot be read: it redirects to http://localhost"):
+        await fetched(server, soap)
 
 
 @pytest.mark.parametrize("kind", ["import namespace='urn:o'", "include"])

@@ -8,11 +8,14 @@ from tests.servers.auth import DigestGuard, NtlmGuard, OAuth1Guard, TokenIssuer
 from tests.servers.pairs import Pair
 from tests.servers.signatures import AssertionIssuer, AwsGuard, AzureGuard
 
+from zeebe_connectors.connectors.email.connector import run as email
 from zeebe_connectors.connectors.graphql.connector import run as graphql
+from zeebe_connectors.connectors.pop3.fetch import fetch
 from zeebe_connectors.connectors.rest.connector import request as rest
+from zeebe_connectors.connectors.smtp.connector import send
 from zeebe_connectors.connectors.soap.connector import call as soap
 from zeebe_connectors.testing import Complete, Fail, run
-from zeebe_connectors.testing.servers import Reply
+from zeebe_connectors.testing.servers import ImapServer, Pop3Server, Reply, SmtpServer, message
 from zeebe_connectors.web.auth import SCHEMES
 
 ENVELOPE = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><ok/></e:Body></e:Envelope>'
@@ -172,3 +175,50 @@ async def test_a_provider_signs_in_for_all_connectors(server, pair, other, kind,
             assert isinstance(outcome, Fail), (answer, outcome)
             assert outcome.code == found.code, (answer, outcome)
             assert WRONG not in json.dumps([outcome.message, outcome.variables])
+
+
+MAIL = {"from": "a@example.com", "to": "b@example.com", "subject": "s", "text": "x"}
+LIST = {"protocol": "imap", "data": {"imapActionDiscriminator": "listEmailsImap", "imapAction": {}}}
+
+
+@pytest.mark.parametrize("kind", ["oauth-client-credentials-flow", "oauth-refresh-token"])
+async def test_a_provider_signs_in_to_mail_servers_by_token(server, kind):
+    """XOAUTH2 over SMTP, IMAP and POP3: one description, whatever each connector calls it; right and wrong."""
+    issuer = TokenIssuer(how="body")
+    server.answer("/token", issuer.token)
+    async with (
+        SmtpServer(mechanisms=["XOAUTH2"], token_ok=lambda _, token: token in issuer.valid) as smtp,
+        ImapServer() as imap,
+        Pop3Server() as pop,
+    ):
+        imap.tokens = pop.tokens = issuer.valid
+        pop.mails = {"1": b"Subject: hello\r\n\r\ntext\r\n"}
+        imap.deliver(message("hello"))
+        login = {
+            "type": kind,
+            "oauthTokenEndpoint": server.url("/token"),
+            "clientId": "cid",
+            "username": "alice@example.test",
+        }
+        good = {"clientSecret": "s/cret+1", "refreshToken": "refresh-0"}
+        secret = "refreshToken" if "refresh" in kind else "clientSecret"
+        if secret == "clientSecret":
+            del good["refreshToken"]
+        for protocol, port, connector, variables in (
+            ("smtp", smtp.port, send, MAIL),
+            ("imap", imap.port, email, LIST),
+            ("pop", pop.port, fetch, {"operation": "MAIL_RECEIVE"}),
+        ):
+            for wrong in ({}, {secret: WRONG}):
+                there = {"host": "localhost", "port": port, "security": "none"}
+                there["authentication"] = {**login, **good, **wrong}
+                provider = {"protocol": protocol, "environments": {"t": there}}
+                outcome = await run(
+                    connector, variables, headers={"provider": "p"}, providers={"p": provider}, result_variable="r"
+                )
+                if not wrong:
+                    assert isinstance(outcome, Complete), (protocol, outcome)
+                    continue
+                assert isinstance(outcome, Fail), (protocol, outcome)
+                assert outcome.code == "MAIL_TOKEN_FAILED"
+                assert WRONG not in json.dumps([outcome.message, outcome.variables])

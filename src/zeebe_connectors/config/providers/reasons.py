@@ -35,7 +35,7 @@ def reason_of(first: Any, location: Sequence[str | int], root: type[BaseModel]) 
     if kind == "string_pattern_mismatch":
         return _PATTERNS[str(location[-1])]
     if kind in _BOUNDS:
-        return f"{_BOUNDS[kind]} {next(iter(first['ctx'].values()))}"
+        return f"{_BOUNDS[kind]} {next(iter(first['ctx'].values())):g}"
     text: str = _REASONS.get(kind) or first["msg"]
     return text[:1].lower() + text[1:]
 

@@ -63,6 +63,7 @@ class EnvironmentSecrets:
             )
         self._values = {name: value for name, value in environment.items() if name.startswith(prefix)}
         self._prefix = prefix
+        self.place = f"environment and .env, {prefix}*"
         self._tenant_aware = tenant_aware
         self._process_aware = process_aware
 
@@ -86,6 +87,7 @@ class DirectorySecrets:
         if not directory.is_dir():
             raise SettingsError(f"{DIRECTORY_SETTING}: {directory} is not a directory; create it or unset the setting")
         self._directory = directory
+        self.place = f"files in {directory}"
 
     async def get(self, name: str, *, tenant: str, process: str) -> str | None:  # noqa: ARG002 - files are for all
         """Returns the file's text without the last line break. Names that lead out of the directory are unknown."""

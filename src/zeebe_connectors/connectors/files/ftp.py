@@ -26,7 +26,7 @@ from zeebe_connectors.connectors.files.ftp_channels import (
     resuming,
 )
 from zeebe_connectors.connectors.files.ftp_control import FtpControl
-from zeebe_connectors.connectors.files.ftp_replies import Reply, extended_port, passive_port, says_empty
+from zeebe_connectors.connectors.files.ftp_replies import Reply, says_empty
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
 from zeebe_connectors.connectors.files.names import text_of
 from zeebe_connectors.connectors.files.paths import split
@@ -53,19 +53,6 @@ class FtpSession(FtpControl):
             return streams
 
         return Channel(passive, streams[1].close)
-
-    async def _passive(self) -> tuple[str, int]:
-        """Returns where the server listens: always at the address of the control connection, whatever it says."""
-        peer = str(self._writer.get_extra_info("peername")[0])
-        if self._epsv:
-            reply = await self.command("EPSV")
-            if (port := extended_port(reply)) is not None:
-                return peer, port
-            self._epsv = False
-        reply = await self.command("PASV")
-        if (port := passive_port(reply)) is None:
-            raise self._refusal(reply)
-        return peer, port
 
     async def _listening(self, *, bulk: bool) -> Channel:
         """Listens for the server (active mode); connections from other addresses are refused."""

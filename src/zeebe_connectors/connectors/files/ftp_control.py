@@ -11,8 +11,10 @@ from typing import TypeVar
 from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.connectors.files.ftp_replies import (
     Reply,
+    extended_port,
     home_of,
     is_crowded,
+    passive_port,
     plain_argument,
     refusal,
     tls_failure,
@@ -113,6 +115,19 @@ class FtpControl:
             if (await self.command(*step.split(" ", 1))).code >= 300:
                 self._broken = True  # nobody knows where it is: the next job has another session
                 return
+
+    async def _passive(self) -> tuple[str, int]:
+        """Returns where the server listens: always at the address of the control connection, whatever it says."""
+        peer = str(self._writer.get_extra_info("peername")[0])
+        if self._epsv:
+            reply = await self.command("EPSV")
+            if (port := extended_port(reply)) is not None:
+                return peer, port
+            self._epsv = False
+        reply = await self.command("PASV")
+        if (port := passive_port(reply)) is None:
+            raise self._refusal(reply)
+        return peer, port
 
     async def command(self, verb: str, argument: str = "", *, patience: float | None = None) -> Reply:
         """Sends one command and reads the answer.

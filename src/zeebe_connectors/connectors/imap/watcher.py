@@ -347,6 +347,7 @@ class Watcher:
 
         async def on_quarantine() -> None:
             seen.settled.add(head.uid)
+            self._failures.succeeded(identity)  # when an operator retries it, it is read again
             if watching.quarantine_folder:
                 await session.move(head.uid, await self._target(session, watching.quarantine_folder))
 

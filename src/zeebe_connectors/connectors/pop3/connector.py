@@ -301,6 +301,7 @@ class _Watcher:
 
         async def on_quarantine() -> None:
             touched.append(True)
+            self.failures.succeeded(listed.identity)  # when an operator retries it, it is read again
 
         async def more() -> dict[str, Any]:
             if too_large:

@@ -127,6 +127,8 @@ async def fetch(request: Request, context: Context) -> Received:
             one_try = _Fetch(request, context, keyring, session, await failures_of(_source(request), context.clients))
             answer = await one_try.answer()
             await one_try.quit()
+            for mail in answer["mails"]:
+                one_try.failures.succeeded(mail["uid"])
         finally:
             session.close()
     mails, remaining = answer["mails"], answer["remaining"]
@@ -277,6 +279,7 @@ class _Fetch:
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:
+            self.failures.succeeded(uid)  # each further try, after the incident, reads it again
             raise PermanentError(failure.code, f"{failure.message} (the server's id of the mail is {uid})")
         parts: dict[str, Any] = {}
         saved: str | None = None

@@ -29,6 +29,7 @@ from zeebe_connectors.mail.smtp.errors import ERRORS
 from zeebe_connectors.mail.smtp.header_fields import checked_text
 from zeebe_connectors.mail.smtp.model import Login, Security, Server
 from zeebe_connectors.mail.smtp.recipients import address, addresses, without_brackets
+from zeebe_connectors.sdk.text import items_of
 
 GROUPS = (
     Group("server", "Mail server"),
@@ -287,7 +288,7 @@ def _attachments(given: list[Any]) -> list[Any]:
     items: list[Any] = []
     for item in attachments.listed(given):
         if isinstance(item, str) and not re.match(r"https?://", item.strip()):
-            items += [path.strip() for path in without_brackets(item).split(",") if path.strip()]
+            items += items_of(without_brackets(item))
         else:
             items.append(item)
     return items

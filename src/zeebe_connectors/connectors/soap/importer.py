@@ -92,9 +92,10 @@ async def read(wanted: WsdlImport, context: Context) -> Wsdl:
     """
     location = location_of(wanted.wsdl, context) if wanted.wsdl.strip() else GIVEN
     login = Basic(type="basic", username=wanted.username, password=wanted.password or "") if wanted.username else None
-    fetch = fetcher(context, location, tls=ClientTls(), authentication=login)
+    moved: dict[str, str] = {}
+    fetch = fetcher(context, location, tls=ClientTls(), authentication=login, moved=moved)
     known = {location: wanted.text.encode()} if wanted.text.strip() else {}
-    documents = await gather(location, fetch, hosts=wanted.external, known=known)
+    documents = await gather(location, fetch, hosts=wanted.external, known=known, moved=moved)
     return await read_beside(documents, context.seconds_left())
 
 

@@ -109,12 +109,13 @@ async def wsdl_of(request: Request, wanted: BodyOperation, context: Context) -> 
 
 async def _read_wsdl(request: Request, wanted: BodyOperation, context: Context) -> Wsdl:
     location = location_of(wanted.wsdl, context)
+    moved: dict[str, str] = {}
     if _is_the_services(wanted.wsdl, request.service_url):
         tls = await tls_of(request.client_tls, request.client_keystore, context, code="SOAP_CERTIFICATE_INVALID")
-        fetch = fetcher(context, location, tls=tls, authentication=request.http_authentication)
+        fetch = fetcher(context, location, tls=tls, authentication=request.http_authentication, moved=moved)
     else:
-        fetch = fetcher(context, location, tls=ClientTls(), authentication=None)
-    documents = await gather(location, fetch, hosts=wanted.external)
+        fetch = fetcher(context, location, tls=ClientTls(), authentication=None, moved=moved)
+    documents = await gather(location, fetch, hosts=wanted.external, moved=moved)
     return await read_beside(documents, context.seconds_left())
 
 

@@ -19,6 +19,8 @@ from zeebe_connectors.net.tls import ClientTls
 from zeebe_connectors.web import Exchange, HttpRequest, encoded_url
 from zeebe_connectors.web.auth import Scheme
 from zeebe_connectors.web.message import origin_of
+from zeebe_connectors.web.redirects import keeps_credentials
+from zeebe_connectors.web.redirects import location_of as redirect_of
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 SOAP, SOAP12 = f"{WSDL}soap/", f"{WSDL}soap12/"
@@ -29,6 +31,7 @@ _REFERENCES = {
     f"{{{XSD}}}include": "schemaLocation",
     f"{{{XSD}}}redefine": "schemaLocation",
 }
+_MAX_REDIRECTS = 5
 MAX_DOCUMENTS = 200
 MAX_BYTES = 10 * 1024 * 1024
 """Of a WSDL with all its imports. Reading takes some fifty times as much memory for a moment."""
@@ -104,7 +107,12 @@ def shown(location: str) -> str:
 
 
 async def gather(
-    location: str, fetch: Fetch, *, hosts: Sequence[str] = (), known: Mapping[str, bytes] | None = None
+    location: str,
+    fetch: Fetch,
+    *,
+    hosts: Sequence[str] = (),
+    known: Mapping[str, bytes] | None = None,
+    moved: Mapping[str, str] | None = None,
 ) -> WsdlDocuments:
     """Reads a WSDL and what it imports, each document once.
 
@@ -113,10 +121,11 @@ async def gather(
         fetch: Reads one document.
         hosts: Hosts besides the WSDL's own from which it may import.
         known: WsdlDocuments that need not be read, by address.
+        moved: Where `fetch` was redirected to; what the WSDL itself imports is relative to that.
 
     Raises:
-        PermanentError: `SOAP_WSDL_INVALID`: not well-formed, a document type, an import from elsewhere, too many or too
-            large. The message names the document and the remedy.
+        PermanentError: `SOAP_WSDL_INVALID`: not well-formed, a document type, too many or too large. The message names
+            the document and the remedy.
         ConnectorError: What `fetch` raises.
     """
     contents: dict[str, bytes] = {}
@@ -131,15 +140,16 @@ async def gather(
         if len(contents) >= MAX_DOCUMENTS:
             raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
         data = (known or {}).get(address) or standard(address)
-        if data is None:
-            _check_origin(location, address, importer, hosts)
-            try:
-                data = await fetch(address)
-            except ConnectorError as error:
-                if not importer or not _is_gone(error):
-                    raise
-                missing[address] = error
-                continue
+        try:
+            data = data or await _fetched(address, fetch, within=(location, importer, hosts))
+        except ConnectorError as error:
+            if not importer or not _is_gone(error):
+                raise
+            missing[address] = error
+            continue
+        if not importer and moved and address in moved:
+            hosts = [*hosts, urlsplit(location).hostname or ""]
+            location = address = moved[address]
         data = _OLD_SCHEMAS.sub(XSD.encode(), data)
         size += len(data)
         if size > MAX_BYTES:
@@ -156,10 +166,31 @@ async def gather(
     return WsdlDocuments(location, contents, roots, tuple(missing.values()))
 
 
+async def _fetched(address: str, fetch: Fetch, *, within: tuple[str, str, Sequence[str]]) -> bytes:
+    """Reads one document, if the WSDL may import it.
+
+    Args:
+        address: Its address.
+        fetch: Reads it.
+        within: The WSDL's address, that of the document that imports it, and further hosts.
+    """
+    location, importer, hosts = within
+    _check_origin(location, address, importer, hosts)
+    return await fetch(address)
+
+
+class _ElsewhereError(PermanentError):
+    """An import from where the WSDL may not import; it counts as one that does not exist."""
+
+    def __init__(self, location: str, why: str) -> None:
+        super().__init__("SOAP_WSDL_INVALID", f"{shown(location)}: {why}")
+
+
 def _is_gone(error: ConnectorError) -> bool:
-    """Returns whether a document does not exist, rather than being out of reach for now."""
-    return error.code == "SOAP_WSDL_UNREACHABLE" and (
-        isinstance(error, InputError) or (error.variables or {}).get("status") in {404, 410}
+    """Returns whether a document does not exist, or may not be read, rather than being out of reach for now."""
+    return isinstance(error, _ElsewhereError) or (
+        error.code == "SOAP_WSDL_UNREACHABLE"
+        and (isinstance(error, InputError) or (error.variables or {}).get("status") in {404, 410})
     )
 
 
@@ -220,18 +251,18 @@ def _check_origin(root: str, address: str, importer: str, hosts: Sequence[str]) 
     if there.scheme == "file" and here.scheme == "file":
         return
     if origin_of(address) == origin_of(GIVEN):
-        raise wsdl_error(
+        raise _ElsewhereError(
             importer,
             f"imports {there.path[1:200]}, whose location is unknown, because the WSDL was given as text; give its "
             "address as well, or include what it imports",
         )
     if there.scheme not in {"http", "https"}:
-        raise wsdl_error(importer, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
+        raise _ElsewhereError(importer, f"imports {there.scheme or 'something'}:..., which a WSDL from there may not")
     if here.scheme != "file" and (here.hostname, _port(root)) == (there.hostname, _port(address)):
         return
     if (there.hostname or "").lower() in {host.strip().lower() for host in hosts}:
         return
-    raise wsdl_error(
+    raise _ElsewhereError(
         importer,
         f"imports {shown(address)}, which is not on the WSDL's own host. If it may be read, name {there.hostname} in "
         "body.external (further hosts; --host of the command)",
@@ -246,14 +277,17 @@ def _port(url: str) -> int:
         return 0
 
 
-def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Scheme | None) -> Fetch:
+def fetcher(
+    context: Context, home: str, *, tls: ClientTls, authentication: Scheme | None, moved: dict[str, str] | None = None
+) -> Fetch:
     """Reads documents over HTTP, and files that the operator allows.
 
     Args:
         context: The job's context.
-        home: The WSDL's own address: only it may redirect, and only its host gets the credentials.
+        home: The WSDL's own address: only it may redirect to another host, and only its host gets the credentials.
         tls: Certificates.
         authentication: Credentials.
+        moved: Collects where the WSDL was redirected to.
     """
     exchange = Exchange(context, tls=tls, limit=MAX_BYTES)
 
@@ -271,6 +305,12 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
         try:
             known = authentication if origin_of(address) == origin_of(home) else None
             response = await exchange.call(request, known, follow_redirects=address == home)
+            for _ in range(_MAX_REDIRECTS if address != home else 0):
+                target = redirect_of(response)
+                if target is None or not keeps_credentials(request.url, target):
+                    break
+                request = HttpRequest("GET", target)
+                response = await exchange.call(request, known)
         except (InputError, PermanentError):
             raise
         except ConnectorError as error:
@@ -278,11 +318,15 @@ def fetcher(context: Context, home: str, *, tls: ClientTls, authentication: Sche
                 "SOAP_WSDL_UNREACHABLE", f"{shown(address)} cannot be read: {error}", variables=error.variables
             ) from None
         if response.status != 200:
+            target = redirect_of(response)
+            what = f"it redirects to {shown(target)}" if target else f"the server answered {response.status}"
             raise TransientError(
                 "SOAP_WSDL_UNREACHABLE",
-                f"{shown(address)} cannot be read: the server answered {response.status}. Check the WSDL's address",
+                f"{shown(address)} cannot be read: {what}. Check the WSDL's address",
                 variables={"status": response.status},
             )
+        if moved is not None and address == home and response.url != request.url:
+            moved[address] = response.url
         return response.body
 
     return fetch

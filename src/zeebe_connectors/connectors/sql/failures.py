@@ -217,30 +217,17 @@ def is_stale(error: BaseException) -> bool:
 
 
 def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
-    number = error.args[0] if error.args else None
+    """Returns what a driver's error means, None if it is none of a driver, and the variables that say more."""
     module = type(error).__module__
+    number = error.args[0] if error.args else None
+    text = str(error.args[1]) if len(error.args) > 1 else ""
     if "asyncmy" in module and isinstance(number, int):
-        text = str(error.args[1]) if len(error.args) > 1 else ""
-        if number == 2003 and ("ssl" in text.casefold() or "certificate" in text.casefold()):
-            return _TLS, {"number": number}
-        match = _NAMED.search(text)
-        named = {"constraint": next(filter(None, match.groups()))} if match else {}
-        return _MYSQL.get(number) or _other(), {"number": number, **named}
+        return _mysql(number, text)
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str) and len(state) == 5:
-        variables = {"sqlState": state, **_diagnosis(error)}
-        if state == "0A000" and getattr(getattr(error, "diag", None), "source_function", "") == _PLANS:
-            return _STALE, variables
-        return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
-    if module == "sqlite3" and "binding" in str(error):
-        return _PLACES, {}
-    name = getattr(error, "sqlite_errorname", None)
-    if isinstance(name, str):
-        found = next((_SQLITE[key] for key in (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
-                      if key in _SQLITE), None)  # fmt: skip
-        failed = _FAILED.search(str(error))
-        named = {"constraint": failed[1]} if failed else {}
-        return found or _sqlite_words(str(error)), {"sqliteError": name, **named}
+        return _postgresql(state, error)
+    if module == "sqlite3" or isinstance(getattr(error, "sqlite_errorname", None), str):
+        return _sqlite(error)
     if isinstance(error, ssl.SSLError):
         return _TLS, {}
     code = getattr(number, "code", None)
@@ -248,8 +235,37 @@ def _meaning(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
         name = str(getattr(number, "full_code", ""))
         return _ORACLE_DRIVER.get(name) or _ORACLE.get(code) or _other(), {"number": code} if code else {"name": name}
     if module.startswith("pyodbc") and isinstance(number, str) and len(number) == 5:
-        return _odbc(number, str(error.args[1]) if len(error.args) > 1 else "")
+        return _odbc(number, text)
     return None, {}
+
+
+def _mysql(number: int, text: str) -> tuple[Meaning, dict[str, Any]]:
+    if number == 2003 and ("ssl" in text.casefold() or "certificate" in text.casefold()):
+        return _TLS, {"number": number}
+    match = _NAMED.search(text)
+    named = {"constraint": next(filter(None, match.groups()))} if match else {}
+    return _MYSQL.get(number) or _other(), {"number": number, **named}
+
+
+def _postgresql(state: str, error: BaseException) -> tuple[Meaning, dict[str, Any]]:
+    variables = {"sqlState": state, **_diagnosis(error)}
+    if state == "0A000" and getattr(getattr(error, "diag", None), "source_function", "") == _PLANS:
+        return _STALE, variables
+    return _STATES.get(state) or _STATES.get(state[:2]) or _other(), variables
+
+
+def _sqlite(error: BaseException) -> tuple[Meaning | None, dict[str, Any]]:
+    text = str(error)
+    if "binding" in text:
+        return _PLACES, {}
+    name = getattr(error, "sqlite_errorname", None)
+    if not isinstance(name, str):  # raised by the driver and not by the database
+        return None, {}
+    keys = (name, name.rsplit("_", 1)[0], "_".join(name.split("_")[:2]))
+    found = next((_SQLITE[key] for key in keys if key in _SQLITE), None)
+    failed = _FAILED.search(text)
+    named = {"constraint": failed[1]} if failed else {}
+    return found or _sqlite_words(text), {"sqliteError": name, **named}
 
 
 def _odbc(state: str, text: str) -> tuple[Meaning, dict[str, Any]]:

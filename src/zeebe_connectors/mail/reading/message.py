@@ -159,13 +159,8 @@ class _Reader:
                 )
                 for place, part in enumerate(entity.parts)
             ]
-            if kind == "multipart/alternative":  # the last of each kind is the richest version
-                kinds = [part.type.value for part in entity.parts]
-                texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
-                plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
-                plain = plain or next((found for _, found in reversed(texts)), [])
-                html = next((found for _, found in reversed(pairs) if found), [])
-                return plain, html
+            if kind == "multipart/alternative":
+                return _richest([part.type.value for part in entity.parts], pairs)
             return [text for found, _ in pairs for text in found], [text for _, found in pairs for text in found]
         name = _name(entity)
         if alone and kind in _RICH and not name and entity.disposition.value != "attachment":
@@ -236,6 +231,15 @@ class _Reader:
         known = mimetypes.guess_all_extensions(kind)
         ending = usual if usual in known else next(iter(known), fallback)
         return f"attachment-{len(self.mail.parts) + 1}{ending}"
+
+
+def _richest(kinds: list[str], pairs: list[tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:
+    """Returns the bodies of an alternative: the last of each kind, plain text before text that is marked up."""
+    texts = [(kind in _MARKED_UP, found) for kind, (found, _) in zip(kinds, pairs, strict=True) if found]
+    plain = next((found for marked_up, found in reversed(texts) if not marked_up), [])
+    plain = plain or next((found for _, found in reversed(texts)), [])
+    html = next((found for _, found in reversed(pairs) if found), [])
+    return plain, html
 
 
 def _is_shown(parts: list[Entity], around: str) -> bool:

@@ -207,6 +207,8 @@ async def ask_copy(visit: Visit) -> Drawn:
 async def copy(visit: Visit) -> Drawn | web.Response:
     """Copies one environment to another."""
     shown = await _shown(visit)
+    if shown["from"]["kind"] == "file":
+        return await _drawn(visit, shown, error=_locked(shown), status=409)
     one, to = visit.form.get("from", [""])[0], visit.form.get("to", [""])[0].strip()
     active = _providers(visit).environment
     try:
