@@ -253,6 +253,10 @@ async def test_documents_both_ways(serve, server, soap):
     assert base64.b64decode(server.found("//d:data/text()", d="http://docs.example/")[0]) == b"\x00bytes"
     assert result["output"]["size"] == 5
     assert (await soap.documents.read(Document(result["output"]["data"]), seconds=5)).data == b"hello"
+    whole = whole.replace(b"ID: <1>", b"ID: <2>")
+    server.answer("/service", Reply(200, whole, [("Content-Type", "multipart/related; boundary=b")]))
+    error = await serve("java-mtom.wsdl")("store", given, error=True)
+    assert (error.code, "the attachment '1', which did not come" in error.message) == ("SOAP_REPLY_INVALID", True)
 
 
 async def test_read_once_and_kept(serve, server):

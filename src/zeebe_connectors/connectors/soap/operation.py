@@ -15,7 +15,7 @@ from zeebe_connectors.connectors.soap.envelope import build, empty
 from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.reader import Reader
-from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, replace_includes
+from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, referred, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.connectors.soap.writer import Writer
@@ -157,6 +157,11 @@ def safe_name(name: str) -> str:
 
 async def _result(message: Message, reply: Reply, context: Context, *, large: bool) -> dict[str, Any]:
     included, others = await documents_of(reply, context)
+    if lacking := [name for name in referred(reply.root) if name not in included]:
+        raise ConnectorError(
+            "SOAP_REPLY_INVALID",
+            f"The reply cannot be used: it refers to the attachment {lacking[0][:100]!r}, which did not come with it",
+        )
     marks = {name: f"xop-{uuid.uuid4().hex}" for name in included}
     if marks:
         replace_includes(reply.root, marks)
