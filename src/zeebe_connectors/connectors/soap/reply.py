@@ -202,7 +202,7 @@ def _value(  # noqa: C901, PLR0912 - flat, because it runs once per element
         tag = child.tag
         if tag == _INCLUDE and (found := includes.get(_content_id(child))) is not None:
             return found
-        name = tag[tag.index("}") + 1 :] if tag[0] == "{" else tag
+        name = tag.rpartition("}")[2]
         value = _value(child, declared, includes, work)
         if name not in result:
             result[name] = value
@@ -246,7 +246,7 @@ def local_name(element: etree._Element) -> str:
 
 
 def _local(name: str) -> str:
-    return name[name.index("}") + 1 :] if name[0] == "{" else name
+    return name.rpartition("}")[2]
 
 
 def _content_id(include: etree._Element) -> str:
