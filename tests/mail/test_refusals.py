@@ -28,6 +28,12 @@ from zeebe_connectors.mail.refusals import is_temporary
         "Mailbox move in progress",
         "No more connections",
         "sorry, the server is full",
+        "Login limit exceeded",
+        "concurrency limit reached",
+        "Exceeded the login limit for a 15 minute period. Reduce the frequency of requests",
+        "system resources low",
+        "Failed to create the spool lock",
+        "Another POP3 session is active for this account",
         "Autologout; idle for too long",
         "Account temporarily locked",
         "Please retry",
@@ -52,6 +58,8 @@ def test_what_ends_by_itself_is_for_now(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "Account locked due to too many failed logins",
+        "too many invalid passwords",
         "Account is locked out",
         "User account locked, contact administrator",
         "mailbox unavailable: unknown user",

@@ -97,6 +97,35 @@ async def test_a_large_mail_is_not_fetched(email, server):
     assert not [one for one in server.commands if one.startswith("RETR")]
 
 
+async def test_a_deletion_whose_answer_was_lost_deletes_no_mail_that_got_the_id_since(email, server):
+    """As with a server whose ids are the numbers of the session."""
+
+    async def uidl(session, arguments):
+        session.send_lines("\r\n".join(f"{n} {n}" for n, _ in enumerate(session.listed, 1)).encode())
+
+    async def cut(session, arguments):
+        for uid in session.deleted:
+            server.mails.pop(uid)
+        session.writer.transport.abort()
+
+    server.answers |= {"UIDL": uidl, "QUIT": cut}
+    server.mails = {"a": message(message_id="a@x"), "b": message(message_id="b@x")}
+    await fails(email, "POP3_CONNECTION_LOST", server, "deleteEmailPop3", {"messageId": "<a@x>"})
+    del server.answers["QUIT"]
+    assert (await act(email, server, "deleteEmailPop3", {"messageId": "<a@x>"}))["deleted"] is True
+    assert set(server.mails) == {"b"}
+
+
+async def test_a_mail_without_an_id_is_deleted(email, server):
+    async def uidl(session, arguments):
+        session.send_lines(b"")
+
+    server.answers["UIDL"] = uidl
+    server.mails = {"a": message(message_id="a@x"), "b": message(message_id="b@x")}
+    assert (await act(email, server, "deleteEmailPop3", {"messageId": "<a@x>"}))["deleted"] is True
+    assert set(server.mails) == {"b"}
+
+
 async def test_a_size_that_the_list_gives_too_small_does_not_count(email, server):
     async def sizes(session, arguments):
         session.send_lines(b"1 10")

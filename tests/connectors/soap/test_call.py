@@ -165,6 +165,19 @@ async def test_empty_reply(server, soap):
     assert await soap(server.url()) == {"Envelope": {"Body": {}}}
 
 
+async def test_an_acceptance_in_words_is_one(server, soap):
+    """The service has the message: a failure would send it again."""
+    server.answer("/", Reply(202, b"Accepted", [("Content-Type", "text/plain")], "Accepted"))
+    assert await soap(server.url()) == {"Envelope": {"Body": {}}}
+    server.answer("/", Reply(200, b"Accepted", [("Content-Type", "text/plain")]))
+    assert (await soap.error(server.url())).code == "SOAP_REPLY_INVALID"
+
+
+async def test_an_envelope_that_is_filled_up(server, soap):
+    server.answer("/", Reply(200, OK.body + b"\0\0\r\n", [("Content-Type", "text/xml")]))
+    assert await soap(server.url()) == {"Envelope": {"Body": {"PongResponse": {"Value": "7 "}}}}
+
+
 async def test_entities_of_a_reply_are_not_read(server, soap, tmp_path):
     """Neither a file nor an expanding entity in a reply is looked at."""
     (tmp_path / "secret").write_text("the secret")

@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from lxml import etree
 from tests.servers.soap import envelope, guarded, reply, username_problem
 
 from zeebe_connectors import Document
+from zeebe_connectors.connectors.soap.reader import Reader
+from zeebe_connectors.connectors.soap.schema import Complex, Field, Group, Simple
 from zeebe_connectors.connectors.soap.wsdl_cache import WsdlCache
 from zeebe_connectors.sdk.files import AllowedFiles
 from zeebe_connectors.testing.servers import Reply
@@ -253,6 +256,10 @@ async def test_documents_both_ways(serve, server, soap):
     assert base64.b64decode(server.found("//d:data/text()", d="http://docs.example/")[0]) == b"\x00bytes"
     assert result["output"]["size"] == 5
     assert (await soap.documents.read(Document(result["output"]["data"]), seconds=5)).data == b"hello"
+    whole = whole.replace(b"ID: <1>", b"ID: <2>")
+    server.answer("/service", Reply(200, whole, [("Content-Type", "multipart/related; boundary=b")]))
+    error = await serve("java-mtom.wsdl")("store", given, error=True)
+    assert (error.code, "the attachment '1', which did not come" in error.message) == ("SOAP_REPLY_INVALID", True)
 
 
 async def test_read_once_and_kept(serve, server):
@@ -549,3 +556,15 @@ async def test_allowed_directory_holds_for_imports(soap, server, tmp_path):
     error = await soap.error(server.url("/"), body=body)
     assert error.code == "FILE_FORBIDDEN"
     assert AllowedFiles([soap.files]).resolve("x.wsdl", field="x").exists()
+
+
+@pytest.mark.parametrize(("text", "names", "small"), [("1 2 3", 3, True), ("1 " * 501, 3, False), ("1", 501, False)])
+def test_short_replies_that_are_much_json(text, names, small):
+    """Lists in one text, and lists of what is absent, are values that the length of a reply does not show."""
+    fields = [Field(f"n{number}", f"n{number}", Simple("string"), 0, None) for number in range(names)]
+    kind = Complex("C", content=Group("sequence", [*fields, Field("l", "l", Simple("int", items=Simple("int")))]))
+    kind.fields = {item.name: item for item in kind.content.walk()}
+    reader = Reader()
+    found = reader.value(kind, etree.fromstring(f"<c><l>{text}</l></c>"))
+    assert found == {f"n{number}": [] for number in range(names)} | {"l": [int(item) for item in text.split()]}
+    assert reader.is_small() is small

@@ -166,10 +166,12 @@ async def _delete(session: Pop3Session, action: DeletePop3, context: Context) ->
     message_id = wanted_id(action.message_id, field=f"{_FIELD}.messageId")
     effect = Effect(context, "delete", message_id)
     earlier = await effect.started_before()
-    if earlier:  # that very mail, and no other with its Message-ID
-        number = next((number for number, uid in (await session.ids()).items() if uid == earlier), None)
+    sizes = await session.sizes()
+    if earlier:  # that very mail, and no other with its Message-ID; nor one that was given its id since
+        same = [number for number, uid in (await session.ids()).items() if uid == earlier]
+        number = await _find(session, message_id, {one: sizes.get(one, 0) for one in same})
     else:
-        number = await _find(session, message_id, await session.sizes())
+        number = await _find(session, message_id, sizes)
     if number is not None:
         if earlier is None:
             await effect.begin(await _mark(session, number))
@@ -184,5 +186,7 @@ async def _mark(session: Pop3Session, number: int) -> str:
     """Returns what distinguishes a mail from another with the same Message-ID; empty if the server has no ids."""
     try:
         return (await session.ids()).get(number, "")
-    except PermanentError:
+    except ConnectorError as error:
+        if error.code != "POP3_NO_IDS":
+            raise
         return ""

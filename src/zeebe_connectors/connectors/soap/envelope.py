@@ -122,6 +122,8 @@ def _attribute(name: str, value: Any, place: _Place, *, exact: bool) -> str:
 
 
 def _scalar(value: Any, place: _Place) -> str:
+    if type(value) is int:
+        return str(value)
     if isinstance(value, (list, dict)):
         raise InputError(f"{_path(place)}: must be text, a number or true/false")
     return text_of(value, "", "")

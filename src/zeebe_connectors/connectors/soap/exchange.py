@@ -132,6 +132,8 @@ async def _received(request: Request, response: HttpResponse, context: Context) 
     except ConnectorError:
         if response.status >= 300:
             raise status_error(response, method="POST") from None
+        if response.status == 202:  # the service has the message, and says so in words of its own
+            return None
         raise
     fault = await off_loop(received.fault, large=large)
     if fault is not None:

@@ -15,16 +15,18 @@ from zeebe_connectors.connectors.soap.envelope import build, empty
 from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.reader import Reader
-from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, replace_includes
+from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, referred, replace_includes
 from zeebe_connectors.connectors.soap.schema import Complex
 from zeebe_connectors.connectors.soap.untrusted_xml import is_quick
 from zeebe_connectors.connectors.soap.writer import Writer
 from zeebe_connectors.connectors.soap.wsdl import Message, Operation
 from zeebe_connectors.connectors.soap.wsdl_cache import wsdl_of
+from zeebe_connectors.sdk.budget import SmallJson
 from zeebe_connectors.web import encoded_url
 
 _MAX_COPIED = 200_000
 """Elements that references of SOAP's encoding may add to a reply."""
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -157,6 +159,11 @@ def safe_name(name: str) -> str:
 
 async def _result(message: Message, reply: Reply, context: Context, *, large: bool) -> dict[str, Any]:
     included, others = await documents_of(reply, context)
+    if lacking := [name for name in referred(reply.root) if name not in included]:
+        raise ConnectorError(
+            "SOAP_REPLY_INVALID",
+            f"The reply cannot be used: it refers to the attachment {lacking[0][:100]!r}, which did not come with it",
+        )
     marks = {name: f"xop-{uuid.uuid4().hex}" for name in included}
     if marks:
         replace_includes(reply.root, marks)
@@ -169,12 +176,15 @@ async def _result(message: Message, reply: Reply, context: Context, *, large: bo
         return result
 
     try:
-        result = await off_loop(read, large=large or _refers(reply.body))
+        large = large or _refers(reply.body)
+        result = await off_loop(read, large=large)
     except RecursionError:
         raise ConnectorError(
             "SOAP_REPLY_INVALID", "The reply cannot be used: its elements are nested too deeply"
         ) from None
-    return result | {"attachments": others} if others else result
+    if others:
+        return result | {"attachments": others}
+    return SmallJson(result) if not large and not included and "header" not in result and reader.is_small() else result
 
 
 def read_header(message: Message, header: etree._Element, reader: Reader) -> dict[str, Any]:
@@ -265,11 +275,11 @@ async def _files(references: Sequence[dict[str, Any]], context: Context) -> dict
 def _references(value: Any) -> list[dict[str, Any]]:
     """Returns all document references in a value."""
     found: list[dict[str, Any]] = []
-    left: list[Any] = [[value]]
-    for inside in left:  # to which is added what stands further inside
-        for part in inside.values() if isinstance(inside, dict) else inside:
-            if isinstance(part, dict) and Document.is_reference(part):
-                found.append(part)
-            elif isinstance(part, (dict, list)):
-                left.append(part)
+    left: list[Any] = [value]
+    for item in left:  # to which is added what stands further inside
+        if Document.is_reference(item):
+            found.append(item)
+        elif isinstance(item, (dict, list)):
+            inside = item.values() if isinstance(item, dict) else item
+            left += [part for part in inside if type(part) not in _LEAVES]
     return found

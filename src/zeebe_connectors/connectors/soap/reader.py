@@ -26,6 +26,9 @@ from zeebe_connectors.connectors.soap.schema import (
 from zeebe_connectors.connectors.soap.writer import CHECKED
 from zeebe_connectors.sdk.numbers import INT64_BOUND
 
+_FEW = 500
+"""Values besides those of elements and attributes that a small result may have."""
+
 
 class Reader:
     """Reads XML as JSON by a schema; a service that is imprecise about namespaces is tolerated.
@@ -36,6 +39,15 @@ class Reader:
 
     def __init__(self, includes: Mapping[str, Any] | None = None) -> None:
         self._includes = includes or {}
+        self._made = 0
+
+    def is_small(self) -> bool:
+        """Whether what was read from a quick reply is small JSON.
+
+        Its elements and attributes are few then (`is_quick`), so only the values that come on top of them are counted:
+        the items of lists in one text, and the empty lists of what is absent.
+        """
+        return self._made <= _FEW
 
     def value(self, kind: Type, element: etree._Element) -> Any:  # noqa: C901 - one case per kind of type
         """Returns an element's value."""
@@ -69,6 +81,7 @@ class Reader:
 
     def _children(self, kind: Complex, element: etree._Element, result: dict[str, Any]) -> None:
         repeated = kind.lists()
+        self._made += len(repeated)
         for name in repeated:
             result[name] = []
         for child in element:
@@ -92,7 +105,9 @@ class Reader:
 
     def _scalar(self, kind: Simple, text: str) -> Any:
         if kind.items is not None:
-            return [self._scalar(kind.items, item) for item in text.split()]
+            items = text.split()
+            self._made += len(items)
+            return [self._scalar(kind.items, item) for item in items]
         if self._includes and text in self._includes:
             return self._includes[text]
         return scalar(kind.base, text)

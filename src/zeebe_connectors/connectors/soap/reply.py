@@ -24,6 +24,8 @@ _INCLUDE = f"{{{XOP}}}Include"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _DELIMITER_ENDS = re.compile(rb"(?:--)?[ \t]*(?:\r?\n|\Z)|--")
+_FILLING = b"\0 \t\r\n"
+"""Bytes that some services fill an envelope up with."""
 _MAX_PARTS = 1000
 _MAX_HEAD = 4000  # bytes of one part's headers: the mail parser's time grows with the square of a header's length
 _MAX_WORK = 5_000_000
@@ -146,7 +148,7 @@ def _parsed(data: bytes, content_type: str) -> tuple[etree._Element, int]:
     try:
         if encoding != "utf-8":
             text = (decoded(text, encoding) if encoding.startswith("cp125") else text.decode(encoding)).encode()
-        return parse(text.lstrip(), huge=True, encoding="utf-8"), text.count(b"xmlns")
+        return parse(text.lstrip().rstrip(_FILLING), huge=True, encoding="utf-8"), text.count(b"xmlns")
     except (UnicodeError, UntrustedXmlError):
         return parse(data.lstrip(), huge=True), _MAX_WORK
 
@@ -200,7 +202,7 @@ def _value(  # noqa: C901, PLR0912 - flat, because it runs once per element
         tag = child.tag
         if tag == _INCLUDE and (found := includes.get(_content_id(child))) is not None:
             return found
-        name = tag[tag.index("}") + 1 :] if tag[0] == "{" else tag
+        name = tag.rpartition("}")[2]
         value = _value(child, declared, includes, work)
         if name not in result:
             result[name] = value
@@ -244,7 +246,7 @@ def local_name(element: etree._Element) -> str:
 
 
 def _local(name: str) -> str:
-    return name[name.index("}") + 1 :] if name[0] == "{" else name
+    return name.rpartition("}")[2]
 
 
 def _content_id(include: etree._Element) -> str:
