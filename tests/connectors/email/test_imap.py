@@ -612,6 +612,18 @@ async def test_a_mail_that_the_server_cannot_read_does_not_hide_the_others(email
     assert (await act(email, server, "readEmailImap", {"messageId": "<50@x>"}))["subject"] == "s50"
 
 
+async def test_a_busy_server_is_not_called_once_for_each_mail(email, server):
+    for number in range(1, 121):
+        server.deliver(message(f"s{number}"))
+
+    async def fetch(session, tag, arguments):
+        session.send(f"{tag} NO [UNAVAILABLE] the backend is busy, try again later")
+
+    server.answers["UID FETCH"] = fetch
+    await fails(email, "IMAP_REFUSED", server, "listEmailsImap", {})
+    assert len(server.seen("UID FETCH")) < 12
+
+
 async def test_a_server_that_reads_no_mail_is_no_empty_folder(email, server):
     server.deliver(message("one"))
     server.answers["UID FETCH"] = refusing(1)

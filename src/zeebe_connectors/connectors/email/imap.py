@@ -42,6 +42,7 @@ from zeebe_connectors.connectors.email.model import ImapTask
 from zeebe_connectors.connectors.email.results import DeletedMail, FoundMail, ListedMail, MovedMail, ReadMail
 from zeebe_connectors.mail.imap import ImapSession, SortKey
 from zeebe_connectors.mail.imap_syntax import Fetched, Refused, search_text
+from zeebe_connectors.mail.refusals import is_temporary
 from zeebe_connectors.net.tls import trust
 
 BATCH = 100
@@ -142,7 +143,7 @@ async def _fetched(session: ImapSession, uids: Sequence[int], headers: str | Non
     A mail that the server refuses to read does not keep the others from being read.
 
     Raises:
-        Refused: The server refuses all of them.
+        Refused: The server refuses all of them, or is busy.
     """
     refusal: Refused | None = None
     has_read = False
@@ -150,6 +151,8 @@ async def _fetched(session: ImapSession, uids: Sequence[int], headers: str | Non
         try:
             found = await _readable(session, batch, headers)
         except Refused as error:
+            if len(batch) > 1 and is_temporary(error.text):
+                raise
             refusal = error
             continue
         has_read = True
@@ -160,7 +163,7 @@ async def _fetched(session: ImapSession, uids: Sequence[int], headers: str | Non
 
 
 async def _readable(session: ImapSession, uids: Sequence[int], headers: str | None) -> list[Fetched]:
-    """Reads those of a batch that the server does not refuse; raises if it refuses all."""
+    """Reads those of a batch that the server does not refuse; raises if it refuses all or is busy."""
     try:
         return await session.fetch(uids, headers)
     except Refused:
@@ -171,7 +174,9 @@ async def _readable(session: ImapSession, uids: Sequence[int], headers: str | No
         for part in (uids[:half], uids[half:]):
             try:
                 found += await _readable(session, part, headers)
-            except Refused:
+            except Refused as error:
+                if len(part) > 1 and is_temporary(error.text):  # of several mails: the server is busy
+                    raise
                 refused += 1
         if refused == 2:
             raise
