@@ -267,6 +267,43 @@ async def test_a_mail_with_the_id_of_a_removed_one_is_handed_over_before_it_is_r
     assert harness.subjects() == ["one", "two", "three"]
 
 
+async def test_a_server_without_top_loses_no_mail_that_has_a_removed_ones_id(harness):
+    harness.server.answers |= {"UIDL": numbered("{}"), "TOP": answer(b"-ERR unknown command\r\n")}
+    harness.server.mails = {"a": message("one")}
+    await harness.runtime(remove="true")
+    await harness.until(lambda: not harness.server.mails)
+    harness.server.mails = {"b": message("two")}
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["one", "two"]
+
+
+async def test_a_mail_with_a_removed_ones_id_stays_while_the_server_does_not_show_it(harness):
+    harness.server.answers["UIDL"] = numbered("{}")
+    harness.server.mails = {"a": message("one")}
+    sources = await harness.runtime(remove="true")
+    await harness.until(lambda: not harness.server.mails)
+    harness.server.answers |= dict.fromkeys(("TOP", "RETR"), answer(b"-ERR corrupt\r\n"))
+    harness.server.mails = {"b": message("two")}
+    await harness.until(lambda: "so it stays" in health(sources)[1])
+    del harness.server.answers["TOP"], harness.server.answers["RETR"]
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["one", "two"]
+
+
+async def test_a_quarantined_mail_with_a_removed_ones_id_is_read_once(harness):
+    harness.server.answers["UIDL"] = numbered("{}")
+    harness.server.mails = {"a": message("one")}
+    await harness.runtime(remove="true", resultExpression='=if subject = "bad" then 5 else {subject: subject}')
+    await harness.until(lambda: not harness.server.mails)
+    harness.server.mails = {"b": message("bad")}
+    await harness.until(lambda: any(one.startswith("RETR") for one in harness.server.commands[-20:]))
+    await harness.rounds(2)
+    before = sum(one.startswith("RETR") for one in harness.server.commands)
+    await harness.rounds(3)
+    assert sum(one.startswith("RETR") for one in harness.server.commands) == before
+    assert list(harness.server.mails) == ["b"]
+
+
 async def test_a_mail_that_was_handed_over_is_known_under_the_id_that_another_one_had(harness):
     refused = []
 

@@ -207,7 +207,6 @@ class _Watcher:
                     continue
                 another = await self._another(session, mail, here.values())
                 if another is None:
-                    await self._delete(session, mail)  # a crash came between the process and the server's QUIT
                     continue
                 mail = another
             if mail.identity in self.untouched:
@@ -228,13 +227,21 @@ class _Watcher:
         return Removed(self.context.memory, f"pop3-removed:{self.context.source}")
 
     async def _another(self, session: Pop3Session, mail: _Listed, here: Collection[str]) -> _Listed | None:
-        """Returns the mail under a name of its own if it only has a removed one's id; None if it is that one."""
-        name = await self._removed.another(session, mail.number, mail.uid, here)
-        if name is None:
+        """Returns the mail under a name of its own if it only has a removed one's id; deletes it if it is that one."""
+        try:
+            name = await self._removed.another(session, mail.number, mail.uid, here)
+        except (Refused, PermanentError) as error:
+            self.refused = f"a mail that has the id of a removed one cannot be read, so it stays: {error}"
             return None
-        identity = _identity(self.given, name)
-        state = (await self.context.settled({identity: None})).get(identity)
-        return None if state in {"done", "ignored"} else _Listed(identity, mail.number, mail.uid, name)
+        if name is not None:
+            identity = _identity(self.given, name)
+            state = (await self.context.settled({identity: None})).get(identity)
+            if state is None:
+                return _Listed(identity, mail.number, mail.uid, name)
+            if state == "quarantined":
+                return None
+        await self._delete(session, mail)  # a crash came between the process and the server's QUIT
+        return None
 
     async def _there_before(self, here: Iterable[str]) -> Iterable[str]:
         """Returns the mails that were there at the very first start and do not count; asking keeps them remembered."""

@@ -176,7 +176,13 @@ class _Fetch:
         taken = await self.context.memory.recall(self._place("mails"), here.values()) if self.given.remove else {}
         numbers: dict[str, int] = {}
         for number, uid in here.items():
-            another = await self._removed.another(self.session, number, uid, here.values()) if uid in taken else None
+            another = None
+            if uid in taken:
+                try:
+                    another = await self._removed.another(self.session, number, uid, here.values())
+                except (Refused, PermanentError) as error:
+                    self.context.log.warning("A mail that has the id of a removed one stays on the server: %s", error)
+                    continue
             numbers[another or uid] = number
         return numbers
 

@@ -52,14 +52,18 @@ class Removed:
             number: Its number there.
             uid: Its id, which a mail that was handed over had.
             here: All ids of this session.
+
+        Raises:
+            Refused: The server shows neither its headers nor all of it, so that nobody knows.
+            PermanentError: `POP3_NO_CONTENT`: likewise.
         """
         shared = _shared(uid, here)
         if shared not in await self.memory.recall(self.place, [shared]):
             return None
         try:
             head = await session.top(number)
-        except Refused:
-            return None
+        except Refused:  # not every server has TOP
+            head = await session.content(number)
         mark = _mark(parse_mail(head).data())
         key = _key(shared, mark)
         return None if key in await self.memory.recall(self.place, [key]) else f"{uid} {mark}"
