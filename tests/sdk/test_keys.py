@@ -1,10 +1,12 @@
 """Keys: PEM, PKCS#12 and JKS give the same identity, and what is wrong is told without the secret."""
 
 import pytest
-from tests.servers.pairs import Pair, jks
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.servers.pairs import Pair, der, jks
 
 from zeebe_connectors import InputError
 from zeebe_connectors.sdk.keys import all_from_keystore, from_keystore, from_pem
+from zeebe_connectors.sdk.pkcs12 import _parts, shrouded_keys
 
 
 def test_all_formats_give_the_same():
@@ -76,3 +78,48 @@ def test_every_key_of_a_keystore_is_read():
         all_from_keystore(jks(pair, "pw", key_password="own"), "pw", where="x", code="BAD_KEY")
     with pytest.raises(InputError, match="JCEKS"):
         all_from_keystore(b"\xce\xce\xce\xce", "pw", where="x", code="BAD_KEY")
+
+
+def safes(file):
+    """The parts of a PKCS#12 file: certificates, encrypted as a whole, and keys, each encrypted alone."""
+    _, (_, contents), *_ = _parts(next(_parts(file))[1])
+    _, (_, explicit) = _parts(contents)
+    octets = next(_parts(explicit))[1]
+    return [der(tag, content) for tag, content in _parts(next(_parts(octets))[1])]
+
+
+def joined(*parts):
+    """One PKCS#12 file of many, as Java keeps all keys in one; without the checksum, which may be left out."""
+    safe = der(6, bytes.fromhex("2a864886f70d010701")) + der(0xA0, der(4, der(0x30, b"".join(parts))))
+    return der(0x30, der(2, b"\x03") + der(0x30, safe))
+
+
+def test_a_pkcs12_file_of_several_keys():
+    """As Java has written its keystores since version 9: each key by its alias, with its own certificate alone."""
+    pair, second = Pair("client"), Pair("second")
+    data = joined(*safes(pair.p12("pw")), *safes(second.p12("pw", b"second")))
+    for alias, wanted in (("client", pair), ("SECOND", second)):
+        found = from_keystore(data, "pw", alias, None, where="x", code="BAD_KEY")
+        assert found.chain == (wanted.certificate,)
+        assert load_pem_private_key(found.key, None).public_key() == wanted.certificate.public_key()
+    for alias, says in (
+        (None, "several keys, so give the alias of one; it holds: client, second"),
+        ("bob", "it holds"),
+    ):
+        with pytest.raises(InputError, match=says):
+            from_keystore(data, "pw", alias, None, where="x", code="BAD_KEY")
+    every = all_from_keystore(data, "pw", where="x", code="BAD_KEY")
+    assert [item.chain for item in every] == [(pair.certificate,), (second.certificate,)]
+    certificate, _ = safes(second.p12("pw", b"second"))
+    _, key = safes(second.p12("own", b"second"))
+    with pytest.raises(InputError, match="own password is another than the file's"):
+        from_keystore(joined(*safes(pair.p12("pw")), certificate, key), "pw", None, None, where="x", code="BAD_KEY")
+
+
+def test_whatever_a_pkcs12_file_holds_looking_for_its_keys_ends():
+    data = joined(*safes(Pair("client").p12("pw")))
+    assert [name for name, _ in shrouded_keys(data)] == ["client"]
+    for at in range(0, len(data), 11):
+        shrouded_keys(data[:at])
+        shrouded_keys(data[:at] + b"\x80" + data[at + 1 :])
+        shrouded_keys(data[at:])

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from zeebe_connectors.sdk.errors import InputError
+from zeebe_connectors.sdk.pkcs12 import shrouded_keys
 
 _JKS = 0xFEEDFEED
 _JKS_PROTECTION = bytes.fromhex("060a2b060104012a02110101")  # OID 1.3.6.1.4.1.42.2.17.1.1
@@ -101,19 +102,26 @@ def from_keystore(
     """
     invalid = _Invalid(where, code)
     if not _is_jks(data, invalid):
-        identity, name = _from_pkcs12(data, password, invalid)
-        if alias and name and alias.lower() != name.lower():
-            raise invalid(f"holds no key of the given alias; it holds: {name}")
-        return identity
+        found = _from_pkcs12(data, password, invalid)
+        if len(found) == 1 and not (alias and next(iter(found))):  # a single key need not have a name
+            return next(iter(found.values()))
+        return found[_chosen(alias, list(found), invalid)]
     keys = _jks_keys(data, password, invalid)
-    wanted = alias.lower() if alias else next(iter(keys), "") if len(keys) == 1 else ""
-    if wanted not in keys:
-        raise invalid(f"holds no key of the given alias; it holds: {', '.join(keys) or 'none'}")
-    return _opened(*keys[wanted], key_password or password, invalid)
+    return _opened(*keys[_chosen(alias, list(keys), invalid)], key_password or password, invalid)
+
+
+def _chosen(alias: str | None, names: list[str], invalid: _Invalid) -> str:
+    """The name of the key to use; an alias in any case."""
+    if not alias and len(names) > 1:
+        raise invalid(f"holds several keys, so give the alias of one; it holds: {', '.join(names)}")
+    wanted = alias.lower() if alias else next(iter(names), "")
+    if wanted not in names:
+        raise invalid(f"holds no key of the given alias; it holds: {', '.join(names) or 'none'}")
+    return wanted
 
 
 def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> list[Identity]:
-    """Reads every key from the bytes of a PKCS#12 file (which has one) or a Java keystore.
+    """Reads every key from the bytes of a PKCS#12 file or a Java keystore.
 
     Args:
         data: As for `from_keystore`.
@@ -126,7 +134,7 @@ def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> l
     """
     invalid = _Invalid(where, code)
     if not _is_jks(data, invalid):
-        return [_from_pkcs12(data, password, invalid)[0]]
+        return list(_from_pkcs12(data, password, invalid).values())
     keys = _jks_keys(data, password, invalid)
     if not keys:
         raise invalid("holds no private key with its certificate")
@@ -152,8 +160,8 @@ def _is_jks(data: bytes, invalid: _Invalid) -> bool:
     return data[:4] == struct.pack(">I", _JKS)
 
 
-def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> tuple[Identity, str]:
-    """Returns the key and its name."""
+def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> dict[str, Identity]:
+    """Returns the keys by their names in small letters; an empty name for a key without one."""
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, UnsupportedAlgorithm):
@@ -161,7 +169,28 @@ def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> tuple[Identit
     if found.key is None or found.cert is None:
         raise invalid("holds no private key with its certificate")
     chain = [found.cert.certificate, *(item.certificate for item in found.additional_certs)]
-    return _identity(found.key, chain, invalid), (found.cert.friendly_name or b"").decode("utf-8", "replace")
+    keys = shrouded_keys(data)
+    if len(keys) < 2:
+        name = (found.cert.friendly_name or b"").decode("utf-8", "replace").lower()
+        return {name: _identity(found.key, chain, invalid)}
+    identities: dict[str, Identity] = {}
+    for name, protected in keys:  # the library reads the first key only
+        try:
+            key = load_der_private_key(protected, password.encode())
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise invalid("a key's own password is another than the file's, or its encryption is not known") from None
+        identity = _identity(key, chain, invalid)
+        identities[name.lower()] = Identity(identity.key, _path(identity.chain))
+    return identities
+
+
+def _path(certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
+    """The first certificate and those that vouch for it, without those of other keys."""
+    path, others = [certificates[0]], list(certificates[1:])
+    while issuer := next((one for one in others if one.subject == path[-1].issuer), None):
+        others.remove(issuer)
+        path.append(issuer)
+    return tuple(path)
 
 
 def _identity(key: object, chain: list[x509.Certificate], invalid: _Invalid) -> Identity:
