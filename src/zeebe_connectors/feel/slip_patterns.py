@@ -74,7 +74,9 @@ PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = tuple(
         (r"\.\s*", r"\*", other.ALL_ITEMS),
         (r"\{\s*(?:[^{}]*,\s*)?", r"\[", COMPUTED_KEY),
         (r"\.\s*", r"!\[", other.ALL_ITEMS),
-        (r"\.\s*", r"$", "a name is missing after the '.'"),
+        (r"\.\s*", r"$|[)\]},]", "a name is missing after the '.'"),
+        (r"^\s*\{\s*(?:if|for|some|every)\s+", r".", "leave out the outer braces: { } make a context, {key: value}"),
+        (r"\b(?:bpmnError|jobError|ignoreError)\s*", r"\{", 'a function is called with parentheses: bpmnError("code")'),
         (r"[^\W\d]\w*", r"\{", IN_BRACES),
         # Calls
         (r"\w\(\s*", r"\*\s*\)", "what is counted stands in the parentheses: count(list)"),

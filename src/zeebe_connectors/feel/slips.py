@@ -46,6 +46,7 @@ _NOTHING = frozenset(("null", "nil", "none", "nothing", "undefined", "defined", 
 _TYPES = frozenset(("a", "an", "number", "string", "boolean", "list", "context", "date", "time"))
 _PERCENT = re.compile(r"%\s*(?:$|[)\],}*])")
 _DIGIT_GROUP = re.compile(r"[_']\d{3}\b")
+_DOUBLE_CONTEXT = re.compile(r"\{\{\s*[\w\"]+\s*:")
 _SECRET = re.compile(r"\{\{\s*(secrets\.[\w-]+)")
 
 
@@ -60,7 +61,7 @@ def hint(text: str, position: int, expected: Sequence[str]) -> str | None:
     Returns:
         One sentence for the author, or None if nothing fits.
     """
-    if position == 0 and text.startswith("=") and not text.startswith("=="):
+    if position == 0 and text.startswith("="):
         return "leave out the '=' in front: it marks FEEL for the Modeler and is not part of the expression"
     before = text[:position].rstrip()
     word, word_before = _word(text, position), _word_before(before)
@@ -203,6 +204,8 @@ def _braces(text: str, position: int) -> str | None:
     start = position - 1 if text.startswith("{", position) and text[position - 1 : position] == "{" else position
     if not text.startswith("{{", start):
         return None
+    if _DOUBLE_CONTEXT.match(text, start):
+        return "a context has one pair of braces: {key: value}"
     secret = _SECRET.match(text, start)
     if secret:
         return f'a secret is written inside quotes: "{{{{{secret[1]}}}}}"'

@@ -8,13 +8,14 @@ import contextlib
 import random
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from zeebe_connectors import feel
+from zeebe_connectors.feel import tree as feel_tree
 from zeebe_connectors.feel.advice import on_calls
 from zeebe_connectors.runtime.payload import encode, plain
 from zeebe_connectors.sdk.budget import SmallJson, for_size_of, is_small
@@ -85,8 +86,36 @@ class ResultMapping:
                     tree = feel.compile(expression).tree
                 except feel.FeelError as error:
                     raise InputError(f"{name}: {error}", code="EXPRESSION_INVALID") from None
-                found += [f"{name}: {sentence}" for sentence in on_calls(tree, _NAMES)]
+                found += [f"{name}: {sentence}" for sentence in (*on_calls(tree, _NAMES), *_on_codes(tree))]
         return found
+
+
+_CODE = feel_tree.Ref(("error", "code"))
+_IS_TEXT = 'error.code is a text: compare it with "404" in quotes, or number(error.code) with 404'
+
+
+def _on_codes(node: feel_tree.Node) -> list[str]:
+    """Lists what compares the error's code with a number, which gives null."""
+    numbers = (
+        other
+        for each in feel_tree.walk(node)
+        for other in _compared_with_code(each)
+        if isinstance(other, feel_tree.Literal) and isinstance(other.value, Decimal | int)
+    )
+    return [_IS_TEXT] if any(not isinstance(number.value, bool) for number in numbers) else []
+
+
+def _compared_with_code(node: feel_tree.Node) -> Sequence[feel_tree.Node]:
+    """What a comparison or a test compares the error's code with."""
+    match node:
+        case feel_tree.Compare(left=left, right=right):
+            return (right,) if left == _CODE else (left,) if right == _CODE else ()
+        case feel_tree.Between(of=of, low=low, high=high) if of == _CODE:
+            return low, high
+        case feel_tree.In(of=of, tests=tests) if of == _CODE:
+            return [each for test in tests for each in feel_tree.walk(test) if not isinstance(each, feel_tree.Call)]
+        case _:
+            return ()
 
 
 async def result_variables(mapping: ResultMapping, response: Any, documents: Documents) -> tuple[dict[str, Any], str]:

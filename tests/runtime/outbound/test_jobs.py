@@ -273,6 +273,33 @@ async def test_a_call_that_gives_null_is_warned_of_once(
     assert "resultExpression: " in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("condition", "warned"),
+    [
+        ("error.code = 404", True),
+        ("404 = error.code", True),
+        ("error.code >= 500", True),
+        ("error.code in (404, 410)", True),
+        ("error.code in [404, 410]", True),
+        ("error.code in [400..499]", True),
+        ("error.code between 400 and 499", True),
+        ('error.code = "404"', False),
+        ("number(error.code) >= 400", False),
+        ("error.code = string(404)", False),
+        ('error.code in ("404", "410")', False),
+        ("error.code = null or job.retries = 1", False),
+    ],
+)
+async def test_a_code_that_is_compared_with_a_number_is_warned_of(
+    caplog: pytest.LogCaptureFixture, condition: str, warned: bool
+) -> None:
+    """A code is a text, so that the comparison is null and the error expression does nothing."""
+    await run(
+        raising(ConnectorError("500", "x")), {}, error_expression=f'=if {condition} then bpmnError("E") else null'
+    )
+    assert ("error.code is a text" in caplog.text) == warned
+
+
 async def test_a_call_by_names_may_leave_some_out(caplog: pytest.LogCaptureFixture) -> None:
     expression = '=jobError(errorMessage: "later", retryBackoff: duration("PT5S"))'
     outcome = await run(answering({}), {}, error_expression=expression)

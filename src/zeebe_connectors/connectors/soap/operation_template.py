@@ -310,10 +310,11 @@ def _needed(group: Group | None) -> set[str]:
 
 
 def _input(item: Field, name: str, *, required: bool, group: str = "input") -> dict[str, Any]:
-    required = (
-        required and item.min_occurs > 0 and item.default is None and not item.nillable and not can_be_empty(item.type)
-    )
+    """Makes the property of one input."""
     kind = item.type
+    required = (
+        required and item.min_occurs > 0 and item.default is None and not item.nillable and not can_be_empty(kind)
+    )
     about = item.documentation or expected(kind).capitalize()
     made: dict[str, Any] = {
         "id": f"body.{group}.{name}",
@@ -322,39 +323,48 @@ def _input(item: Field, name: str, *, required: bool, group: str = "input") -> d
     }
     if not required:
         made["optional"] = True
-    value: Any = item.default
-    simple = isinstance(kind, Simple) and kind.items is None and not item.repeated
-    if simple and isinstance(kind, Simple) and kind.choices:
-        choices = [{"name": text, "value": text} for text in kind.choices if text or required]
-        if not required:
-            choices.insert(0, {"name": "(none)", "value": ""})
-        control: dict[str, Any] = {"type": "Dropdown", "choices": choices}
-        value = value if value in kind.choices else "" if not required else kind.choices[0]
-    elif simple and isinstance(kind, Simple):
-        control = _control(kind)
-        value = _typed(kind.base, value)
-        if control["type"] == "Number" and isinstance(value, str):
-            value = None  # such as INF, which no number field can hold
-        if control["type"] == "String":
-            made["placeholder"] = str(sample(kind))
+    if not isinstance(kind, Simple) or kind.items is not None or item.repeated:
+        made |= _expression(item, about, required=required)
+    elif kind.choices:
+        made |= _dropdown(kind, item.default, required=required)
     else:
-        control = {"type": "Text", "feel": "required"}
-        given = (
-            sample_field(item, all_fields=False) if not isinstance(kind, Simple) or kind.items or item.repeated else ""
-        )
-        shown = json.dumps(given, ensure_ascii=False)
-        full = json.dumps(sample_field(item), ensure_ascii=False)
-        words = [about[:200].rstrip(".") + ".", "A list." if item.repeated else "", f"For example: {full[:800]}"]
-        made["tooltip"] = escape(" ".join(filter(None, words)), quote=False)
-        value = f"={shown}" if required else None
-    if required and control["type"] != "Boolean":
+        made |= _plain(kind, item.default)
+    if required and made["type"] != "Boolean":
         made["constraints"] = {"notEmpty": True}
-    elif required and value is None:
-        value = False  # an input without a source cannot be deployed before 8.8
-    if value is not None:
-        made["value"] = value
-    made |= {"group": group, "binding": {"type": "zeebe:input", "name": made["id"]}, **control}
+    elif required:
+        made.setdefault("value", False)  # an input without a source cannot be deployed before 8.8
+    made |= {"group": group, "binding": {"type": "zeebe:input", "name": made["id"]}}
     return _in_order(made)
+
+
+def _expression(item: Field, about: str, *, required: bool) -> dict[str, Any]:
+    """Returns what a property has whose value is a context or a list; a required one starts with a sample."""
+    example = json.dumps(sample_field(item), ensure_ascii=False)
+    words = [about[:200].rstrip(".") + ".", "A list." if item.repeated else "", f"For example: {example[:800]}"]
+    made = {"type": "Text", "feel": "required", "tooltip": escape(" ".join(filter(None, words)), quote=False)}
+    if required:
+        made["value"] = f"={json.dumps(sample_field(item, all_fields=False), ensure_ascii=False)}"
+    return made
+
+
+def _dropdown(kind: Simple, default: str | None, *, required: bool) -> dict[str, Any]:
+    """Returns what a property has whose values are enumerated."""
+    choices = [{"name": text, "value": text} for text in kind.choices if text or required]
+    if not required:
+        choices.insert(0, {"name": "(none)", "value": ""})
+    start = default if default in kind.choices else kind.choices[0] if required else ""
+    return {"type": "Dropdown", "choices": choices, "value": start}
+
+
+def _plain(kind: Simple, default: str | None) -> dict[str, Any]:
+    """Returns what a property has for a single value of a built-in type."""
+    made = _control(kind)
+    value = _typed(kind.base, default)
+    if value is not None and not (made["type"] == "Number" and isinstance(value, str)):  # INF: no number field holds it
+        made["value"] = value
+    if made["type"] == "String":
+        made["placeholder"] = str(sample(kind))
+    return made
 
 
 def _as_field(item: Attribute, name: str) -> Field:

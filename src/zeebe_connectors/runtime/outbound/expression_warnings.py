@@ -2,7 +2,7 @@
 
 Error expressions see the variables that `resultVariable` and `resultExpression` made, and the whole result only if
 there are neither: otherwise one on `response.body` is null. So is one that calls a function by a wrong name or with
-wrong arguments, such as `bpmnError(code: "x")`.
+wrong arguments, such as `bpmnError(code: "x")`, or compares the error's code with a number.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ExpressionWarnings:
             )
 
     def of_calls(self, job: Job, doubts: Sequence[str]) -> None:
-        """Logs one line for an element whose expressions call what FEEL does not have.
+        """Logs one line for an element with expressions of which a part has no value.
 
         Args:
             job: Its element is warned about.
@@ -61,7 +61,7 @@ class ExpressionWarnings:
         """
         if doubts and self._is_new(job, "calls"):
             _log.warning(
-                "Element %s in process %s calls a function that does not exist so, which gives null. %s",
+                "A part of the expressions of element %s in process %s is always null. %s",
                 job.element_id,
                 job.bpmn_process_id,
                 "; ".join(doubts),
