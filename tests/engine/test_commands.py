@@ -30,6 +30,8 @@ from tests.engine.diagrams import (
 
 from zeebe_connectors.engine import RejectionCode, parse_variables
 from zeebe_connectors.engine.jobs import MAX_ANSWER_BYTES, Stream
+from zeebe_connectors.engine.model import TimerKind
+from zeebe_connectors.engine.schedules import read_schedule
 from zeebe_connectors.engine.store import SqliteStore
 
 HOUR = 3600
@@ -826,6 +828,18 @@ def test_numbers_too_long_to_read_are_named_as_well(bench, wrong) -> None:
     """No page: the machine's own limit is 4,300 digits."""
     begin = start("start", cycle(wrong.format("9" * 5000)))
     assert "Invalid" in bench.refused(process("p", "start > end", begin))
+
+
+@pytest.mark.parametrize(
+    "begin", ["0001-01-01T00:00:00+14:00", "2020-01-31T00:00:00Z", "9999-12-31T23:59:59-14:00", ""]
+)
+@pytest.mark.parametrize("period", ["P1M", "-P1M", "P1M-29D", "-P9999Y", "P9999Y", "PT0S", "P99999999999D"])
+def test_every_cycle_has_a_next_time(begin, period) -> None:
+    """No page: wherever it begins, and however far it steps forward or back."""
+    schedule = read_schedule(TimerKind.CYCLE, "/".join(part for part in ("R", begin, period) if part), NOON)
+    following = schedule.following(schedule.first_due, NOON)
+    assert following is not None
+    assert following.first_due > schedule.first_due
 
 
 def fired(bench, text, steps):

@@ -16,6 +16,7 @@ from zeebe_connectors.engine.model import TimerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MIN_MS = -62_135_596_800_000  # the beginning of the year 1
 _MAX_MS = 253_370_764_800_000  # the end of the year 9998, the last that `datetime` can handle safely
 _NUMBER = r"([+-]?\d{1,30})"
 _DURATION = re.compile(
@@ -211,16 +212,19 @@ def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
     due = start_ms
     while due < now_ms:
         rounds = max(1, (now_ms - due) // (step + 4 * 86_400_000))
-        due = Interval(interval.months * rounds, interval.milliseconds * rounds).after(due)
+        following = Interval(interval.months * rounds, interval.milliseconds * rounds).after(due)
+        if following <= due:  # a month forward and more days back
+            break
+        due = following
     return due
 
 
 def _add_months(time_ms: int, months: int) -> int:
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    moment = _EPOCH + timedelta(milliseconds=max(_MIN_MS, min(time_ms, _MAX_MS)))
     count = moment.year * 12 + moment.month - 1 + months
     year, month = divmod(count, 12)
     if not 1 <= year <= 9998:
-        return _MAX_MS if year > 9998 else 0
+        return _MAX_MS if year > 9998 else _MIN_MS
     day = min(moment.day, monthrange(year, month + 1)[1])
     return int((moment.replace(year=year, month=month + 1, day=day) - _EPOCH) // _MILLISECOND)
 

@@ -295,3 +295,17 @@ async def test_the_data_connection_goes_to_the_server_itself(places):
     server.close()
     assert fail.code == "FILES_LOST", "port 9 of this machine refuses"
     assert b"PASV\r\n" in commands
+
+
+async def test_a_link_that_is_listed_as_a_folder_leads_nowhere_twice(places):
+    """The server follows links and lists them as folders; MLSD's `unique` says what they are."""
+    place = await places.ftp()
+    (place.home / "sub/deep").mkdir(parents=True)
+    (place.home / "sub/a").write_text("x")
+    (place.home / "top").write_text("x")
+    (place.home / "sub/deep/b").write_text("x")
+    (place.home / "sub/up").symlink_to("..")
+    (place.home / "sub/deep/here").symlink_to(".")
+    done = await place.do("list", maxDepth=50)
+    assert [one["path"] for one in done["files"]] == ["top", "sub/a", "sub/deep/b"]
+    assert done["more"] is False

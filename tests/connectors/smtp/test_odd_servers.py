@@ -9,6 +9,7 @@ import pytest
 
 from zeebe_connectors import ConnectorError, PermanentError
 from zeebe_connectors.testing.servers import SmtpServer
+from zeebe_connectors.testing.servers.smtp import SILENCE
 
 LOGIN = {"type": "auto", "username": "ann", "password": "pw"}
 HANG_UP = "\0"
@@ -112,6 +113,24 @@ async def test_a_session_that_refused_a_mail_is_suspect_too(smtp, verb, answer, 
         await smtp(server, key=2)
         assert len(server.mails) == 1
         assert server.sessions == 2
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+async def test_a_session_that_fell_silent_is_replaced(smtp, verb):
+    """As when a firewall has forgotten the connection."""
+    async with SmtpServer() as server:
+        await smtp(server, key=1)
+        server.say(verb, SILENCE, times=1)
+        await smtp(server, key=2, timeout="0.3")
+        assert len(server.mails) == 2
+        assert server.sessions == 2
+
+
+async def test_a_server_that_falls_silent_at_once_is_not_waited_for_twice(smtp):
+    async with SmtpServer() as server:
+        server.say("MAIL", SILENCE)
+        await smtp.error(server, "SMTP_TIMEOUT", timeout="0.3")
+        assert server.sessions == 1
 
 
 @pytest.mark.parametrize(

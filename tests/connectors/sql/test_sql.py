@@ -856,3 +856,38 @@ async def test_a_procedure_of_mariadb_with_other_arguments(maria, request, tmp_p
     fail = await place.fails("procedure", procedure="nothing", parameters=[])
     assert (fail.code, fail.retries) == ("SQL_PARAMETERS_INVALID", 0)
     await place.clients.aclose()
+
+
+async def test_what_returns_rows_without_a_change_has_no_keys(lite, pg):
+    await lite.do("execute", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    for place, statement in ((lite, "PRAGMA table_info(t)"), (pg, "EXPLAIN SELECT 1"), (lite, "EXPLAIN SELECT 1")):
+        assert (await place.do("execute", statement))["generatedKeys"] == []
+    done = await lite.do("execute", "/* new */ INSERT INTO t (name) VALUES ('a') RETURNING id")
+    assert done["generatedKeys"] == [1]
+    assert (await lite.do("execute", "/* new */ INSERT INTO t (name) VALUES ('b')"))["generatedKeys"] == [2]
+
+
+async def test_what_triggers_change_is_not_counted(lite):
+    await lite.do("execute", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    await lite.do(
+        "execute", "CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET name = 'x;y' WHERE id = new.id; END"
+    )
+    insert = "INSERT INTO t (name) VALUES (:name)"
+    assert (await lite.do("batch", insert, parameterSets=[{"name": "a"}, {"name": "b"}]))["affected"] == 2
+    assert (await lite.do("execute", insert, {"name": "c"}))["affected"] == 1
+    await lite.do("execute", "DROP TRIGGER r")
+    insert = "WITH x AS (SELECT :name AS name) INSERT INTO t (name) SELECT name FROM x"
+    assert (await lite.do("batch", insert, parameterSets=[{"name": "a"}, {"name": "b"}]))["affected"] == 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("SELECT abs(-9223372036854775808)", "SQL_DATA_INVALID"),
+        ("SELECT json('{')", "SQL_DATA_INVALID"),
+        ("SELECT load_extension('x')", "SQL_FORBIDDEN"),
+    ],
+)
+async def test_what_sqlite_says_in_words(lite, statement, code):
+    fail = await lite.fails("query", statement)
+    assert (fail.code, fail.retries) == (code, 0)

@@ -253,7 +253,7 @@ class FtpSession(FtpControl):
                     (line for line in reply.lines if _FACTS.match(line)), reply.lines[min(1, len(reply.lines) - 1)]
                 )
                 entry = mlsd(re.sub(r"type=[cp]dir", "type=dir", line.lstrip(), flags=re.IGNORECASE))
-                return Entry(name, entry.kind, entry.size, entry.modified) if entry else None
+                return replace(entry, name=name) if entry else None
             if reply.code not in _UNKNOWN:
                 return self._nothing(reply, path)
             self._has_mlst = False

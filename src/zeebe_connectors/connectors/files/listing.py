@@ -67,7 +67,7 @@ def mlsd(line: str) -> Entry | None:
     if kind.startswith(("os.unix=slink", "os.unix=symlink")):
         entry_kind = "link"
     size = size_of(known.get("size", "")) if entry_kind in {"file", "other"} else None
-    return Entry(name, entry_kind, size, timestamp(known.get("modify", "")))
+    return Entry(name, entry_kind, size, timestamp(known.get("modify", "")), known.get("unique", ""))
 
 
 def size_of(text: str) -> int | None:

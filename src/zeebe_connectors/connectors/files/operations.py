@@ -108,21 +108,29 @@ class Task:
     ) -> tuple[list[Found], bool]:
         """Lists a folder and those below it, breadth first; links are not followed.
 
+        A server that lists a link to a folder as one gives itself away by MLSD's `unique`: no folder is entered twice.
+
         Returns:
             The entries, and whether there are more than the limit.
         """
         found: list[Found] = []
-        waiting = [("", folder, 1)]
+        waiting = [("", folder, 1, "")]
         visited = 0
+        marks: set[str] = set()
         while waiting:
-            below, here, level = waiting.pop(0)
+            below, here, level, mark = waiting.pop(0)
+            if mark and not marks and (top := await self.session.stat(folder)) is not None:
+                marks |= {top.unique} - {""}
+            if mark in marks:
+                continue
+            marks |= {mark} - {""}
             async with contextlib.aclosing(self.session.entries(here)) as entries:  # type: ignore[type-var]
                 async for entry in entries:
                     visited += 1
                     path = f"{below}/{entry.name}" if below else entry.name
                     whole = paths.below(here, entry.name)
                     if entry.kind == "folder" and level < depth:
-                        waiting.append((path, paths.entered(here, entry.name), level + 1))
+                        waiting.append((path, paths.entered(here, entry.name), level + 1, entry.unique))
                     if entry.kind in kinds and paths.fits(entry.name, path, patterns):
                         if len(found) >= limit:
                             return found, True

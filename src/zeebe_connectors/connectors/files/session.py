@@ -51,12 +51,14 @@ class Entry:
         kind: File, folder, link or something else.
         size: Bytes; None where the server does not say.
         modified: In UTC; None where the server does not say.
+        unique: The same for every path that leads to one folder, where the server says it (FTP's MLSD).
     """
 
     name: str
     kind: Kind
     size: int | None = None
     modified: datetime | None = None
+    unique: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from zeebe_connectors.web.redirects import location_of as redirect_of
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 SOAP, SOAP12 = f"{WSDL}soap/", f"{WSDL}soap12/"
-BLANKS = " \t\r\n"
 _REFERENCES = {
     f"{{{WSDL}}}import": "location",
     f"{{{XSD}}}import": "schemaLocation",

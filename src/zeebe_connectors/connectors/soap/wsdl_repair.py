@@ -15,7 +15,7 @@ from lxml import etree
 
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.standard_schemas import standard
-from zeebe_connectors.connectors.soap.wsdl_documents import BLANKS, SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of, shown
+from zeebe_connectors.connectors.soap.wsdl_documents import SOAP, SOAP12, WSDL, WsdlDocuments, schemas_of, shown
 
 _BINDINGS = (f"{{{SOAP}}}binding", f"{{{SOAP12}}}binding")
 _HEADERS = (f"{{{SOAP}}}header", f"{{{SOAP12}}}header")
@@ -88,7 +88,7 @@ def without_other_bindings(documents: WsdlDocuments) -> list[str]:
     skipped = []
     for address, root in documents.roots.items():
         for port in list(root.iter(f"{{{WSDL}}}port")):
-            binding = (port.get("binding") or "").strip(BLANKS)
+            binding = port.get("binding") or ""
             name = binding.rpartition(":")[2]
             why = others.get(name, "" if name in known or not binding else f"its binding {binding} is not defined")
             if why:
@@ -103,7 +103,7 @@ def _other_transport(binding: etree._Element) -> str:
     bound = next((each for tag in _BINDINGS if (each := binding.find(tag)) is not None), None)
     if bound is None:
         return "does not speak SOAP"
-    transport = (bound.get("transport") or "").strip(BLANKS)
+    transport = bound.get("transport") or ""
     if not transport:
         bound.set("transport", "http://schemas.xmlsoap.org/soap/http")
     return "" if not transport or transport in _HTTP else f"speaks SOAP over {transport[:100]}, not over HTTP"
@@ -202,29 +202,20 @@ class _Repair:
                     self.changed.add(address)
 
     def _without_the_nameless(self) -> None:
-        """Removes global parts without a name, and blanks around references."""
+        """Removes global parts without a name."""
         for address, root in self.documents.roots.items():
             for schema in schemas_of(root):
                 for child in list(schema):
                     kind = etree.QName(child).localname if isinstance(child.tag, str) else ""
                     if kind in _KINDS and not _is_name(child.get("name")):
                         self._leave_out(child, address, f"{_word(kind)} {child.get('name') or ''}".strip(), _NO_NAME)
-                for each in schema.iter(f"{{{XSD}}}*"):
-                    self._trim(each, address)
-
-    def _trim(self, part: etree._Element, address: str) -> None:
-        for attribute in ("type", "base", "ref", "itemType"):
-            value = part.get(attribute)
-            if value is not None and value != value.strip(BLANKS):
-                part.set(attribute, value.strip(BLANKS))
-                self.changed.add(address)
 
     def addresses(self) -> None:
         """Gives ports without an address an empty one: a task may give its own."""
         nowhere: list[tuple[etree._Element, str]] = []
         for address, root in self.documents.roots.items():
             for port in root.iter(f"{{{WSDL}}}port"):
-                if not (port.get("binding") or "").strip(BLANKS):
+                if not port.get("binding"):
                     nowhere.append((port, address))
                     continue
                 binding = self.documents.find("binding", port.get("binding") or "", port)
@@ -401,7 +392,7 @@ class _Repair:
     def _missing(self, at: etree._Element, name: str | None, kinds: tuple[str, ...], own: str) -> str | None:
         if name is None:
             return None
-        prefix, _, local = name.strip(BLANKS).rpartition(":")
+        prefix, _, local = name.rpartition(":")
         space = at.nsmap.get(prefix or None) or (_XML if prefix == "xml" else "" if prefix else own)
         if (
             (space == XSD and local in _BUILT_IN)
@@ -429,7 +420,7 @@ class _Repair:
 
 
 def _is_name(name: str | None) -> bool:
-    return name is not None and _NAME.fullmatch(name.strip(BLANKS)) is not None
+    return name is not None and _NAME.fullmatch(name) is not None
 
 
 def _incomplete(component: etree._Element) -> str | None:

@@ -16,7 +16,7 @@ from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
 from zeebe_connectors.connectors.sql.running import (
     Rows,
     check_no_control,
-    only_asks,
+    gives_keys,
     outputs_query,
     prepared,
     procedure_call,
@@ -243,8 +243,8 @@ class _Task:
 
 
 def _keys(rows: Rows, found: Collected, statement: str, session: Session) -> list[Any]:
-    """Returns the keys that a statement generated: none if it only asks."""
-    if only_asks(statement, session.dialect):
+    """Returns the keys that a statement generated."""
+    if not gives_keys(statement, session.dialect):
         return []
     if found.rows:
         return [next(iter(row.values()), None) for row in found.rows]

@@ -291,7 +291,10 @@ def _sqlite_words(text: str) -> Meaning:
     lowered = text.casefold()
     if "no such" in lowered:
         return _UNKNOWN
-    if "cannot store" in lowered:  # into a column of a STRICT table; Python has no name for it
+    if "not authorized" in lowered:
+        return _FORBIDDEN
+    # The first is about a column of a STRICT table; Python has no name for it.
+    if any(words in lowered for words in ("cannot store", "integer overflow", "malformed json", "bad json path")):
         return _DATA
     return _SYNTAX if any(words in lowered for words in _SQLITE_SYNTAX) else _other()
 

@@ -130,6 +130,18 @@ def only_asks(text: str, dialect: str) -> bool:
     return bool(_ROWS.match(words)) and not _CHANGES.search(words)
 
 
+@lru_cache(maxsize=512)
+def gives_keys(text: str, dialect: str) -> bool:
+    """Returns whether a statement's rows may be of keys that it generated: only those of a change.
+
+    Args:
+        text: The statement.
+        dialect: See `statements.parse`.
+    """
+    words = outline(text, dialect)
+    return bool(_CHANGES.match(f"({words}") or (_WITH.match(words) and _CHANGES.search(words)))
+
+
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     """Streams a query's rows: never all in memory, however many there are."""
     cursor = session.cursor()
@@ -274,15 +286,15 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
         if not sets[0] and session.dialect != "sqlite":
             affected += await _repeated(text, len(sets), session)
         elif session.dialect == "sqlite":
-            # Python's driver does not count what has RETURNING.
-            before = await _changes_so_far(session)
-            if _RETURNING.search(text):
+            if _RETURNING.search(text) or _WITH.match(outline(text, "sqlite")):
+                # Python's driver does not count these.
+                before = await _changes_so_far(session)
                 # Python 3.12 and 3.13 stop at the second of many sets whose statement gives rows.
                 for values in sets:
                     (await session.connection.exec_driver_sql(text, values)).close()
+                affected += await _changes_so_far(session) - before
             else:
-                await session.connection.exec_driver_sql(text, sets)
-            affected += await _changes_so_far(session) - before
+                affected += max(0, (await session.connection.exec_driver_sql(text, sets)).rowcount)
         elif session.dialect == "postgresql":
             sets = await _with_json(text, sets, session)
             async with session.driver.cursor() as cursor:

@@ -263,7 +263,7 @@ class Session:
         """Translates the end of a session in the middle of a mail."""
         if handed_over:
             return outcome_unknown(self._server, error)
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and not self._is_reused:
             return timed_out(self._server, self._stage, patience)
         if isinstance(error, NotSmtpError):
             return not_smtp(self._server, self._stage, error)
