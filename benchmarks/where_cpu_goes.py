@@ -1,15 +1,16 @@
 """Shows where the CPU of a REST job goes, ours beside a bare worker (Linux, valgrind): `benchmarks/where_cpu_goes.py`.
 
-Two tables, both by counting, so that a busy machine does not blur them. The first has instructions a job, by library
-and within the interpreter by what it does (`valgrind --tool=callgrind`, switched on once the worker runs warm). The
-second has calls of Python and C functions a job, by package (`cProfile`). What the kernel does is in neither; it is the
-same for all workers, since they send the same bytes.
+Tables by counting, so that a busy machine does not blur them. The first has instructions a job, by library and within
+the interpreter by what it does (`valgrind --tool=callgrind`, switched on once the worker runs warm). The second has
+calls of Python and C functions a job, by package (`cProfile`). `--only steps` counts byte codes a job, by function
+(`sys.settrace`). What the kernel does is in none; it is the same for all workers, since they send the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import json
 import os
 import pstats
 import re
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from run import Scene, Target, fake_scene, process, workers
@@ -178,6 +180,52 @@ def _package(path: str) -> str:
     return "/".join(parts[:2]) if parts[0] == "zeebe_connectors" else parts[0].removesuffix(".py")
 
 
+def count_steps(name: str, jobs: int, target: Target, folder: Path) -> Counter[str]:
+    """Byte codes a job, by function: how many steps the interpreter takes there, whatever the machine does besides."""
+    file = folder / f"steps.{name}"
+    counts: list[float] = []
+
+    def control(worker: subprocess.Popen[str], number: signal.Signals) -> None:
+        counts.append(target.stats()["count"])
+        worker.send_signal(number)
+
+    def end(worker: subprocess.Popen[str]) -> None:
+        control(worker, signal.SIGUSR2)
+        ends = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < ends:
+            time.sleep(0.05)
+
+    script = [sys.executable, str(Path(__file__)), "--steps", str(file)]
+    _worker(name, jobs, target, script, lambda worker: control(worker, signal.SIGUSR1), end, 600)
+    done = counts[1] - counts[0]
+    found = {function: number / done for function, number in json.loads(file.read_text()).items()}
+    return Counter({function: round(number, 1) for function, number in found.items()})  # type: ignore[misc]
+
+
+def steps(file: str, command: Sequence[str]) -> None:
+    """Runs a worker in this process; SIGUSR1 begins to count its byte codes, SIGUSR2 writes them down."""
+    found: Counter[CodeType] = Counter()
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        if event == "call":
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        elif event == "opcode":
+            found[frame.f_code] += 1
+        return step
+
+    def write(*_: object) -> None:
+        sys.settrace(None)
+        named: Counter[str] = Counter()
+        for code, number in found.items():
+            named[f"{_package(code.co_filename)} {code.co_qualname}"] += number
+        Path(file + ".part").write_text(json.dumps(named))
+        Path(file + ".part").rename(file)
+
+    signal.signal(signal.SIGUSR1, lambda *_: sys.settrace(step))
+    signal.signal(signal.SIGUSR2, write)
+    _run(command)
+
+
 def counted(file: str, command: Sequence[str]) -> None:
     """Runs a worker in this process; SIGUSR1 begins to count its calls, SIGUSR2 writes them down."""
     profile = cProfile.Profile()
@@ -189,6 +237,11 @@ def counted(file: str, command: Sequence[str]) -> None:
 
     signal.signal(signal.SIGUSR1, lambda *_: profile.enable())
     signal.signal(signal.SIGUSR2, write)
+    _run(command)
+
+
+def _run(command: Sequence[str]) -> None:
+    """Runs a Python script with its arguments, as the interpreter does."""
     sys.argv = list(command)
     if sys.argv[0] == sys.executable:
         sys.argv = sys.argv[1:]
@@ -209,7 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=800, help="jobs of which those after the first 200 are counted")
     parser.add_argument("--worker", nargs="*", default=["zeebe-connectors", "stubs+aiohttp"])
-    parser.add_argument("--only", choices=["instructions", "calls"])
+    parser.add_argument("--only", choices=["instructions", "calls", "steps"])
     options = parser.parse_args()
     with (
         process([sys.executable, str(HERE / "target.py")], stdout=subprocess.PIPE) as server,
@@ -217,12 +270,15 @@ def main() -> None:
     ):
         assert server.stdout is not None
         target, folder = Target(server.stdout.readline().strip()), Path(directory)
-        if options.only != "calls":
+        if options.only == "steps":
+            measured = {name: count_steps(name, options.jobs * 2, target, folder) for name in options.worker}
+            _print("Byte codes a job, by function", options.worker, measured, 60)
+        if options.only in {None, "instructions"}:
             if not shutil.which("valgrind"):
                 raise SystemExit("valgrind is not installed; --only calls goes without")
             measured = {name: count_instructions(name, options.jobs, target, folder) for name in options.worker}
             _print("Instructions a job, outside the kernel", options.worker, measured, 5_000)
-        if options.only != "instructions":
+        if options.only in {None, "calls"}:
             measured = {name: count_calls(name, options.jobs * 2, target, folder) for name in options.worker}
             _print("Calls of functions a job", options.worker, measured, 4)
 
@@ -230,5 +286,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--counted"]:
         counted(sys.argv[2], sys.argv[3:])
+    elif sys.argv[1:2] == ["--steps"]:
+        steps(sys.argv[2], sys.argv[3:])
     else:
         main()

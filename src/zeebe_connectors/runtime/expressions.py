@@ -106,7 +106,7 @@ def _on_codes(node: feel_tree.Node) -> list[str]:
 
 
 def _compared_with_code(node: feel_tree.Node) -> Sequence[feel_tree.Node]:
-    """What a comparison or a test compares the error's code with."""
+    """Returns what a comparison or a test compares the error's code with."""
     match node:
         case feel_tree.Compare(left=left, right=right):
             return (right,) if left == _CODE else (left,) if right == _CODE else ()

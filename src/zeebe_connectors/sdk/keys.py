@@ -111,7 +111,7 @@ def from_keystore(
 
 
 def _chosen(alias: str | None, names: list[str], invalid: _Invalid) -> str:
-    """The name of the key to use; an alias in any case."""
+    """Returns the name of the key to use; an alias in any case."""
     if not alias and len(names) > 1:
         raise invalid(f"holds several keys, so give the alias of one; it holds: {', '.join(names)}")
     wanted = alias.lower() if alias else next(iter(names), "")
@@ -185,7 +185,7 @@ def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> dict[str, Ide
 
 
 def _path(certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
-    """The first certificate and those that vouch for it, without those of other keys."""
+    """Returns the first certificate and those that vouch for it, without those of other keys."""
     path, others = [certificates[0]], list(certificates[1:])
     while issuer := next((one for one in others if one.subject == path[-1].issuer), None):
         others.remove(issuer)

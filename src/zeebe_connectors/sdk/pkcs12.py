@@ -31,7 +31,7 @@ def _keys(safe: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _octets(contents: bytes) -> bytes:
-    """What a ContentInfo holds in clear; an empty sequence where it is encrypted."""
+    """Returns what a ContentInfo holds in clear; an empty sequence where it is encrypted."""
     (_, kind), (_, explicit), *_ = _parts(contents)
     return _first(explicit) if kind == _DATA else b"\x30\x00"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -367,21 +367,13 @@ class _Layout:
         description: str,
         hint: Hint | None = None,
     ) -> None:
-        """Adds the dropdown that tells the member, then each member's fields under the condition of being chosen."""
+        """Adds the dropdown that chooses a member, then each member's fields, shown once it is chosen."""
         top = not place.path
-        choices: list[Choice] = []
-        members: list[tuple[type[BaseModel], tuple[str, ...]]] = []
-        tag_hint = Hint()
-        for model in models:
-            info = described_fields(model)[discriminator]
-            own = hint_of(info)
-            tag_hint = tag_hint if tag_hint != Hint() else own
-            values = tuple(str(value) for value in get_args(info.annotation))
-            members.append((model, values))
-            if not own.hidden:
-                labels = {**(hint.choices if hint else {}), **own.choices}
-                choices += [Choice(value, labels.get(value) or _member_label(model, value, values)) for value in values]
-            description = description or (info.description or "")
+        tags = {model: described_fields(model)[discriminator] for model in models}
+        tag_hint = next((own for own in map(hint_of, tags.values()) if own != Hint()), Hint())
+        labels = hint.choices if hint else {}
+        choices = [choice for model, info in tags.items() for choice in _member_choices(model, info, labels)]
+        description = description or next((info.description for info in tags.values() if info.description), "")
         first = models[0].model_fields[discriminator]
         path = _joined(place.path, first.alias or discriminator)
         start = (hint.form_default if hint else None) or tag_hint.form_default or default
@@ -403,16 +395,15 @@ class _Layout:
         )
         self._add(selector, replace(place, names=_joined(place.names, discriminator)))
         offered = {choice.value for choice in choices}
-        for model, values in members:
-            if len(choices) > 1 and not offered.isdisjoint(values):
-                conditions = (*place.conditions, Condition(path, values))
-            else:
-                conditions = place.conditions
+        for model, info in tags.items():
+            values = _tag_values(info)
+            is_offered = not offered.isdisjoint(values)
+            chosen = (Condition(path, values),) if is_offered and len(choices) > 1 else ()
             below = replace(
                 place,
-                conditions=conditions,
+                conditions=(*place.conditions, *chosen),
                 group=None if top else place.group,
-                hidden=place.hidden or offered.isdisjoint(values),
+                hidden=place.hidden or not is_offered,
             )
             self._walk(model, below, without=discriminator)
         self._merge_again()
@@ -561,6 +552,21 @@ def _constraint(info: FieldInfo, name: str) -> int | None:
 
 def _joined(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+def _tag_values(info: FieldInfo) -> tuple[str, ...]:
+    """Returns the values of a union's discriminator that mean one member."""
+    return tuple(str(value) for value in get_args(info.annotation))
+
+
+def _member_choices(model: type[BaseModel], info: FieldInfo, labels: Mapping[str, str]) -> list[Choice]:
+    """Returns what the form offers for a member of a union; nothing for a hidden one."""
+    own = hint_of(info)
+    if own.hidden:
+        return []
+    labels = {**labels, **own.choices}
+    values = _tag_values(info)
+    return [Choice(value, labels.get(value) or _member_label(model, value, values)) for value in values]
 
 
 def _member_label(model: type[BaseModel], value: str, values: Sequence[str]) -> str:

@@ -92,6 +92,14 @@ async def never(_: Any) -> Reply:
 
 
 @pytest.mark.parametrize(
+    "data", [b"\xef\xbb\xbf" + json.dumps(BOTH).encode(), json.dumps(BOTH).encode("utf-16")], ids=["mark", "utf-16"]
+)
+async def test_a_list_may_be_in_any_encoding_of_unicode(cluster, data):
+    cluster.search(Reply(200, data, [("Content-Type", "application/json")]))
+    assert await cluster.read() == (ALL, [], [])
+
+
+@pytest.mark.parametrize(
     ("answer", "hint"),
     [
         (Reply(500, b"<html><title>Oops</title></html>", [("Content-Type", "text/html")]), "(Oops)"),

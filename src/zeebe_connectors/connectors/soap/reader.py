@@ -42,7 +42,7 @@ class Reader:
         self._made = 0
 
     def is_small(self) -> bool:
-        """Whether what was read from a quick reply is small JSON.
+        """Returns whether what was read from a quick reply is small JSON.
 
         Its elements and attributes are few then (`is_quick`), so only the values that come on top of them are counted:
         the items of lists in one text, and the empty lists of what is absent.

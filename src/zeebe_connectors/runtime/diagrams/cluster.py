@@ -14,6 +14,7 @@ from zeebe_connectors.sdk.budget import read_json
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.web import Call, Exchange, HttpRequest, HttpResponse, NoAuth, Scheme, encoded_url
+from zeebe_connectors.web.charset import as_utf8
 from zeebe_connectors.web.words import words_of
 
 RIGHT = "READ_PROCESS_DEFINITION on the resource PROCESS_DEFINITION"
@@ -91,7 +92,7 @@ class ClusterApi:
         """Does the same as `ask`, and returns the JSON object in the response."""
         response = await self.ask(method, path, body, seconds=seconds, right=right)
         try:
-            answer = await read_json(response.body)
+            answer = await read_json(as_utf8(response.body, response.header("content-type") or ""))
         except ValueError:
             answer = None
         if not isinstance(answer, dict):

@@ -73,6 +73,12 @@ class Plan:
     """Options that are the provider's alone, since it sets them or what they belong to; None means their default."""
     is_fixed: bool
     """Whether the base has no placeholders."""
+    refused: frozenset[str] = frozenset()
+    """First names of `conflicts`: a task that has none of them is not looked through."""
+    silent: frozenset[str] = frozenset()
+    """First names of the constants that say nothing where there is no such input."""
+    is_silent: bool = False
+    """Whether all constants are such."""
     joined: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Addresses by the tasks' paths, if the base is fixed."""
 
@@ -95,9 +101,8 @@ class Plan:
                     f"{'.'.join(place.path)}: the provider speaks {self.provider.protocol}; choose {word}, or another "
                     "provider",
                 )
-        for place in self.conflicts:
-            if place.path[0] in data and (not place.when or _applies(place, data)):
-                _refuse(place, _value(data, place.path))
+        if not self.refused.isdisjoint(data):
+            self._refuse_conflicts(data)
         if self.owned:
             self._fill_owned(data)
         values = data.get(VALUES)
@@ -107,7 +112,13 @@ class Plan:
             self._fill_addresses(data, values or {})
         except AddressError as error:
             raise InputError(str(error)) from None
-        self._fill_constants(data)
+        if not (self.is_silent and self.silent.isdisjoint(data)):
+            self._fill_constants(data)
+
+    def _refuse_conflicts(self, data: dict[str, Any]) -> None:
+        for place in self.conflicts:
+            if place.path[0] in data and (not place.when or _applies(place, data)):
+                _refuse(place, _value(data, place.path))
 
     def _fill_owned(self, data: dict[str, Any]) -> None:
         for place, value in self.owned:
@@ -191,18 +202,23 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
     owned = tuple((place, values.get(place)) for place in places if place.source in own and place not in dict(names))
     systems = tuple((one.place, one.value) for one in constants if one.place.source == "options.scheme")
     settled = {place for place, _ in (*systems, *names, *owned)}
+    left = tuple(one for one in constants if one.place not in settled)
+    conflicts = tuple(place for place in places if _is_refused(place.source))
     return Plan(
         provider=provider,
         systems=systems,
         protocols=tuple(_protocols(places, address)),
-        constants=tuple(one for one in constants if one.place not in settled),
-        conflicts=tuple(place for place in places if _is_refused(place.source)),
+        constants=left,
+        conflicts=conflicts,
         urls=tuple(place for place in places if place.source == "url"),
         base=base,
         hosts=tuple((place, str(address["host"])) for place in places if place.source == "host" and address["host"]),
         names=names,
         owned=owned,
         is_fixed=not PLACEHOLDER.search(base),
+        refused=frozenset(place.path[0] for place in conflicts),
+        silent=frozenset(one.place.path[0] for one in left if one.says_nothing),
+        is_silent=all(one.says_nothing for one in left),
     )
 
 
