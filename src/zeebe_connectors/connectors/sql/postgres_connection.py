@@ -34,7 +34,9 @@ class WatchedConnection(AsyncConnection[Any]):
 
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg's own
         """See `psycopg.AsyncConnection.wait`: carries on a generator whenever the socket is ready."""
-        if timeout is not None or self._pipeline is not None:  # pipelines write much, which psycopg does well
+        # uvloop loses sockets that end while they are registered; pipelines write much, which psycopg does well.
+        is_usual = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+        if timeout is not None or self._pipeline is not None or not is_usual:
             self._forget_socket()
             return await super().wait(gen, interval, timeout)
         try:
