@@ -324,8 +324,11 @@ def fetcher(
                 f"{shown(address)} cannot be read: {what}. Check the WSDL's address",
                 variables={"status": response.status},
             )
-        if moved is not None and address == home and response.url != request.url:
-            moved[address] = response.url
+        if moved is not None and address == home:
+            # A login may add its key to the query, so that is compared, and remembered, only without one.
+            before, after = (url if known is None else url.partition("?")[0] for url in (request.url, response.url))
+            if after != before:
+                moved[address] = after
         return response.body
 
     return fetch
