@@ -325,13 +325,20 @@ def fetcher(
                 variables={"status": response.status},
             )
         if moved is not None and address == home:
-            # A login may add its key to the query, so that is compared, and remembered, only without one.
-            before, after = (url if known is None else url.partition("?")[0] for url in (request.url, response.url))
-            if after != before:
-                moved[address] = after
+            moved.update(_moved(address, request.url, response.url, signed=known is not None))
         return response.body
 
     return fetch
+
+
+def _moved(address: str, before: str, after: str, *, signed: bool) -> dict[str, str]:
+    """Returns where a document is after redirects, by its address; nothing if it is where it was.
+
+    A login may add its key to the query, which is therefore left out of a signed request's URL.
+    """
+    if signed:
+        before, after = before.partition("?")[0], after.partition("?")[0]
+    return {} if after == before else {address: after}
 
 
 def _read(path: Path) -> bytes:
