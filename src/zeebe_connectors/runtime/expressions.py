@@ -113,9 +113,28 @@ def _compared_with_code(node: feel_tree.Node) -> Sequence[feel_tree.Node]:
         case feel_tree.Between(of=of, low=low, high=high) if of == _CODE:
             return low, high
         case feel_tree.In(of=of, tests=tests) if of == _CODE:
-            return [each for test in tests for each in feel_tree.walk(test) if not isinstance(each, feel_tree.Call)]
+            return _alternatives(tests)
         case _:
             return ()
+
+
+def _alternatives(tests: Sequence[feel_tree.Node]) -> list[feel_tree.Node]:
+    """Returns the values that tests compare with: those of lists and ranges, but not what others are made of."""
+    found: list[feel_tree.Node] = []
+    left = list(tests)
+    while left:
+        match left.pop():
+            case feel_tree.ListOf(items=inside) | feel_tree.Tests(tests=inside):
+                left += inside
+            case feel_tree.RangeOf(start=start, end=end):
+                left += (start, end)
+            case feel_tree.InputIn(range=inside):
+                left.append(inside)
+            case feel_tree.InputCompare(to=inside) | feel_tree.InputTest(of=inside):
+                left.append(inside)
+            case other:
+                found.append(other)
+    return found
 
 
 async def result_variables(mapping: ResultMapping, response: Any, documents: Documents) -> tuple[dict[str, Any], str]:

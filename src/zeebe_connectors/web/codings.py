@@ -8,7 +8,8 @@ _ALIASES = {"x-gzip": "gzip", "x-deflate": "deflate", "none": "identity"}
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _LONG_BROTLI = 1024 * 1024
-"""Bytes of a body of which no beginning is sought that is whole: each try decompresses it once."""
+"""Bytes of a body of which no beginning is sought that is whole."""
+_BROTLI_STEP = 4096
 _KNOWN = frozenset({"gzip", "deflate", "br", "zstd"})
 
 
@@ -87,22 +88,34 @@ def _brotli(body: bytes, limit: int) -> bytes:
     except (TooLargeError, UndecodableError):
         raise
     except Exception:  # the library's own error: for a broken stream, and for bytes behind a whole one
-        if len(body) > _LONG_BROTLI:
+        found = None if len(body) > _LONG_BROTLI else _brotli_beginning(body, limit)
+        if found is None:
             raise
-        whole, broken = 0, len(body)
-        while broken - whole > 1:  # the longest beginning that is no error
-            middle = (whole + broken) // 2
-            try:
-                found = _brotli_stream(body[:middle], limit)
-            except UndecodableError:  # cut, so more is needed
-                whole = middle
-            except TooLargeError:
-                raise
-            except Exception:  # noqa: BLE001 - as above
-                broken = middle
-            else:
-                return found
-        raise
+        return found
+
+
+def _brotli_beginning(body: bytes, limit: int) -> bytes | None:
+    """Decompresses a stream behind which other bytes follow; None if it is broken.
+
+    The library does not say where a stream ends, so it is fed in steps, then in single bytes from the step that failed.
+    """
+    import brotli  # noqa: PLC0415 - as below
+
+    start = 0
+    for step in (_BROTLI_STEP, 1):
+        decoder = brotli.Decompressor()
+        pieces = [decoder.process(body[:start], output_buffer_limit=limit + 1)]
+        try:
+            while start < len(body):
+                pieces.append(decoder.process(body[start : start + step], output_buffer_limit=_left(pieces, limit)))
+                if decoder.is_finished():
+                    return _whole(pieces, limit)
+                start += step
+        except TooLargeError:
+            raise
+        except Exception:  # noqa: BLE001, S112 - as above
+            continue
+    return None
 
 
 def _brotli_stream(body: bytes, limit: int) -> bytes:

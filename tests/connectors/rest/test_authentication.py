@@ -130,6 +130,7 @@ async def test_digest_wrong_password(rest, server):
         ['Basic realm="b, Digest nonce=\\"x\\"", Digest nonce="n1", realm="r", qop=auth'],
         ['Digest realm="r", nonce="n1", qop="auth", SCRAM-SHA-256 realm="s", nonce="n2"'],
         ['NTLM TlRM/a+b==, Negotiate, Digest realm="r",nonce="n1",qop="auth-int"'],
+        ['Digest realm="r"; nonce="n1"; qop="auth"'],
         ["Negotiate", 'DIGEST\trealm = "r" , nonce = "n1" , qop = ""', "Custom a=b"],
         ['Digest realm="r", nonce="n0", algorithm=WHIRL, Digest realm="r", nonce="n1", algorithm="md5"'],
         ['Digest realm="r", nonce="n2", algorithm=MD5', 'Digest realm="r", nonce="n1", algorithm=SHA-256'],

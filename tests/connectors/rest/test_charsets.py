@@ -4,12 +4,15 @@ import asyncio
 import codecs
 import gzip
 import json
+import random
+import time
 import zlib
 
 import brotli
 import pytest
 
 from zeebe_connectors.testing.servers import Reply
+from zeebe_connectors.web.codings import unpacked
 
 try:
     from compression import zstd
@@ -279,6 +282,20 @@ async def test_what_stands_behind_a_whole_body_is_ignored(rest, server, coding):
     for surplus in (b"\r\n", b"\0" * 700):
         server.answer("/", Reply(200, CODINGS[coding](TEXT.encode()) + surplus, [("Content-Encoding", coding)]))
         assert (await rest(server.url()))["body"] == json.loads(TEXT)
+
+
+def test_the_end_of_brotli_costs_no_more_than_a_few_passes():
+    """However much a body unpacks to: what follows it makes each try to find its end another pass."""
+    plain = b"a" * 30_000_000 + random.Random(1).randbytes(300_000)
+    packed = brotli.compress(plain, quality=2)
+
+    def seconds(body):
+        began = time.thread_time()
+        assert unpacked(body, ["br"], 40_000_000) == plain
+        return time.thread_time() - began
+
+    once = seconds(packed)
+    assert seconds(packed + b"\r\n") < 8 * once
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd", "deflate, gzip", "zstd, br"])

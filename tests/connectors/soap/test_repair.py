@@ -20,6 +20,7 @@ from zeebe_connectors.templates.element_template import templates_of
 from zeebe_connectors.templates.rules import broken_rules
 from zeebe_connectors.testing.servers import Reply
 from zeebe_connectors.web import ClientTls
+from zeebe_connectors.web.auth import ApiKey, Scheme
 
 LOCATION = "file:///srv/orders.wsdl"
 START = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
@@ -451,10 +452,10 @@ async def test_an_import_from_elsewhere_is_not_read_and_costs_what_needs_it(serv
         load(await fetched(server, soap))
 
 
-async def fetched(server: SoapServer, soap: Any) -> WsdlDocuments:
+async def fetched(server: SoapServer, soap: Any, path: str = "/svc", login: Scheme | None = None) -> WsdlDocuments:
     moved: dict[str, str] = {}
-    fetch = fetcher(soap.context(), server.url("/svc"), tls=ClientTls(), authentication=None, moved=moved)
-    return await gather(server.url("/svc"), fetch, moved=moved)
+    fetch = fetcher(soap.context(), server.url(path), tls=ClientTls(), authentication=login, moved=moved)
+    return await gather(server.url(path), fetch, moved=moved)
 
 
 async def test_what_a_moved_wsdl_imports_is_beside_its_new_place(server, soap) -> None:
@@ -467,6 +468,20 @@ async def test_what_a_moved_wsdl_imports_is_beside_its_new_place(server, soap) -
     server.answer("/real/a.xsd", Reply(301, b"", [("Location", server.url("/real/b.xsd", host="localhost"))]))
     with pytest.raises(TransientError, match=r"a\.xsd cannot be read: it redirects to http://localhost"):
         await fetched(server, soap)
+
+
+async def test_a_key_in_the_query_is_no_part_of_a_wsdls_place(server, soap) -> None:
+    """It is no redirect, after which a WSDL that is imported by its own address would be read twice."""
+    login = ApiKey(type="apiKey", apiKeyLocation="query", name="key", value="s3cret")
+    server.answer(
+        "/svc", Reply(200, with_schema(f'<xsd:import namespace="urn:o" schemaLocation="/svc?wsdl"/>{TYPES}').encode())
+    )
+    found = await fetched(server, soap, "/svc?wsdl", login)
+    assert list(found.contents) == [found.location] == [server.url("/svc?wsdl")]
+    server.answer("/old", Reply(302, b"", [("Location", "/svc")]))
+    found = await fetched(server, soap, "/old", login)
+    assert found.location == server.url("/svc")
+    assert not any("s3cret" in address for address in found.contents)
 
 
 @pytest.mark.parametrize("kind", ["import namespace='urn:o'", "include"])

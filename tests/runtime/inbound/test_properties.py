@@ -154,6 +154,15 @@ async def test_the_cluster_evaluates_what_reads_its_variables(cluster, propertie
     assert json.loads(server.seen[-1].body) == {"expression": next(iter(properties.values()))}
 
 
+async def test_an_expression_on_the_clusters_variables_holds_no_secret(cluster):
+    """It would be sent to the cluster, come back as the text of a placeholder, and be used as a password."""
+    server, api = cluster
+    server.answer("/v2/expression/evaluation", Reply.json({"result": "x-{{secrets.DB}}", "warnings": []}))
+    with pytest.raises(ConnectorError, match=r"^login\.password: .* cannot hold a secret's placeholder"):
+        await read({"login.password": '=camunda.vars.env.PREFIX + "{{secrets.DB}}"'}, cluster=api)
+    assert server.seen == []
+
+
 @pytest.mark.parametrize(
     ("reply", "message"),
     [

@@ -286,7 +286,12 @@ async def test_a_call_that_gives_null_is_warned_of_once(
         ('error.code = "404"', False),
         ("number(error.code) >= 400", False),
         ("error.code = string(404)", False),
+        ("error.code in (> 400, null)", True),
         ('error.code in ("404", "410")', False),
+        ("error.code in (string(404), string(410))", False),
+        ('error.code in (["404", "410"][1])', False),
+        ("error.code in (number(?) >= 400)", False),
+        ('error.code in (if job.retries > 1 then "404" else "410")', False),
         ("error.code = null or job.retries = 1", False),
     ],
 )

@@ -324,11 +324,21 @@ def fetcher(
                 f"{shown(address)} cannot be read: {what}. Check the WSDL's address",
                 variables={"status": response.status},
             )
-        if moved is not None and address == home and response.url != request.url:
-            moved[address] = response.url
+        if moved is not None and address == home:
+            moved.update(_moved(address, request.url, response.url, signed=known is not None))
         return response.body
 
     return fetch
+
+
+def _moved(address: str, before: str, after: str, *, signed: bool) -> dict[str, str]:
+    """Returns where a document is after redirects, by its address; nothing if it is where it was.
+
+    A login may add its key to the query, which is therefore left out of a signed request's URL.
+    """
+    if signed:
+        before, after = before.partition("?")[0], after.partition("?")[0]
+    return {} if after == before else {address: after}
 
 
 def _read(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from zeebe_connectors.config.secrets.placeholders import (
     CLUSTER_MARK,
     cluster_names_in,
     cluster_secret_name,
+    refers,
     secret_name,
 )
 from zeebe_connectors.runtime.diagrams import ClusterApi, ClusterError
@@ -137,7 +138,12 @@ class Properties:
         return {name: _marked(value, marks) if name in known else value for name, value in data.items()}, values
 
     async def _variable(self, cluster: ClusterApi, expression: str, path: str, tenant: str) -> Any:
-        """Lets the cluster evaluate one expression."""
+        """Lets the cluster evaluate one expression, in which no secret may be: what it gives is filled in as it is."""
+        if refers(expression):
+            raise InputError(
+                f"{path}: an expression on the cluster's variables cannot hold a secret's placeholder, which would "
+                "stay as text; write the whole value as a secret, or the text around the placeholder itself"
+            )
         body = {"expression": expression} | ({"tenantId": tenant} if tenant else {})
         answer = await cluster.object("POST", "/expression/evaluation", body, seconds=_SECONDS, right=RIGHT_TO_EVALUATE)
         if answer.get("result") is None:

@@ -24,9 +24,11 @@ _HASHES = {"MD5": "md5", "SHA": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"
 _STRENGTH = ["SHA-512-256", "SHA-512", "SHA-256", "SHA", "MD5"]
 # The name of a scheme, or a parameter's with its value. Possessive, so that matching takes linear time.
 _PART = re.compile(
-    r"[\s,]*+([!#$%&'*+\-.^_`|~0-9A-Za-z]++)"
+    r"[\s,;]*+([!#$%&'*+\-.^_`|~0-9A-Za-z]++)"
     r'(?:\s*+(=)\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+)))?'
 )
+_REST = re.compile(r"[\s,;]*+[^,]*+")
+"""What belongs to a token of another scheme, or to nothing: up to the next comma behind it."""
 _MAX_CHALLENGE = 4096
 _MAX_CHALLENGES = 10
 
@@ -117,8 +119,9 @@ def _parts(value: str) -> Iterator[tuple[str, dict[str, str]]]:
     scheme, found, at = "", dict[str, str](), 0
     while at < len(value):
         match = _PART.match(value, at)
-        if match is None:  # what belongs to a token of another scheme
-            at = value.find(",", at) + 1 or len(value)
+        if match is None:
+            rest = _REST.match(value, at)
+            at = rest.end() if rest else len(value)
             continue
         at = match.end()
         name, is_parameter, quoted, plain = match.groups()
