@@ -122,6 +122,8 @@ def test_wrong_use_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "imap" not in unknown.stderr, "it watches, and carries out no job"
     assert "cannot be read" in run_command("try", "rest", "nosuch.json", folder=tmp_path).stderr
     assert "JSON object" in run_command("try", "rest", "-", folder=tmp_path, given="[1]").stderr
+    marked = run_command("try", "rest", "-", folder=tmp_path, given="\ufeff[1]")
+    assert "JSON object" in marked.stderr, "a byte order mark is no mistake, in a pipe either"
     assert "does not exist" in run_command("dev", "nosuch", folder=tmp_path).stderr
     assert "is not JSON" in run_command("try", "rest", "-", folder=tmp_path, given="{").stderr
     wrong = run_command("check", folder=tmp_path, ZEEBE_CONNECTORS_LOG_FORMAT="xml")

@@ -1,7 +1,8 @@
 """Keys: PEM, PKCS#12 and JKS give the same identity, and what is wrong is told without the secret."""
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from tests.servers.pairs import Pair, der, jks
 
 from zeebe_connectors import InputError
@@ -94,6 +95,15 @@ def joined(*parts):
     return der(0x30, der(2, b"\x03") + der(0x30, safe))
 
 
+def bag(key, name=None):
+    """A part of a PKCS#12 file with one key that is not encrypted."""
+    text = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    called = der(6, bytes.fromhex("2a864886f70d010914")) + der(0x31, der(0x1E, (name or "").encode("utf-16-be")))
+    names = der(0x31, der(0x30, called)) if name else b""
+    entry = der(0x30, der(6, bytes.fromhex("2a864886f70d010c0a0101")) + der(0xA0, text) + names)
+    return der(0x30, der(6, bytes.fromhex("2a864886f70d010701")) + der(0xA0, der(4, der(0x30, entry))))
+
+
 def test_a_pkcs12_file_of_several_keys():
     """As Java has written its keystores since version 9: each key by its alias, with its own certificate alone."""
     pair, second = Pair("client"), Pair("second")
@@ -112,13 +122,46 @@ def test_a_pkcs12_file_of_several_keys():
     assert [item.chain for item in every] == [(pair.certificate,), (second.certificate,)]
     certificate, _ = safes(second.p12("pw", b"second"))
     _, key = safes(second.p12("own", b"second"))
+    mixed = joined(*safes(pair.p12("pw")), certificate, key)
     with pytest.raises(InputError, match="own password is another than the file's"):
-        from_keystore(joined(*safes(pair.p12("pw")), certificate, key), "pw", None, None, where="x", code="BAD_KEY")
+        from_keystore(mixed, "pw", "second", None, where="x", code="BAD_KEY")
+    assert from_keystore(mixed, "pw", "client", None, where="x", code="BAD_KEY").chain == (pair.certificate,)
+
+
+def test_a_key_of_another_kind_spoils_no_other_key_of_a_pkcs12_file():
+    """An Ed25519 key beside the one that is wanted, and one without its certificate."""
+    pair, second = Pair("client"), Pair("second")
+    other = bag(ed25519.Ed25519PrivateKey.generate(), "other")
+    data = joined(*safes(pair.p12("pw")), other)
+    assert from_keystore(data, "pw", "client", None, where="x", code="BAD_KEY").chain == (pair.certificate,)
+    with pytest.raises(InputError, match="must be RSA or EC"):
+        from_keystore(data, "pw", "other", None, where="x", code="BAD_KEY")
+    data = joined(*safes(pair.p12("pw")), bag(second.key, "lone"))
+    assert from_keystore(data, "pw", "client", None, where="x", code="BAD_KEY").chain == (pair.certificate,)
+    with pytest.raises(InputError, match="do not belong together"):
+        from_keystore(data, "pw", "lone", None, where="x", code="BAD_KEY")
+
+
+def test_keys_of_a_pkcs12_file_may_be_in_clear_and_without_names():
+    pair, second = Pair("client"), Pair("second")
+    certificates = [safes(one.p12("pw"))[0] for one in (pair, second)]
+    data = joined(*certificates, bag(pair.key, "one"), bag(second.key, "two"))
+    for alias, wanted in (("one", pair), ("two", second)):
+        found = from_keystore(data, "pw", alias, None, where="x", code="BAD_KEY")
+        assert found.chain == (wanted.certificate,)
+    nameless = joined(*certificates, bag(pair.key), bag(second.key))
+    every = all_from_keystore(nameless, "pw", where="x", code="BAD_KEY")
+    assert [item.chain for item in every] == [(pair.certificate,), (second.certificate,)]
+    with pytest.raises(InputError, match="several keys, so give the alias of one; it holds: none with a name"):
+        from_keystore(nameless, "pw", None, None, where="x", code="BAD_KEY")
 
 
 def test_whatever_a_pkcs12_file_holds_looking_for_its_keys_ends():
     data = joined(*safes(Pair("client").p12("pw")))
     assert [name for name, _ in shrouded_keys(data)] == ["client"]
+    plain = joined(bag(Pair("client").key, "client"))
+    for at in range(len(plain)):
+        shrouded_keys(plain[:at] + b"\x00" + plain[at + 1 :])  # such as a value of no length
     for at in range(0, len(data), 11):
         shrouded_keys(data[:at])
         shrouded_keys(data[:at] + b"\x80" + data[at + 1 :])

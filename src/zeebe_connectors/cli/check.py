@@ -69,7 +69,7 @@ async def report(environment: Environment, settings: Settings, *, connect: bool)
 
 
 def _verdict(code: int, *, warned: bool) -> str:
-    """Writes the last line of the report."""
+    """Returns the last line of the report."""
     if code:
         return "Something needs fixing, see above"
     return "Nothing is broken, but see the warnings above" if warned else "All is well"
@@ -120,7 +120,7 @@ def _unencrypted_store(store: Store) -> list[str]:
 
 
 def _unencrypted(source: Source, registry: Registry) -> str:
-    """Warns of a source that reaches another machine without encryption, in the words of its form; else empty."""
+    """Returns a warning if a source reaches another machine without encryption, by its form; else an empty text."""
     connector = registry.inbound_of(source.type)
     if connector is None:
         return ""

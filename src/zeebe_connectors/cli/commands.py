@@ -139,7 +139,7 @@ def try_connector(
 
     environment, settings = load(config)
     try:
-        given: Any = json.loads(sys.stdin.read() if str(file) == "-" else file.read_bytes())
+        given: Any = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}")
     except ValueError as error:

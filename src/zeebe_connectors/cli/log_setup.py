@@ -125,7 +125,7 @@ class WritingHandler(logging.Handler):
         atexit.register(self.close)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Does as the library's, without its lock: a line is queued in one step."""
+        """Handles a record as the library does, but without its lock: a line is queued in one step."""
         passes = bool(self.filter(record))
         if passes:
             self.emit(record)

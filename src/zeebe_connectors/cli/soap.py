@@ -310,7 +310,7 @@ def _list(found: dict[str, Any]) -> None:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        given = json.loads(sys.stdin.read() if str(file) == "-" else file.read_bytes())
+        given = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     except (OSError, ValueError) as error:
         _fail(f"{file}: {error}")
     if not isinstance(given, dict):

@@ -290,7 +290,7 @@ class _Reader:
         return f"https://{cluster}.{region}.{SAAS_DOMAIN}:443"
 
     def _address(self, text: str) -> tuple[str, bool | None]:
-        """Host and port, and whether the scheme asks for TLS (None without a scheme)."""
+        """Returns host and port, and whether the scheme asks for TLS (None without a scheme)."""
         name = self._used.get("address", "address")
         parts = urlsplit(text if "://" in text else f"//{text}")
         if parts.scheme not in {"", *_PLAIN_SCHEMES, *_SECURE_SCHEMES}:

@@ -243,7 +243,7 @@ def _path(environment: Environment, name: str, *, is_folder: bool) -> Path | Non
 
 
 def ledger_url(environment: Environment) -> Secret | None:
-    """URL of the ledger's database; None when the setting is empty.
+    """Returns the URL of the ledger's database; None when the setting is empty.
 
     Raises:
         SettingsError: It is no such URL; the message does not repeat it, since it may hold a password.

@@ -35,7 +35,7 @@ class LoopLag:
 
     @property
     def last_minute(self) -> float:
-        """Returns the maximum lag of the last minute, in seconds."""
+        """Maximum lag of the last minute, in seconds."""
         since = time.monotonic() - _MINUTE
         return max((late for when, late in self._last if when >= since), default=0.0)
 

@@ -215,7 +215,7 @@ class Runtime:
         return self.sources is None or not self.sources.is_dead()
 
     def health(self, *, silent_after: float = 60.0) -> dict[str, Any]:
-        """Returns whether the runtime does its work, for probes.
+        """Reports whether the runtime does its work, for probes.
 
         Args:
             silent_after: Seconds without any answer from the gateway after which a worker counts as down.

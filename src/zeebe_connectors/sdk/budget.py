@@ -46,9 +46,9 @@ class SmallJson(dict[str, Any]):
 
 
 def is_small(value: Any) -> bool:
-    """Returns whether a JSON-able value is small enough for the event loop to walk and write; looks only so far.
+    """Returns whether a JSON-able value is small enough for the event loop to walk and write.
 
-    Of a model its fields count.
+    Of a model its fields count. A large value is not looked through to its end.
     """
     return _is_small_and_flat(value) or _is_small(value)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -103,9 +105,10 @@ def from_keystore(
     invalid = _Invalid(where, code)
     if not _is_jks(data, invalid):
         found = _from_pkcs12(data, password, invalid)
-        if len(found) == 1 and not (alias and next(iter(found))):  # a single key need not have a name
-            return next(iter(found.values()))
-        return found[_chosen(alias, list(found), invalid)]
+        if len(found) == 1 and not (alias and found[0][0]):  # a single key need not have a name
+            return found[0][1]()
+        chosen = _chosen(alias, [name for name, _ in found], invalid)
+        return next(read for name, read in found if name == chosen)()
     keys = _jks_keys(data, password, invalid)
     return _opened(*keys[_chosen(alias, list(keys), invalid)], key_password or password, invalid)
 
@@ -113,7 +116,8 @@ def from_keystore(
 def _chosen(alias: str | None, names: list[str], invalid: _Invalid) -> str:
     """Returns the name of the key to use; an alias in any case."""
     if not alias and len(names) > 1:
-        raise invalid(f"holds several keys, so give the alias of one; it holds: {', '.join(names)}")
+        known = ", ".join(filter(None, names)) or "none with a name"
+        raise invalid(f"holds several keys, so give the alias of one; it holds: {known}")
     wanted = alias.lower() if alias else next(iter(names), "")
     if wanted not in names:
         raise invalid(f"holds no key of the given alias; it holds: {', '.join(names) or 'none'}")
@@ -134,7 +138,7 @@ def all_from_keystore(data: bytes, password: str, *, where: str, code: str) -> l
     """
     invalid = _Invalid(where, code)
     if not _is_jks(data, invalid):
-        return list(_from_pkcs12(data, password, invalid).values())
+        return [read() for _, read in _from_pkcs12(data, password, invalid)]
     keys = _jks_keys(data, password, invalid)
     if not keys:
         raise invalid("holds no private key with its certificate")
@@ -160,8 +164,11 @@ def _is_jks(data: bytes, invalid: _Invalid) -> bool:
     return data[:4] == struct.pack(">I", _JKS)
 
 
-def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> dict[str, Identity]:
-    """Returns the keys by their names in small letters; an empty name for a key without one."""
+def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> list[tuple[str, Callable[[], Identity]]]:
+    """Returns each key's name in small letters, empty for a key without one, and a function that reads the key.
+
+    A key that cannot be read spoils no other.
+    """
     try:
         found = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, UnsupportedAlgorithm):
@@ -172,16 +179,22 @@ def _from_pkcs12(data: bytes, password: str, invalid: _Invalid) -> dict[str, Ide
     keys = shrouded_keys(data)
     if len(keys) < 2:
         name = (found.cert.friendly_name or b"").decode("utf-8", "replace").lower()
-        return {name: _identity(found.key, chain, invalid)}
-    identities: dict[str, Identity] = {}
-    for name, protected in keys:  # the library reads the first key only
+        return [(name, partial(_identity, found.key, chain, invalid))]
+    # The library reads the first key only.
+    return [(name.lower(), partial(_bagged, bag, chain, password, invalid)) for name, bag in keys]
+
+
+def _bagged(bag: bytes, chain: list[x509.Certificate], password: str, invalid: _Invalid) -> Identity:
+    """Reads one of several keys of a PKCS#12 file, with the certificates that belong to it."""
+    try:
         try:
-            key = load_der_private_key(protected, password.encode())
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise invalid("a key's own password is another than the file's, or its encryption is not known") from None
-        identity = _identity(key, chain, invalid)
-        identities[name.lower()] = Identity(identity.key, _path(identity.chain))
-    return identities
+            key = load_der_private_key(bag, password.encode())
+        except TypeError:  # this key is not encrypted
+            key = load_der_private_key(bag, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise invalid("a key's own password is another than the file's, or its encryption is not known") from None
+    identity = _identity(key, chain, invalid)
+    return Identity(identity.key, _path(identity.chain))
 
 
 def _path(certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:

@@ -16,9 +16,9 @@ def shrouded_keys(data: bytes) -> list[tuple[str, bytes]]:
         data: The file's bytes; of a file in a rarer form (BER, or encrypted as a whole) nothing is found.
     """
     try:
-        _, (_, safe), *_ = _parts(next(_parts(data))[1])
+        _, (_, safe), *_ = _parts(_first(data))
         return list(_keys(safe))
-    except (ValueError, IndexError, StopIteration):
+    except (ValueError, IndexError):
         return []
 
 
@@ -46,11 +46,19 @@ def _name(attributes: list[tuple[int, bytes]]) -> str:
 
 
 def _first(data: bytes) -> bytes:
-    return next(_parts(data))[1]
+    """Returns the content of the first value.
+
+    Raises:
+        ValueError: There is none, or as `_parts`.
+        IndexError: As `_parts`.
+    """
+    for _, content in _parts(data):  # not `next`, whose StopIteration a generator may not raise
+        return content
+    raise ValueError("empty")
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each value in DER.
+    """Yields tag and content of each value in DER.
 
     Raises:
         ValueError: A length is indefinite, or reaches beyond the end.

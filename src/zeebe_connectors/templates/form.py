@@ -469,7 +469,7 @@ def _merged(one: Field, other: Field) -> Field | None:
 
 
 def _unique(fields: Iterable[Field]) -> Iterator[Field]:
-    """Returns the fields; the later of two with the same id (same name, other meaning) gets a number."""
+    """Yields the fields; the later of two with the same id (same name, other meaning) gets a number."""
     seen: dict[str, int] = {}
     for item in fields:
         seen[item.id] = seen.get(item.id, 0) + 1

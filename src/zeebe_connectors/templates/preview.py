@@ -43,7 +43,7 @@ class PreviewField:
 
     @property
     def shown(self) -> str:
-        """Returns the value as text, a choice by its label."""
+        """The value as text, a choice by its label."""
         if isinstance(self.value, bool):
             return "on" if self.value else "off"
         text = "" if self.value is None else str(self.value)

@@ -267,6 +267,25 @@ def test_a_form_does_not_reach_secured_fields_by_another_name():
     assert before == {"protocol": "http", "environments": {"test": {"url": "http://x.example.com/"}}}
 
 
+async def test_a_path_is_shown_beside_a_keystore_that_is_secured(page):
+    """One environment has the keystore itself in the field, the other the path of its file."""
+    keystore = "MIIKc2VjcmV0" * 40
+    environments = {
+        name: {"url": f"http://{name}.example.com/", "tls": {"keystoreLocation": location}}
+        for name, location in (("test", keystore), ("live", "/keys/live.p12"))
+    }
+    given = {"name": "signed", "protocol": "http", "environments": environments}
+    await page.operator.call("POST", "/providers", given, status=201)
+    text = await page.operator.get("/providers/signed")
+    assert keystore not in text
+    field = "tls.keystoreLocation"
+    assert f'name="s:test:{field}"' in text
+    assert f'name="f:live:{field}"' in text
+    assert 'value="/keys/live.p12"' in text
+    text = await page.operator.get("/providers/signed/copy?from=live&to=test")
+    assert "/keys/live.p12" in text
+
+
 async def test_providers_are_downloaded_as_yaml_without_secured_values(page):
     await page.operator.call("POST", "/providers", erp(), status=201)
     whole = yaml.safe_load(await page.viewer.get("/providers/+all.yaml"))["providers"]

@@ -339,7 +339,7 @@ def _setting_items(runtime: Runtime) -> list[AttentionItem]:
 
 
 def engine_state(runtime: Runtime) -> EngineState:
-    """Returns whether the engine answers: it does if any worker heard from it recently."""
+    """Reports whether the engine answers: it does if any worker heard from it recently."""
     states = runtime.liveness().values()
     contact = _last_contact(runtime)
     silent = round(time.monotonic() - contact, 1) if contact is not None else None

@@ -43,6 +43,7 @@ class Cell:
         text: The value; for a secured one, the name of the secret that it refers to.
         set: Whether a secured value is set.
         since: When it was set; empty if unknown.
+        secured: Whether the value is never shown; what one environment has in clear, another may have secured.
     """
 
     environment: str
@@ -50,6 +51,7 @@ class Cell:
     text: str = ""
     set: bool = False
     since: str = ""
+    secured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,12 @@ class Row:
     Args:
         path: Its dotted path in an environment.
         label: Its label.
-        secured: Whether its value is never shown.
         choices: Values and labels, if only these are allowed.
         cells: One for each environment.
     """
 
     path: str
     label: str
-    secured: bool
     choices: tuple[tuple[str, str], ...]
     cells: tuple[Cell, ...]
 
@@ -103,7 +103,6 @@ def rows(shown: Mapping[str, Any]) -> list[Row]:
         Row(
             path,
             _LABELS.get(path) or _label(path),
-            _is_secured(path) or any(isinstance(fields.get(path), Mapping) for fields in there.values()),
             _choices(path, protocol),
             tuple(_cell(name, path, there[name], wanted[name]) for name in environments),
         )
@@ -368,13 +367,18 @@ def _cell(environment: str, path: str, there: Mapping[str, Any], wanted: list[st
     value = there.get(path)
     if isinstance(value, Mapping):
         return Cell(
-            environment, True, str(value.get("secret", "")), bool(value.get("set")), str(value.get("changed", ""))
+            environment,
+            True,
+            str(value.get("secret", "")),
+            bool(value.get("set")),
+            str(value.get("changed", "")),
+            secured=True,
         )
-    return Cell(environment, value is not None or path in wanted, _as_text(value))
+    return Cell(environment, value is not None or path in wanted, _as_text(value), secured=_is_secured(path))
 
 
 def _shown_value(row: Row, cell: Cell) -> str:
-    if row.secured:
+    if cell.secured:
         return (f"secrets.{cell.text}" if cell.text else "secured, set") if cell.set else ""
     return dict(row.choices).get(cell.text, cell.text)
 

@@ -93,7 +93,7 @@ def _check_options(given: Mapping[str, Any]) -> None:
 
 
 def installed_names(protocol: str | None = None) -> dict[str, set[str]]:
-    """By section: the names that some installed connector reads.
+    """Returns the names that some installed connector reads, by section.
 
     Args:
         protocol: Only those of connectors that take this one.

@@ -144,7 +144,7 @@ def _sealed(section: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secured_fields(environment: Mapping[str, Any]) -> Iterator[tuple[str, Secret | str]]:
-    """Dotted name and value of every secured field that is set: a `Secret`, or the text of a reference."""
+    """Yields dotted name and value of every secured field that is set: a `Secret`, or the text of a reference."""
     for section in PUBLIC:
         part = environment.get(section)
         if isinstance(part, Mapping):

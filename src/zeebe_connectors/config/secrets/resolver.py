@@ -86,7 +86,7 @@ class SecretResolver:
         self.uses = uses or SecretUses()
 
     def custody(self, mask: Mask, *, process: str = "", element: str = "") -> JobSecrets:
-        """Makes the custody of the secrets of one job or source.
+        """Makes the keeper of the secrets of one job or source.
 
         Args:
             mask: Learns their values.

@@ -99,7 +99,7 @@ async def _list(session: Pop3Session, action: ListPop3) -> list[ListedMail]:
 async def _heads(
     session: Pop3Session, numbers: Iterable[int], sizes: dict[int, int]
 ) -> AsyncIterator[tuple[int, Head]]:
-    """Returns the headers of mails, by number; without TOP the mails are read whole, up to a size."""
+    """Yields the headers of mails with their numbers; without TOP the mails are read whole, up to a size."""
     wanted = list(numbers)
     for start in range(0, len(wanted), BATCH):
         batch = wanted[start : start + BATCH]

@@ -196,7 +196,7 @@ def failure(error: BaseException, *, where: str) -> ConnectorError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Returns the exception and those that it wraps, each once, down to the driver's own."""
+    """Yields the exception and those that it wraps, each once, down to the driver's own."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

@@ -54,8 +54,9 @@ class Plan:
         protocols: Choices of protocol that must match, if the task chose one.
         constants: Values to fill in.
         conflicts: Inputs that the task must leave empty.
-        url: The place where an address is joined with the task's path, and the base address.
-        secured: Texts to mask in all output.
+        urls: Places where the task's path is joined with the base address.
+        base: The base address; may have placeholders.
+        hosts: Places of the host, each with its template.
     """
 
     provider: Provider
@@ -247,7 +248,7 @@ def _inputs_of(provider: Provider, path: str, data: Mapping[str, Any]) -> Mappin
 
 
 def _is_refused(source: str) -> bool:
-    """Returns whether a task may not fill this in beside a provider; port and encryption have defaults, so it may."""
+    """Returns whether a task may not fill this in beside a provider; port and encryption, with defaults, may differ."""
     return source in {"host", "headers", "address"} or source.startswith(("authentication", "tls", "wsSecurity"))
 
 
