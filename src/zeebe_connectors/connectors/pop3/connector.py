@@ -224,7 +224,7 @@ class _Watcher:
 
     @property
     def _removed(self) -> Removed:
-        return Removed(self.context.memory, f"pop3-removed:{self.context.source}")
+        return Removed(self.context.memory, f"pop3-removed:{self.context.source}", self.failures)
 
     async def _another(self, session: Pop3Session, mail: _Listed, here: Collection[str]) -> _Listed | None:
         """Returns the mail under a name of its own if it only has a removed one's id; deletes it if it is that one."""

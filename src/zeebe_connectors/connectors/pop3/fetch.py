@@ -169,7 +169,7 @@ class _Fetch:
 
     @property
     def _removed(self) -> Removed:
-        return Removed(self.context.memory, self._place("removed"))
+        return Removed(self.context.memory, self._place("removed"), self.failures)
 
     async def _numbers(self, here: dict[int, str]) -> dict[str, int]:
         """Returns the mails' numbers by id; a mail that only has a removed one's id gets a name of its own."""
