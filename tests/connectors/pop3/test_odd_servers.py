@@ -394,6 +394,31 @@ async def test_a_mail_that_the_server_did_not_remove_is_not_handed_over_again(ha
     assert harness.subjects() == ["one", "two"]
 
 
+MISREAD = (
+    "Subject: 订单确认通知\r\nMessage-ID: <1@x>\r\nContent-Type: text/html\r\n\r\n<meta charset=gbk>订单确认".encode(
+        "gbk"
+    )
+)
+"""A mail whose body alone says how its subject is encoded."""
+
+
+async def test_a_mail_that_was_not_removed_is_the_same_by_its_headers_alone(harness):
+    harness.server.answers["QUIT"] = hang_up()
+    harness.server.mails = {"a": MISREAD}
+    await harness.runtime(remove="true")
+    await harness.until(lambda: "QUIT" in harness.server.commands)
+    del harness.server.answers["QUIT"]
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["订单确认通知"]
+
+
+async def test_tasks_give_no_mail_twice_that_was_not_removed(tasks):
+    tasks.server.answers["DELE"] = answer(b"-ERR not now\r\n")
+    tasks.server.mails = {"a": MISREAD}
+    for key, subject in ((1, "订单确认通知"), (1, "订单确认通知"), (2, None)):
+        assert await tasks.subject(key=key, remove=True) == subject
+
+
 async def test_tasks_receive_a_mail_with_the_id_of_a_removed_one(tasks):
     tasks.server.answers["UIDL"] = numbered("{}")
     tasks.server.mails = {"a": message("one"), "b": message("two")}

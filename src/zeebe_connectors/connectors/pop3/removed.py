@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from zeebe_connectors import PermanentError, TransientError
 from zeebe_connectors.mail import parse_mail
@@ -39,16 +39,16 @@ class Removed:
     place: str
     failures: ReadFailures
 
-    async def add(self, uid: str, here: Collection[str], data: Mapping[str, Any]) -> None:
+    async def add(self, uid: str, here: Collection[str], mark: str) -> None:
         """Remembers a mail; call it before the mail is deleted.
 
         Args:
             uid: Its id in this session.
             here: All ids of this session.
-            data: The mail as the process has it.
+            mark: See `mark_of`.
         """
         shared = _shared(uid, here)
-        await self.memory.remember(self.place, _key(shared, _mark(data)), "")
+        await self.memory.remember(self.place, _key(shared, mark), "")
         await self.memory.remember(self.place, shared, "")
 
     async def another(self, session: Pop3Session, number: int, uid: str, here: Collection[str]) -> str | None:
@@ -68,7 +68,7 @@ class Removed:
         shared = _shared(uid, here)
         if shared not in await self.memory.recall(self.place, [shared]):
             return None
-        mark = _mark(parse_mail(await self._read(session, number, uid)).data())
+        mark = mark_of(await self._read(session, number, uid))
         key = _key(shared, mark)
         return None if key in await self.memory.recall(self.place, [key]) else f"{uid} {mark}"
 
@@ -105,6 +105,12 @@ def _shared(uid: str, here: Collection[str]) -> str:
     return start if number.endswith(")") and start in here else uid
 
 
-def _mark(data: Mapping[str, Any]) -> str:
-    telling = [[one["key"].lower(), one["value"]] for one in data["headers"] if one["key"].lower() in _TELLING]
+def mark_of(raw: bytes) -> str:
+    """Returns what distinguishes a mail from others, whether the server returned all of it or only its headers.
+
+    Its body, which may be encrypted or say how its headers are encoded, does not count.
+    """
+    head = re.split(rb"\r?\n\r?\n", raw.lstrip(b"\r\n"), maxsplit=1)[0]
+    headers = parse_mail(head).data()["headers"]
+    telling = [[one["key"].lower(), one["value"]] for one in headers if one["key"].lower() in _TELLING]
     return hashlib.sha256(json.dumps(telling).encode()).hexdigest()[:16]
