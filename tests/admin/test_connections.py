@@ -8,6 +8,7 @@ import logging
 
 import aiohttp
 import pytest
+from aiohttp import web
 from tests.admin.serving import served
 
 from zeebe_connectors.admin.access import MAX_GUESSING
@@ -56,6 +57,30 @@ async def test_half_open_requests_hold_nobody_up(port):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
             writer.close()
+
+
+def test_half_a_request_ends_on_uvloop_too():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def received() -> bytes:
+        connections = Connections(header_seconds=0.1)
+        runner = web.AppRunner(web.Application(middlewares=[connections.watched]))
+        await runner.setup()
+        connections.watch(runner.server)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        try:
+            async with asyncio.timeout(3):
+                with contextlib.suppress(ConnectionResetError):
+                    return await reader.read()
+            return b""
+        finally:
+            writer.close()
+            await runner.cleanup()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(received()) == b""
 
 
 async def test_a_connection_that_is_used_stays(port):

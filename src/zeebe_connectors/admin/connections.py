@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -86,6 +87,5 @@ class Connections:
     def _drop(self, transport: asyncio.BaseTransport) -> None:
         self._forget(transport)
         self.dropped += 1
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+        cast("asyncio.Transport", transport).abort()  # uvloop's is none by its class
         _log.debug("A connection to the operator's port was closed: it sent no request in time, or there were too many")

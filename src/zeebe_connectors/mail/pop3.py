@@ -337,12 +337,17 @@ class Pop3Session:
 
         async def work() -> bytes:
             self._send(command)
-            if _EMPTY.search(await self._answer(command)) and not self._buffer:
-                try:
-                    async with asyncio.timeout(_PAUSE):
-                        await self._more()
-                except TimeoutError:
-                    return b""
+            if not _EMPTY.search(await self._answer(command)) or self._buffer:
+                return await self._lines(_MAX_LIST_BYTES)
+            try:
+                async with asyncio.timeout(_PAUSE):
+                    await self._more()
+            except TimeoutError:
+                self._send("NOOP")  # a list that is only late comes before its answer
+                await self._more()
+                late = b"" if self._buffer.startswith((b"+", b"-")) else await self._lines(_MAX_LIST_BYTES)
+                await self._status()
+                return late
             return await self._lines(_MAX_LIST_BYTES)
 
         return await self._within(work)

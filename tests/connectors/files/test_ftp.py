@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from tests.connectors.files.conftest import Places
 
 from zeebe_connectors.connectors.files.listing import listed, mlsd
 from zeebe_connectors.connectors.files.session import Entry
@@ -309,3 +310,23 @@ async def test_a_link_that_is_listed_as_a_folder_leads_nowhere_twice(places):
     done = await place.do("list", maxDepth=50)
     assert [one["path"] for one in done["files"]] == ["top", "sub/a", "sub/deep/b"]
     assert done["more"] is False
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes"])
+def test_uvloop_receives_files_too(home, tmp_path, certificate, trusted, protocol):
+    uvloop = pytest.importorskip("uvloop")
+    content = bytes(range(256)) * 12_000  # more than a download may be ahead
+    (home / "x").write_bytes(content)
+
+    async def read(*, active: bool) -> bytes:
+        places = Places(home, tmp_path, certificate, trusted)
+        try:
+            place = await places.ftp(protocol)
+            done = await place.do("read", file="x", readAs="document", active=active)
+            return await place.data(done["document"])
+        finally:
+            await places.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(read(active=False)) == content
+        assert runner.run(read(active=True)) == content

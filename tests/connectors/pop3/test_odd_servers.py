@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.connectors.pop3.test_fetch import FetchHarness
 from tests.connectors.pop3.test_pop3 import USER, Pop3Harness
@@ -70,6 +72,15 @@ def hang_up(data: bytes = b""):
     return close
 
 
+def at_the_first(fault, name: str):
+    """Has this fault at the session's first mail, and answers as usual for the others."""
+
+    async def send(session, number):
+        await (fault(session, number) if number.strip() == "1" else getattr(session, name)(number))
+
+    return send
+
+
 async def remove_and_hang_up(session, arguments):
     for uid in session.deleted:
         session.server.mails.pop(uid, None)
@@ -105,6 +116,24 @@ async def test_an_empty_mailbox_is_one_however_it_is_listed(server, name, says):
     session = await opened(server)
     assert await session.ids() == {}
     assert await session.sizes() == {}
+    await session.quit()
+
+
+@pytest.mark.parametrize("ends", [b"", b".\r\n", b"1 a\r\n.\r\n"])
+async def test_a_list_that_comes_late_leaves_the_session_in_step(server, monkeypatch, ends):
+    monkeypatch.setattr(client_module, "_PAUSE", 0.05)
+
+    async def late(session, arguments):
+        session.writer.write(b"+OK empty lines come last\r\n")
+        await asyncio.sleep(0.15)
+        session.writer.write(ends)
+
+    server.answers["UIDL"] = late
+    server.mails = {"a": message("one")} if b"a" in ends else {}
+    session = await opened(server)
+    assert await session.ids() == ({1: "a"} if b"a" in ends else {})
+    assert await session.command("NOOP") == ""
+    assert list(await session.sizes()) == list(await session.ids())
     await session.quit()
 
 
@@ -277,6 +306,38 @@ async def test_a_server_without_top_loses_no_mail_that_has_a_removed_ones_id(har
     assert harness.subjects() == ["one", "two"]
 
 
+async def test_a_server_that_hangs_up_at_top_blocks_no_mail_that_has_a_removed_ones_id(harness):
+    harness.server.answers |= {"UIDL": numbered("{}"), "TOP": hang_up()}
+    harness.server.mails = {"a": message("one")}
+    await harness.runtime(remove="true")
+    await harness.until(lambda: not harness.server.mails)
+    harness.server.mails = {"b": message("two"), "c": message("three")}
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["one", "two", "three"]
+
+
+async def test_a_mail_that_cannot_be_compared_does_not_block_the_others(harness):
+    harness.server.answers |= {"UIDL": numbered("{}")}
+    harness.server.mails = {"a": message("one")}
+    sources = await harness.runtime(remove="true")
+    await harness.until(lambda: not harness.server.mails)
+    harness.server.answers |= {"TOP": hang_up(), "RETR": at_the_first(hang_up(), "do_retr")}
+    harness.server.mails = {"b": message("two"), "c": message("three")}
+    await harness.until(lambda: harness.subjects() == ["one", "three"])
+    await harness.until(lambda: "so it stays" in health(sources)[1])
+    assert list(harness.server.mails) == ["b"]
+
+
+async def test_a_task_goes_on_although_the_server_hangs_up_at_top(tasks):
+    tasks.server.answers |= {"UIDL": numbered("{}"), "TOP": hang_up()}
+    tasks.server.mails = {"a": message("one")}
+    assert await tasks.subject(key=1, remove=True) == "one"
+    tasks.server.mails = {"b": message("two")}
+    assert not isinstance(await tasks.task(key=2, remove=True), Complete)
+    assert await tasks.subject(key=2, remove=True) == "two"
+    assert not tasks.server.mails
+
+
 async def test_a_mail_with_a_removed_ones_id_stays_while_the_server_does_not_show_it(harness):
     harness.server.answers["UIDL"] = numbered("{}")
     harness.server.mails = {"a": message("one")}
@@ -331,6 +392,31 @@ async def test_a_mail_that_the_server_did_not_remove_is_not_handed_over_again(ha
     await harness.runtime(remove="true")
     await harness.rounds(2)
     assert harness.subjects() == ["one", "two"]
+
+
+MISREAD = (
+    "Subject: 订单确认通知\r\nMessage-ID: <1@x>\r\nContent-Type: text/html\r\n\r\n<meta charset=gbk>订单确认".encode(
+        "gbk"
+    )
+)
+"""A mail whose body alone says how its subject is encoded."""
+
+
+async def test_a_mail_that_was_not_removed_is_the_same_by_its_headers_alone(harness):
+    harness.server.answers["QUIT"] = hang_up()
+    harness.server.mails = {"a": MISREAD}
+    await harness.runtime(remove="true")
+    await harness.until(lambda: "QUIT" in harness.server.commands)
+    del harness.server.answers["QUIT"]
+    await harness.until(lambda: not harness.server.mails)
+    assert harness.subjects() == ["订单确认通知"]
+
+
+async def test_tasks_give_no_mail_twice_that_was_not_removed(tasks):
+    tasks.server.answers["DELE"] = answer(b"-ERR not now\r\n")
+    tasks.server.mails = {"a": MISREAD}
+    for key, subject in ((1, "订单确认通知"), (1, "订单确认通知"), (2, None)):
+        assert await tasks.subject(key=key, remove=True) == subject
 
 
 async def test_tasks_receive_a_mail_with_the_id_of_a_removed_one(tasks):

@@ -67,6 +67,7 @@ def test_addresses_are_read_as_people_write_them(text, expected):
         ["jane@example.com", ""],
         [5],
         "mailto:jane@example.com",
+        "[" * 100_000 + "]" * 100_000,
     ],
 )
 def test_what_is_no_address_is_refused(text):

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.files.session import PIECE
@@ -33,8 +33,7 @@ class Receiver(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of TCP or of TLS
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the standard library's own
         """See `asyncio.BufferedProtocol`; reading is paused when no room is left."""

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from zeebe_connectors import Event, Group, Hint, InboundContext, PermanentError, TransientError, inbound
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
-from zeebe_connectors.connectors.pop3.removed import Removed
+from zeebe_connectors.connectors.pop3.removed import Removed, mark_of
 from zeebe_connectors.mail import Mail, parse_mail, read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
@@ -224,7 +224,7 @@ class _Watcher:
 
     @property
     def _removed(self) -> Removed:
-        return Removed(self.context.memory, f"pop3-removed:{self.context.source}")
+        return Removed(self.context.memory, f"pop3-removed:{self.context.source}", self.failures)
 
     async def _another(self, session: Pop3Session, mail: _Listed, here: Collection[str]) -> _Listed | None:
         """Returns the mail under a name of its own if it only has a removed one's id; deletes it if it is that one."""
@@ -303,7 +303,7 @@ class _Watcher:
         async def done() -> None:
             touched.append(True)
             if given.remove:
-                await self._removed.add(listed.uid, here, mail.data())
+                await self._removed.add(listed.uid, here, mark_of(raw))
                 await self._delete(session, listed)
 
         async def on_quarantine() -> None:

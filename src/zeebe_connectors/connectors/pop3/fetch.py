@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,7 +28,7 @@ from zeebe_connectors import (
     outbound,
 )
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
-from zeebe_connectors.connectors.pop3.removed import Removed
+from zeebe_connectors.connectors.pop3.removed import Removed, mark_of
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
@@ -150,6 +150,8 @@ class _Fetch:
     keyring: Keyring | None
     session: Pop3Session
     failures: ReadFailures
+    marks: dict[str, str] = field(default_factory=dict)
+    """What distinguishes the mails that were read, by id."""
 
     async def answer(self) -> dict[str, Any]:
         """Returns the mails and how many remain; marks those to be removed for deletion at the session's end."""
@@ -163,13 +165,13 @@ class _Fetch:
         if self.given.remove:
             for mail in answer["mails"]:
                 if mail["uid"] in numbers and not mail["failure"]:
-                    await self._removed.add(here[numbers[mail["uid"]]], here.values(), mail)
+                    await self._removed.add(here[numbers[mail["uid"]]], here.values(), answer["marks"][mail["uid"]])
                     await self._delete(mail["uid"], numbers[mail["uid"]])
         return answer
 
     @property
     def _removed(self) -> Removed:
-        return Removed(self.context.memory, self._place("removed"))
+        return Removed(self.context.memory, self._place("removed"), self.failures)
 
     async def _numbers(self, here: dict[int, str]) -> dict[str, int]:
         """Returns the mails' numbers by id; a mail that only has a removed one's id gets a name of its own."""
@@ -217,7 +219,7 @@ class _Fetch:
         takers = {} if self.given.again else await memory.recall(self._place("mails"), numbers)
         wanted = [uid for uid in numbers if takers.get(uid, key) == key][:MAX_WANTED]
         if not wanted:
-            return {"mails": [], "remaining": 0}
+            return {"mails": [], "remaining": 0, "marks": {}}
         # The first try fixes what the job is after: two tries at once must not share out the mails between them.
         fixed = json.loads(await memory.remember(self._place("tasks"), key, json.dumps(wanted)))
         if not numbers.keys() & set(fixed):  # somebody else removed them all, or another engine had a job of this key
@@ -236,7 +238,7 @@ class _Fetch:
             mails.append(await self._mail(uid, numbers[uid], sizes.get(numbers[uid], 0)))
             length += len(json.dumps(mails[-1]))
         taken = {*takers, *(mail["uid"] for mail in mails)}
-        answer = {"mails": mails, "remaining": sum(uid not in taken for uid in numbers)}
+        answer = {"mails": mails, "remaining": sum(uid not in taken for uid in numbers), "marks": self.marks}
         return await self._stored(answer) if self.given.remove and mails else answer
 
     def _place(self, name: str) -> str:
@@ -282,6 +284,7 @@ class _Fetch:
                 failure = failure or error
                 if given.one and failure is error:
                     raise
+        self.marks[uid] = mark_of(raw)
         mail = await read_mail(raw, keyring=self.keyring)
         failure = failure or mail.failure
         if failure and given.one:

@@ -81,7 +81,7 @@ def without_brackets(text: str) -> str:
         return text
     try:
         items = json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         return re.sub(r"(?<![^\s,;])(['\u2018])([^'\u2019]*)['\u2019](?=\s*([,;]|$))", r"\2", stripped[1:-1].strip())
     # What is no text stays in sight, so that it is refused as an address instead of left out.
     return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in items if item is not None)
