@@ -22,7 +22,14 @@ from zeebe_connectors.mail.refusals import is_temporary, login_advice
 from zeebe_connectors.mail.settings import LoginOrNone, NoLogin, PasswordLogin, Security
 from zeebe_connectors.mail.tokens import access_token
 from zeebe_connectors.net import custody
-from zeebe_connectors.net.connect import Resolver, checked_resolver, connect_error, connected, warn_unencrypted
+from zeebe_connectors.net.connect import (
+    Resolver,
+    checked_resolver,
+    connect_error,
+    connected,
+    warn_unencrypted,
+    write,
+)
 from zeebe_connectors.net.tls import trust
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.numbers import is_number
@@ -419,7 +426,7 @@ class Pop3Session:
         async def work() -> list[bytes | None]:
             together = "PIPELINING" in self.capabilities
             if together:
-                self._writer.write("".join(f"TOP {number} 0\r\n" for number in numbers).encode())
+                write(self._writer, "".join(f"TOP {number} 0\r\n" for number in numbers).encode())
             found: list[bytes | None] = []
             for number in numbers:
                 if not together:
@@ -537,7 +544,7 @@ class Pop3Session:
     def _send(self, line: str) -> None:
         if re.search(r"[\r\n\0]", line):
             raise PermanentError("POP3_REFUSED", "a user name or password must not hold a line break")
-        self._writer.write(line.encode() + b"\r\n")
+        write(self._writer, line.encode() + b"\r\n")
 
     async def _greeted(self) -> str:
         """Returns the server's banner.

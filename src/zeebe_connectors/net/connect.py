@@ -180,3 +180,15 @@ def connect_errors(protocol: str) -> dict[str, str]:
         f"{protocol}_UNREACHABLE": "No connection: refused, no route, or cut while it was set up. Check host, port and "
         "firewalls. Tried again.",
     }
+
+
+def write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Writes to a connection; on asyncio's own event loop, what is written to one that has ended is dropped.
+
+    Raises:
+        ConnectionResetError: It has ended, and uvloop runs, which raises a `RuntimeError` instead of dropping it.
+    """
+    try:
+        writer.write(data)
+    except RuntimeError:
+        raise ConnectionResetError("the connection has ended") from None

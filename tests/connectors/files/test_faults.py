@@ -7,6 +7,7 @@ import contextlib
 import os
 
 import pytest
+from tests.connectors.files.conftest import Places
 
 from zeebe_connectors import Secret
 from zeebe_connectors.connectors.files import pool as pool_module
@@ -170,6 +171,23 @@ async def test_a_server_that_ends_an_upload_is_heard(places, end, code):
     outcome = await place.fails("write", file="x", content=document)
     assert outcome.code == code
     assert place.server.files["/x"] == b"old"
+
+
+def test_uvloop_hears_a_server_that_ends_an_upload_too(home, tmp_path, certificate, trusted):
+    """Its transports raise an error of their own when something is written to a connection that has ended."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def code() -> str:
+        places = Places(home, tmp_path, certificate, trusted)
+        try:
+            place = await places.odd_ftp({"/x": b"old"}, answers={"_CUT": "1000", "_END": "552 Quota exceeded."})
+            document = dict((await place.documents.create(os.urandom(40_000_000), name="x")).reference)
+            return (await place.fails("write", file="x", content=document)).code
+        finally:
+            await places.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(code()) == "FILES_FULL"
 
 
 @pytest.mark.parametrize(

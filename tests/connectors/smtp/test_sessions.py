@@ -143,6 +143,8 @@ async def test_a_large_mail_never_holds_the_loop_for_50_ms(server_apart, smtp, t
 
     It is the thread's CPU time that counts: a busy machine may make every turn wait, and that is not ours.
     """
+    if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        pytest.skip("uvloop's turns cannot be measured from outside")
     (files / "large.bin").write_bytes(bytes(range(256)) * 102_400)
     ours = threading.get_ident()
     plain_run = asyncio.Handle._run

@@ -306,8 +306,7 @@ class FtpSession(FtpControl):
         async with self._transfer("APPE" if append else "STOR", path, sends=True) as (_, writer):
             assert isinstance(writer, asyncio.StreamWriter)  # noqa: S101 - only RETR has another
             async for data in pieces:
-                writer.write(data)
-                await self._patiently(writer.drain())
+                await self._patiently(self._send(data, writer))
                 written += len(data)
         return written
 

@@ -21,6 +21,7 @@ from zeebe_connectors.connectors.files.ftp_replies import (
 )
 from zeebe_connectors.connectors.files.names import bytes_of, text_of
 from zeebe_connectors.connectors.files.session import Server, lost, timed_out
+from zeebe_connectors.net.connect import write
 
 _MAX_REPLY_LINES = 1000
 ResultT = TypeVar("ResultT")
@@ -142,8 +143,7 @@ class FtpControl:
         """
         line = f"{verb} {argument}" if argument else verb
         data = bytes_of(line, self._encoding)
-        self._writer.write(data.replace(b"\xff", b"\xff\xff") + b"\r\n")
-        await self._patiently(self._writer.drain())
+        await self._patiently(self._send(data.replace(b"\xff", b"\xff\xff") + b"\r\n", self._writer))
         return await self._reply(patience)
 
     async def _reply(self, patience: float | None = None) -> Reply:
@@ -180,6 +180,10 @@ class FtpControl:
         self._broken = True
         hint = "it speaks SSH: choose the protocol sftp" if line.startswith("SSH-") else "check host, port and protocol"
         return PermanentError("FILES_PROTOCOL", f"{self._server.where}: is not an FTP server; {hint}")
+
+    async def _send(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        write(writer, data)
+        await writer.drain()
 
     async def _patiently(self, waiting: Awaitable[ResultT], patience: float | None = None) -> ResultT:
         """Waits for at most the server's time; a session that had to wait too long, or broke, is not used again."""
