@@ -27,21 +27,14 @@ LOGIN = PasswordLogin.model_validate({"username": USER, "password": "secret"})
 
 
 @pytest.fixture
-async def server():
-    async with Pop3Server() as server:
-        yield server
-
-
-@pytest.fixture
 async def harness(server, tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 1.0)
     async with running(Pop3Harness(server, tmp_path), monkeypatch) as harness:
         yield harness
 
 
-async def opened(server: Pop3Server, login=LOGIN) -> Pop3Session:
-    clients = ClientCache()
-    return await Pop3Session.open("127.0.0.1", server.port, "none", login=login, clients=clients)
+async def opened(server: Pop3Server, security="none", login=LOGIN) -> Pop3Session:
+    return await Pop3Session.open("127.0.0.1", server.port, security, login=login, clients=ClientCache())
 
 
 def answer(data: bytes):
@@ -189,7 +182,7 @@ async def test_a_server_that_closes_after_what_it_does_not_know_is_asked_without
     server.banner = "+OK <1896.697170952@dbc.example.test>"
     server.answers[command] = close
     server.mails["a"] = message("one")
-    session = await opened(server, login)
+    session = await opened(server, login=login)
     if isinstance(login, PasswordLogin):
         assert await session.ids() == {1: "a"}
     await session.command("NOOP")

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.connectors.pop3.test_faults import answer, opened
 from tests.connectors.pop3.test_fetch import FetchHarness
-from tests.connectors.pop3.test_pop3 import USER, Pop3Harness
-from tests.harness import health, running
+from tests.harness import health
 
 from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.pop3.connector import Pop3Mailbox, preview
 from zeebe_connectors.mail import pop3 as client_module
-from zeebe_connectors.mail.pop3 import Pop3Session
-from zeebe_connectors.mail.settings import PasswordLogin
 from zeebe_connectors.sdk.client_cache import ClientCache
 from zeebe_connectors.sdk.fields import read_input
 from zeebe_connectors.sdk.memory import ShortMemory
 from zeebe_connectors.testing import Complete
-from zeebe_connectors.testing.servers import Pop3Server, message
-
-LOGIN = PasswordLogin.model_validate({"username": USER, "password": "secret"})
+from zeebe_connectors.testing.servers import message
 
 
 @pytest.fixture(autouse=True)
@@ -30,35 +26,10 @@ def soon(monkeypatch):
 
 
 @pytest.fixture
-async def server():
-    async with Pop3Server() as server:
-        yield server
-
-
-@pytest.fixture
-async def harness(server, tmp_path, monkeypatch):
-    async with running(Pop3Harness(server, tmp_path), monkeypatch) as harness:
-        yield harness
-
-
-@pytest.fixture
 async def tasks(server, tmp_path):
     tasks = FetchHarness(server, tmp_path, ShortMemory())
     tasks.clients = ClientCache()
     return tasks
-
-
-async def opened(server: Pop3Server, security="none") -> Pop3Session:
-    return await Pop3Session.open("127.0.0.1", server.port, security, login=LOGIN, clients=ClientCache())
-
-
-def answer(data: bytes):
-    """Sends these bytes whatever was asked."""
-
-    async def send(session, arguments):
-        session.writer.write(data)
-
-    return send
 
 
 def hang_up(data: bytes = b""):

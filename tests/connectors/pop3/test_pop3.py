@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness import Harness, running
+from tests.harness import Harness
 
 from zeebe_connectors import Document, PermanentError, TransientError
 from zeebe_connectors.connectors.pop3.connector import watch
@@ -18,12 +18,6 @@ from zeebe_connectors.testing.servers import Pop3Server, message
 
 USER = "alice@example.test"
 STORED = Path(__file__).parents[2] / "mail" / "reading" / "smime" / "stored"
-
-
-@pytest.fixture
-async def server():
-    async with Pop3Server() as server:
-        yield server
 
 
 async def connect(server: Pop3Server) -> Pop3Session:
@@ -193,12 +187,6 @@ class Pop3Harness(Harness):
         """Waits until so many more sessions have ended."""
         target = self.server.commands.count("QUIT") + count
         await self.until(lambda: self.server.commands.count("QUIT") >= target)
-
-
-@pytest.fixture
-async def harness(server, tmp_path, monkeypatch):
-    async with running(Pop3Harness(server, tmp_path), monkeypatch) as harness:
-        yield harness
 
 
 @pytest.mark.parametrize("remove", ["true", "false"])
