@@ -279,18 +279,7 @@ class _Watcher:
         return _Content(raw, "", too_large or self.given.too_large(len(raw)))
 
     async def _delete(self, session: Pop3Session, mail: _Listed) -> None:
-        """Marks a mail for deletion, unless the connection always ends at that."""
-        effect = f"done {mail.identity}"
-        reason = self.failures.verdict(effect)
-        if not reason:
-            try:
-                await session.delete(mail.number)
-            except Refused as error:
-                reason = str(error)
-            except TransientError as error:
-                self.failures.failed(effect, str(error))
-                raise
-        if reason:
+        if reason := await self._removed.delete(session, mail.number, mail.identity):
             self.refused = f"a mail was handed over but cannot be removed: {reason}"
 
     async def _event(

@@ -28,7 +28,7 @@ from zeebe_connectors import (
     outbound,
 )
 from zeebe_connectors.connectors.pop3.mailbox import ERRORS, Mailbox, open_mailbox, save
-from zeebe_connectors.connectors.pop3.removed import Removed, mark_of
+from zeebe_connectors.connectors.pop3.removed import MAX_LOST, Removed, mark_of
 from zeebe_connectors.mail import read_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
 from zeebe_connectors.mail.read_failures import ReadFailures, failures_of
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 MAX_WANTED = 1000
 """Maximum number of mails that a job tries to claim; it misses one only if other jobs claim all of these first."""
-MAX_LOST = 2
-"""How often the connection may end at one mail, before it is returned with its failure among the others."""
 MAX_ANSWER = 1024 * 1024
 """Characters of JSON after which an answer takes no further mail; a job returns 1.5 MiB at most."""
 
@@ -190,17 +188,7 @@ class _Fetch:
 
     async def _delete(self, uid: str, number: int) -> None:
         """Marks a mail for deletion; one that the server does not delete is this task's all the same, and stays."""
-        effect = f"done {uid}"
-        reason = self.failures.verdict(effect, limit=1)
-        if not reason:
-            try:
-                await self.session.delete(number)
-            except Refused as error:
-                reason = str(error)
-            except TransientError as error:
-                self.failures.failed(effect, str(error))
-                raise
-        if reason:
+        if reason := await self._removed.delete(self.session, number, uid, limit=1):
             self.context.log.warning("A mail stays on the server: %s", reason)
 
     async def quit(self) -> None:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from zeebe_connectors import PermanentError, TransientError
 from zeebe_connectors.mail import parse_mail
 from zeebe_connectors.mail.pop3 import Pop3Session, Refused
-from zeebe_connectors.mail.read_failures import ReadFailures
+from zeebe_connectors.mail.read_failures import MAX_FAILURES, ReadFailures
 from zeebe_connectors.sdk.memory import Memory
 
-_MAX_LOST = 2
+MAX_LOST = 2
 """Lost connections at one mail after which nobody asks for it again: one try less than the usual three of a job."""
 _TELLING = {"message-id", "date", "from", "to", "subject"}
 """Headers that servers do not change, as they do others when a mail is read (Status, X-UIDL)."""
@@ -72,10 +72,37 @@ class Removed:
         key = _key(shared, mark)
         return None if key in await self.memory.recall(self.place, [key]) else f"{uid} {mark}"
 
+    async def delete(self, session: Pop3Session, number: int, name: str, *, limit: int = MAX_FAILURES) -> str:
+        """Marks a mail for deletion, unless the connection always ends at that.
+
+        Args:
+            session: A session that has the mail.
+            number: Its number there.
+            name: What its failures are counted under.
+            limit: Lost connections after which nobody tries it again.
+
+        Returns:
+            Why the mail stays on the server; empty if it is marked.
+
+        Raises:
+            TransientError: The connection was lost.
+        """
+        effect = f"done {name}"
+        if reason := self.failures.verdict(effect, limit=limit):
+            return reason
+        try:
+            await session.delete(number)
+        except Refused as error:
+            return str(error)
+        except TransientError as error:
+            self.failures.failed(effect, str(error))
+            raise
+        return ""
+
     async def _read(self, session: Pop3Session, number: int, uid: str) -> bytes:
         """Returns a mail's headers at least; not every server has TOP, and some hang up at what they do not know."""
         effect = f"compare {uid}"
-        if reason := self.failures.verdict(effect, limit=_MAX_LOST):
+        if reason := self.failures.verdict(effect, limit=MAX_LOST):
             raise PermanentError("POP3_CONNECTION_LOST", reason)
         has_top = not self.failures.verdict("TOP", limit=1)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -140,7 +140,9 @@ async def gather(
             raise wsdl_error(location, f"imports more than {MAX_DOCUMENTS} documents; give a WSDL with fewer")
         data = (known or {}).get(address) or standard(address)
         try:
-            data = data or await _fetched(address, fetch, within=(location, importer, hosts))
+            if data is None:
+                _check_origin(location, address, importer, hosts)
+                data = await fetch(address)
         except ConnectorError as error:
             if not importer or not _is_gone(error):
                 raise
@@ -159,23 +161,9 @@ async def gather(
         root = await asyncio.to_thread(_parsed, data, address) if len(data) > 64 * 1024 else _parsed(data, address)
         contents[address], roots[address] = data, root
         waiting += [(joined(address, found), address) for found in _imports(root) if found]
-    for address, root in roots.items() if missing else ():
-        if _without(root, address, missing):
-            contents[address] = etree.tostring(root)
+    if missing:
+        contents |= _without(missing, roots)
     return WsdlDocuments(location, contents, roots, tuple(missing.values()))
-
-
-async def _fetched(address: str, fetch: Fetch, *, within: tuple[str, str, Sequence[str]]) -> bytes:
-    """Reads one document, if the WSDL may import it.
-
-    Args:
-        address: Its address.
-        fetch: Reads it.
-        within: The WSDL's address, that of the document that imports it, and further hosts.
-    """
-    location, importer, hosts = within
-    _check_origin(location, address, importer, hosts)
-    return await fetch(address)
 
 
 class _ElsewhereError(PermanentError):
@@ -193,19 +181,23 @@ def _is_gone(error: ConnectorError) -> bool:
     )
 
 
-def _without(root: etree._Element, address: str, missing: Mapping[str, ConnectorError]) -> bool:
-    """Removes the references to documents that do not exist; returns whether there were any."""
-    gone = [
-        each
-        for each in root.iter(*_REFERENCES)
-        if joined(address, (each.get(_REFERENCES[each.tag]) or "").strip()) in missing
-    ]
-    for each in gone:
-        if each.tag == f"{{{XSD}}}import":
-            del each.attrib["schemaLocation"]  # another schema of the WSDL may have its namespace
-        else:
-            each.getparent().remove(each)
-    return bool(gone)
+def _without(missing: Collection[str], roots: Mapping[str, etree._Element]) -> dict[str, bytes]:
+    """Removes the references to documents that do not exist; returns the documents that had any as they are now."""
+    changed: dict[str, bytes] = {}
+    for address, root in roots.items():
+        gone = [
+            each
+            for each in root.iter(*_REFERENCES)
+            if joined(address, (each.get(_REFERENCES[each.tag]) or "").strip()) in missing
+        ]
+        for each in gone:
+            if each.tag == f"{{{XSD}}}import":
+                del each.attrib["schemaLocation"]  # another schema of the WSDL may have its namespace
+            else:
+                each.getparent().remove(each)
+        if gone:
+            changed[address] = etree.tostring(root)
+    return changed
 
 
 def schemas_of(root: etree._Element) -> list[etree._Element]:

@@ -216,7 +216,8 @@ async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[Answer
 async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     connection = session.connection
     asks = only_asks(bound.text, session.dialect)
-    streams = session.dialect == "mysql" and bool(_ROWS.match(outline(bound.text, "mysql")))
+    words = outline(bound.text, session.dialect)
+    streams = session.dialect == "mysql" and bool(_ROWS.match(words))
     values = bound.values or None
 
     def start(sync: Any) -> Any:
@@ -232,16 +233,11 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
             while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
                 yield batch
         rows.affected = max(0, result.rowcount) if not asks and not (result.returns_rows and streams) else None
-        if (
-            session.dialect == "sqlite"
-            and result.rowcount < 0
-            and not asks
-            and _WITH.match(outline(bound.text, "sqlite"))
-        ):
+        if session.dialect == "sqlite" and result.rowcount < 0 and not asks and _WITH.match(words):
             # Python's driver counts no change whose statement begins with WITH.
             rows.affected = (await connection.exec_driver_sql("SELECT changes()")).scalar()
         if rows.affected:
-            rows.key = _key(result, outline(bound.text, session.dialect))
+            rows.key = _key(result, words)
         if rows.key and session.dialect == "sqlite" and await _has_no_number(connection, bound.text):
             rows.key = None
         finished = True

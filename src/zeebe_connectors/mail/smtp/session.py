@@ -49,9 +49,9 @@ _SUSPECT = {451, 454, 503}
 class Session:
     """One signed-in SMTP session, for one mail at a time."""
 
-    def __init__(self, server: Server, wire: Wire, refused: dict[str, Reply] | None = None) -> None:
+    def __init__(self, server: Server, wire: Wire, refused: dict[str, Reply]) -> None:
         self._server = server
-        self._refused = {} if refused is None else refused  # EHLO, and ways to sign in: they are not tried again
+        self._refused = refused  # EHLO, and ways to sign in: they are not tried again
         self._wire = wire
         self._reset = False
         self._used = self._is_reused = False
