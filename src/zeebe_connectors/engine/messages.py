@@ -134,10 +134,7 @@ class Messages:
             self._give(message, subscription)
 
     def _give(self, message: Message, subscription: Subscription) -> None:
-        process_id = subscription.holder.process.definition.bpmn_process_id
-        if process_id in message.seen:
-            return
-        self._saw(message, process_id)
+        self._saw(message, subscription.holder.process.definition.bpmn_process_id)
         message.given += 1
         self._given[message.key] = message
         if self._engine.observers:

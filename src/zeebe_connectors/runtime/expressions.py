@@ -96,13 +96,14 @@ _IS_TEXT = 'error.code is a text: compare it with "404" in quotes, or number(err
 
 def _on_codes(node: feel_tree.Node) -> list[str]:
     """Lists what compares the error's code with a number, which gives null."""
-    numbers = (
-        other
-        for each in feel_tree.walk(node)
-        for other in _compared_with_code(each)
-        if isinstance(other, feel_tree.Literal) and isinstance(other.value, Decimal | int)
-    )
-    return [_IS_TEXT] if any(not isinstance(number.value, bool) for number in numbers) else []
+    compared = (other for each in feel_tree.walk(node) for other in _compared_with_code(each))
+    return [_IS_TEXT] if any(map(_is_number, compared)) else []
+
+
+def _is_number(node: feel_tree.Node) -> bool:
+    """Returns whether a node is a number as it is written; Python counts true among the numbers, too."""
+    value = node.value if isinstance(node, feel_tree.Literal) else None
+    return isinstance(value, Decimal | int) and not isinstance(value, bool)
 
 
 def _compared_with_code(node: feel_tree.Node) -> Sequence[feel_tree.Node]:

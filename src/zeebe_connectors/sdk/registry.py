@@ -156,6 +156,10 @@ class Registry:
         group: Connectors[Any] = self.outbound if outline.direction == "outbound" else self.inbound
         group.add(outline.name, connector)
 
+    def every(self) -> tuple[Outbound | Inbound, ...]:
+        """Returns the connectors for tasks, then those for events; each is imported."""
+        return (*self.outbound.values(), *self.inbound.values())
+
     def inbound_of(self, kind: str) -> Inbound | None:
         """Returns the connector that watches sources of a type."""
         return next((self.inbound[name] for name in self.inbound if self.outlines[name].type == kind), None)

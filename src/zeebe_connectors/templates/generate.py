@@ -37,8 +37,7 @@ def own_connectors(registry: Registry) -> list[Outbound | Inbound]:
     if registry.unavailable:
         reasons = "; ".join(f"{item.name}: {item.reason}" for item in registry.unavailable.values())
         raise GenerateError(f"not all connectors can be loaded: {reasons}")
-    every: Iterable[Outbound | Inbound] = (*registry.outbound.values(), *registry.inbound.values())
-    return sorted((item for item in every if item.is_own), key=lambda item: item.name)
+    return sorted((item for item in registry.every() if item.is_own), key=lambda item: item.name)
 
 
 def generated_files(connectors: Iterable[Outbound | Inbound], root: Path) -> dict[Path, str]:

@@ -154,6 +154,14 @@ async def test_the_cluster_evaluates_what_reads_its_variables(cluster, propertie
     assert json.loads(server.seen[-1].body) == {"expression": next(iter(properties.values()))}
 
 
+async def test_the_cluster_evaluates_an_expression_of_several_properties_once(cluster):
+    server, api = cluster
+    server.answer("/v2/expression/evaluation", Reply.json({"result": "ann", "warnings": []}))
+    found, _ = await read({"login.user": "=camunda.vars.env.USER", "folder": "=camunda.vars.env.USER"}, cluster=api)
+    assert (found.login.user, found.model_dump(by_alias=True)["folder"]) == ("ann", "ann")
+    assert len(server.seen) == 1
+
+
 async def test_an_expression_on_the_clusters_variables_holds_no_secret(cluster):
     """It would be sent to the cluster, come back as the text of a placeholder, and be used as a password."""
     server, api = cluster

@@ -158,8 +158,7 @@ class Gallery:
             kind: `task` or `event`; both when empty.
         """
         registry = self._runtime.registry
-        loaded: list[Outbound | Inbound] = [*registry.outbound.values(), *registry.inbound.values()]
-        loaded.sort(key=lambda one: (isinstance(one, Inbound), one.title.casefold()))
+        loaded = sorted(registry.every(), key=lambda one: (isinstance(one, Inbound), one.title.casefold()))
         shown = [self._short(one) for one in loaded]
         shown += [
             {"name": one.name, "title": one.name, "text": "", "kind": "", "type": "", "state": "unavailable",

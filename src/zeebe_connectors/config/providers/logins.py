@@ -37,9 +37,8 @@ def logins(protocol: str) -> dict[str, Login]:
     """
     from zeebe_connectors.sdk.registry import Registry  # noqa: PLC0415 - loads every connector
 
-    registry = Registry.installed()
     found: dict[str, Login] = {}
-    for connector in (*registry.outbound.values(), *registry.inbound.values()):
+    for connector in Registry.installed().every():
         if protocol in connector.protocols:
             for info in _authentications(connector.input):
                 for kind, login in _logins(info):

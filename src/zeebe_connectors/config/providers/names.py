@@ -100,9 +100,8 @@ def installed_names(protocol: str | None = None) -> dict[str, set[str]]:
     """
     from zeebe_connectors.sdk.registry import Registry  # noqa: PLC0415 - loads every connector
 
-    registry = Registry.installed()
     found: dict[str, set[str]] = {section: set() for section in KNOWN}
-    for connector in (*registry.outbound.values(), *registry.inbound.values()):
+    for connector in Registry.installed().every():
         if protocol is None or protocol in connector.protocols:
             for section, names in provider_names(connector.input).items():
                 found.setdefault(section, set()).update(names)
@@ -117,9 +116,7 @@ def installed_words(source: str) -> frozenset[str]:
     """
     from zeebe_connectors.sdk.registry import Registry  # noqa: PLC0415 - loads every connector
 
-    registry = Registry.installed()
-    connectors = (*registry.outbound.values(), *registry.inbound.values())
-    places = (place for connector in connectors for place in connector.provider_places)
+    places = (place for connector in Registry.installed().every() for place in connector.provider_places)
     return frozenset(word.casefold() for place in places if place.source == source for word in place.words)
 
 

@@ -260,8 +260,9 @@ def _wanted(marked: list[_Marked]) -> tuple[dict[str, None], list[Unresolved]]:
                 names[name] = None
             elif len(unresolved) < _MAX_UNRESOLVED:
                 unresolved.append(Unresolved(_path(way)[:_SHOWN], name[:_SHOWN]))
-        unresolved += [Unresolved(_path(way)[:_SHOWN], written[:_SHOWN], is_slip=True) for written in _slips(text)]
-    return names, unresolved[:_MAX_UNRESOLVED]
+        shown = _slips(text)[: _MAX_UNRESOLVED - len(unresolved)]
+        unresolved += [Unresolved(_path(way)[:_SHOWN], written[:_SHOWN], is_slip=True) for written in shown]
+    return names, unresolved
 
 
 def _path(way: _Way) -> str:

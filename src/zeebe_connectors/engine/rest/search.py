@@ -218,25 +218,26 @@ def _like(pattern: str, text: str) -> bool:
     The pieces between the `*` are found one after another, each as early as possible: a single regular expression would
     try all combinations of places, and some patterns would take hours.
     """
-    first, *pieces = _pieces(pattern)
-    if not pieces:
-        return first.fullmatch(text) is not None
+    first, *others = _pieces(pattern)
     found = first.match(text)
-    *between, last = pieces
-    for piece in between:
+    for piece in others:
         found = piece.search(text, found.end()) if found is not None else None
-    return found is not None and re.compile(f"(?:{last.pattern})\\Z", re.DOTALL).search(text, found.end()) is not None
+    return found is not None
 
 
 @lru_cache(maxsize=64)
 def _pieces(pattern: str) -> list[re.Pattern[str]]:
-    """Return what stands between the `*` of a pattern; none of them matches texts of different lengths."""
+    """Return what stands between the `*` of a pattern; the last piece matches at the end of a text only.
+
+    None of them matches texts of different lengths.
+    """
     pieces = [""]
     for literal, wildcard, plain in _LIKE.findall(pattern):
         if wildcard == "*":
             pieces.append("")
         else:
             pieces[-1] += "." if wildcard else re.escape(literal or plain)
+    pieces[-1] += r"\Z"
     return [re.compile(piece, re.DOTALL) for piece in pieces]
 
 

@@ -125,6 +125,8 @@ class Properties:
         values: list[Any] = []
         marks: dict[str, str] = {}
         for path, expression in found:
+            if expression in marks:  # several properties may read the same variable
+                continue
             try:
                 value = await self._variable(self.cluster, expression, path, tenant)
             except ClusterError as error:

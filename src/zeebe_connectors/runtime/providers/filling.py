@@ -74,12 +74,10 @@ class Plan:
     """Options that are the provider's alone, since it sets them or what they belong to; None means their default."""
     is_fixed: bool
     """Whether the base has no placeholders."""
-    refused: frozenset[str] = frozenset()
+    refused: frozenset[str]
     """First names of `conflicts`: a task that has none of them is not looked through."""
-    silent: frozenset[str] = frozenset()
-    """First names of the constants that say nothing where there is no such input."""
-    is_silent: bool = False
-    """Whether all constants are such."""
+    silent: frozenset[str] | None
+    """First names of the constants, if all of them say nothing where there is no such input; otherwise None."""
     joined: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Addresses by the tasks' paths, if the base is fixed."""
 
@@ -113,7 +111,7 @@ class Plan:
             self._fill_addresses(data, values or {})
         except AddressError as error:
             raise InputError(str(error)) from None
-        if not (self.is_silent and self.silent.isdisjoint(data)):
+        if self.silent is None or not self.silent.isdisjoint(data):
             self._fill_constants(data)
 
     def _refuse_conflicts(self, data: dict[str, Any]) -> None:
@@ -218,8 +216,7 @@ def plan_of(places: list[ProviderPlace], provider: Provider, environment: Mappin
         owned=owned,
         is_fixed=not PLACEHOLDER.search(base),
         refused=frozenset(place.path[0] for place in conflicts),
-        silent=frozenset(one.place.path[0] for one in left if one.says_nothing),
-        is_silent=all(one.says_nothing for one in left),
+        silent=frozenset(one.place.path[0] for one in left) if all(one.says_nothing for one in left) else None,
     )
 
 
