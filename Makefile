@@ -115,7 +115,7 @@ sbom: install ## Write build/sbom.json (CycloneDX) and build/hashes.txt: what is
 	$(BIN)/python benchmarks/hashes.py build/report.json > build/hashes.txt
 	build/cyclonedx/bin/cyclonedx-py requirements build/hashes.txt --of JSON -o build/sbom.json
 
-nightly: install ## A gigabyte up and down over SFTP and FTPES; the quick tests on uvloop; a million random expressions, ten minutes of random inputs; `make chaos`
+nightly: install ## The long checks: a gigabyte over SFTP and FTPES, the quick tests on uvloop, random and hostile inputs in full, `make chaos`
 	$(BIN)/python benchmarks/files.py --mb 1024 --rounds 1
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --uvloop -m "not engine and not modeler and not slow and not page"
 	FEEL_RANDOM=1000000 $(BIN)/python -m pytest tests/feel --timeout 0 -k random

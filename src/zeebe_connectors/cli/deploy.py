@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -111,18 +112,16 @@ def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
 def _names(files: Sequence[Path]) -> dict[Path, str]:
     """Returns the name of each file for the cluster, with its folder if two have the same name."""
     known = {file: _plain_ending(file) for file in files}
-    plain = [path.name for path in known.values()]
-    # With its folder; as it is spelled, where two differ only in their ending's capitals.
-    names = {
-        file: path.name
-        if plain.count(path.name) == 1
-        else path.as_posix()
-        if list(known.values()).count(path) == 1
-        else file.as_posix()
-        for file, path in known.items()
-    }
+    alike, same = Counter(path.name for path in known.values()), Counter(known.values())
+
+    def name(file: Path, path: Path) -> str:
+        if alike[path.name] == 1:
+            return path.name
+        # Two that differ only in their ending's capitals keep their own spelling.
+        return (path if same[path] == 1 else file).as_posix()
+
     # A name need not be text on disk, but it must be in the request.
-    return {file: name.encode("utf-8", "replace").decode() for file, name in names.items()}
+    return {file: name(file, path).encode("utf-8", "replace").decode() for file, path in known.items()}
 
 
 def _plain_ending(file: Path) -> Path:

@@ -12,7 +12,6 @@ from zeebe_connectors.feel.errors import (
     NO_ENTRY,
     NO_PROPERTY,
     NOT_COMPARABLE,
-    Failure,
     FeelEvaluationError,
 )
 from zeebe_connectors.feel.limits import Run
@@ -449,13 +448,3 @@ def at(items: Any, index: Any) -> Any:
 def _at_fraction(items: Any, index: Decimal) -> Any:
     position = DECIMAL128.subtract(index, Decimal(1)) if index > 0 else DECIMAL128.add(Decimal(len(items)), index)
     return items[int(position)] if 0 <= position < len(items) else None
-
-
-def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence: require(size > 0, "...")
-    """Fails a built-in function, which makes its call null.
-
-    Raises:
-        Failure: the condition does not hold.
-    """
-    if not condition:
-        raise Failure(message)

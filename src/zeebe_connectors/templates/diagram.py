@@ -11,6 +11,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from zeebe_connectors.sdk.connector import Description
+from zeebe_connectors.templates.conditions import conditions_of
 from zeebe_connectors.templates.element_template import Template
 from zeebe_connectors.templates.form import form_of
 from zeebe_connectors.templates.page import placeholder
@@ -166,14 +167,7 @@ def _held(template: Template, values: Values) -> dict[str, Any]:
 
 
 def _shown(item: dict[str, Any], held: Mapping[str, Any]) -> bool:
-    condition = item.get("condition")
-    if condition is None:
-        return True
-    for one in condition.get("allMatch", [condition]):
-        wanted = one.get("oneOf", [one.get("equals")])
-        if held.get(one["property"]) not in wanted:
-            return False
-    return True
+    return all(held.get(one["property"]) in one.get("oneOf", [one.get("equals")]) for one in conditions_of(item))
 
 
 def _source(item: dict[str, Any], value: Any) -> str | None:

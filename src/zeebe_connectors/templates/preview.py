@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zeebe_connectors.templates.conditions import conditions_of
+
 
 @dataclass(frozen=True, slots=True)
 class PreviewField:
@@ -72,10 +74,10 @@ def preview(template: Mapping[str, Any], chosen: Mapping[str, str] | None = None
         The groups that show anything, in order; properties without a group come last, below no title.
     """
     held = _held(template, chosen or {})
-    deciding = {one["property"] for item in template["properties"] for one in _conditions(item)}
+    deciding = {one["property"] for item in template["properties"] for one in conditions_of(item)}
     fields: dict[str, list[PreviewField]] = {}
     for item in template["properties"]:
-        if item.get("type") != "Hidden" and all(_holds(one, held) for one in _conditions(item)):
+        if item.get("type") != "Hidden" and all(_holds(one, held) for one in conditions_of(item)):
             fields.setdefault(item.get("group", ""), []).append(_field(item, held, deciding))
     groups = [*template.get("groups", ()), {"id": "", "label": ""}]
     return [
@@ -99,7 +101,7 @@ def shown_properties(template: Mapping[str, Any], chosen: Mapping[str, str] | No
         chosen: As for `preview`.
     """
     held = _held(template, chosen or {})
-    return [item for item in template["properties"] if all(_holds(one, held) for one in _conditions(item))]
+    return [item for item in template["properties"] if all(_holds(one, held) for one in conditions_of(item))]
 
 
 def _held(template: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
@@ -116,13 +118,6 @@ def _held(template: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, A
         elif kind == "Dropdown" and wanted in {choice["value"] for choice in item["choices"]}:
             held[name] = wanted
     return held
-
-
-def _conditions(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    condition = item.get("condition")
-    if not condition:
-        return []
-    return list(condition["allMatch"]) if "allMatch" in condition else [condition]
 
 
 def _holds(condition: Mapping[str, Any], held: Mapping[str, Any]) -> bool:

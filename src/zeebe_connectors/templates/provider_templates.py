@@ -18,6 +18,7 @@ from zeebe_connectors.config.providers.model import METHOD_INPUTS, without_tls
 from zeebe_connectors.config.providers.operations import connector_of
 from zeebe_connectors.sdk.connector import Inbound, Outbound
 from zeebe_connectors.sdk.provided import CONNECTION, ENVIRONMENT, PROVIDER, VALUES, word_for
+from zeebe_connectors.templates.conditions import conditions_of
 from zeebe_connectors.templates.element_template import Template, template_text, templates_of
 from zeebe_connectors.templates.kinds import humanised
 
@@ -182,18 +183,11 @@ def _field(name: str, variable: Variable, group: str) -> dict[str, Any]:
 
 
 def _is_here(item: dict[str, Any]) -> bool:
-    return any(one.get("property") == CONNECTION and one.get("equals") == "here" for one in _conditions(item))
-
-
-def _conditions(item: dict[str, Any]) -> list[dict[str, Any]]:
-    condition = item.get("condition")
-    if not condition:
-        return []
-    return list(condition["allMatch"]) if "allMatch" in condition else [condition]
+    return any(one.get("property") == CONNECTION and one.get("equals") == "here" for one in conditions_of(item))
 
 
 def _without_connection(item: dict[str, Any]) -> dict[str, Any]:
-    left = [one for one in _conditions(item) if one.get("property") != CONNECTION]
+    left = [one for one in conditions_of(item) if one.get("property") != CONNECTION]
     made = {key: value for key, value in item.items() if key != "condition"}
     if left:
         made["condition"] = left[0] if len(left) == 1 else {"allMatch": left}

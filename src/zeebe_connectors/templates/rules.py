@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from zeebe_connectors.templates.conditions import conditions_of
 from zeebe_connectors.templates.element_template import SCHEMA, Template
 from zeebe_connectors.templates.form import CONNECTION_GROUP
 
@@ -52,17 +53,10 @@ def _references(template: Template) -> Iterator[str]:
             yield f"the id {name} stands {count} times"
 
 
-def _simple(item: dict[str, Any]) -> list[dict[str, Any]]:
-    condition = item.get("condition")
-    if not condition:
-        return []
-    return list(condition["allMatch"]) if "allMatch" in condition else [condition]
-
-
 def _conditions(template: Template) -> Iterator[str]:
     earlier: dict[str, dict[str, Any]] = {}
     for item in template["properties"]:
-        for condition in _simple(item):
+        for condition in conditions_of(item):
             other = earlier.get(condition["property"])
             if other is None:
                 yield f"{_name(item)} depends on {condition['property']}, which does not come before it"
@@ -101,7 +95,7 @@ def _bindings(template: Template) -> Iterator[str]:
         binding = item["binding"]
         target = (binding["type"], *(binding[key] for key in _TARGETS if key in binding))
         others = seen.setdefault((target[0], ".".join(target[1:])), [])
-        if others and not all(_simple(other) for other in (*others, item)):
+        if others and not all(conditions_of(other) for other in (*others, item)):
             yield f"{_name(item)} is bound to the same {'.'.join(target[1:])} as another, without a condition"
         others.append(item)
 
