@@ -105,6 +105,14 @@ async def test_a_lost_connection_ends_idle_at_once(server):
         await waiting
 
 
+async def test_a_connection_that_ends_just_before_idle_is_sent_ends_it_at_once(server):
+    session = await connect(server)
+    session._protocol.transport.abort()  # the client hears of it in the event loop's next turn
+    async with asyncio.timeout(5):
+        with pytest.raises(ConnectionLost, match="the connection was lost"):
+            await session.idle(600)
+
+
 async def test_an_idle_that_is_given_up_leaves_nothing_running(server):
     """A source that stops or restarts waits no further in the background."""
     session = await connect(server)

@@ -92,7 +92,13 @@ class Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.state = aioimaplib.NONAUTH
 
     def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
-        """Sends a line; nothing of it goes to a log."""
+        """Sends a line; nothing of it goes to a log.
+
+        Raises:
+            ConnectionLost: The connection has ended; nobody would end the wait for an answer any more.
+        """
+        if self.lost is not None:
+            raise self.lost
         self.transport.write(f"{line}\r\n".encode(errors="surrogateescape"))
 
     def data_received(self, data: bytes) -> None:
