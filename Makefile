@@ -9,9 +9,10 @@ RUNS := $(VENV)/.runs
 TOOLED := $(VENV)/.tooled
 # What the tests in the modeler need; where there is no npm they are skipped, and where it fails they say why
 MODELER := tests/modeler/node_modules/.package-lock.json
-# A current pip reads what is offered in half the time; with the build's tools beside it no further environment is made.
+# A current pip reads what is offered in half the time; with the build's tools beside it no further environment is made
+# (hatchling builds this project; pyftpdlib comes as a source and needs setuptools).
 QUIETLY := install --quiet --disable-pip-version-check --no-compile -c constraints.txt
-TOOLS := $(QUIETLY) pip hatchling editables
+TOOLS := $(QUIETLY) pip hatchling editables setuptools
 # Tests run on all cores and two more: many wait for servers rather than for a processor.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 
