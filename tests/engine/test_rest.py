@@ -10,7 +10,10 @@ import pytest
 from tests.waiting import until
 
 from zeebe_connectors import ConnectorError
+from zeebe_connectors.engine.flow.flow import Flow
 from zeebe_connectors.engine.local import LocalEngine
+from zeebe_connectors.engine.messages import Correlation
+from zeebe_connectors.engine.rest import commands
 from zeebe_connectors.engine.rest.documents import DocumentStore
 from zeebe_connectors.engine.rest.search import meets
 from zeebe_connectors.runtime.documents import ClusterDocuments
@@ -180,6 +183,29 @@ async def test_signals_and_messages(rest, order):
     await rest("POST", "messages/publication", command, status=409)
     nobody = await rest("POST", "messages/correlation", {"name": "unknown", "correlationKey": "A"}, status=404)
     assert "unknown" in nobody["detail"]
+
+
+async def test_a_correlation_is_answered_even_if_the_engine_fails_at_the_step(rest, order, monkeypatch):
+    await rest("POST", f"jobs/{(await job_of(rest))['jobKey']}/completion")
+
+    def defect(*_):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Flow, "_react", defect)
+    command = {"name": "shipped", "correlationKey": "A"}
+    assert (await rest("POST", "messages/correlation", command))["processInstanceKey"] == order
+    (incident,) = await rest.find("incidents")
+    monkeypatch.undo()
+    await rest("POST", f"incidents/{incident['incidentKey']}/resolution")
+    (found,) = await rest.find("process-instances")
+    assert found["state"] == "COMPLETED"
+
+
+async def test_a_correlation_that_nothing_decides_ends(rest, order, monkeypatch):
+    monkeypatch.setattr(commands, "_CORRELATION", 0.05)
+    monkeypatch.setattr(Correlation, "decided", False)
+    late = await rest("POST", "messages/correlation", {"name": "shipped", "correlationKey": "A"}, status=504)
+    assert "in time" in late["detail"]
 
 
 @pytest.mark.parametrize(

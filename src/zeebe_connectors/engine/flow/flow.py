@@ -241,9 +241,12 @@ class Flow:
     def _trigger(self, holder: ElementInstance, argument: list[Any]) -> None:
         """Handle an event that an instance waits for; a message that comes too late may find another receiver."""
         event_id, payload, *messages = argument
-        reacts = self._react(holder, holder.process.definition.model.index[event_id], payload)
-        if messages:
-            self.engine.messages.given(messages[0], holder, reacts=reacts)
+        reacts = True  # if the step fails, too: then its incident has the message, and nobody else gets it
+        try:
+            reacts = self._react(holder, holder.process.definition.model.index[event_id], payload)
+        finally:
+            if messages:
+                self.engine.messages.given(messages[0], holder, reacts=reacts)
 
     def _react(self, holder: ElementInstance, event: Element, payload: dict[str, Any]) -> bool:
         """Let an event happen at what waits for it; return False if that has ended."""

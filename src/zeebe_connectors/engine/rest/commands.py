@@ -32,6 +32,7 @@ MAX_RESOURCES = 4 * 1024 * 1024
 """Maximum bytes of one deployment, as over gRPC."""
 _LONG_POLL = 10.0
 _RESULT = 15.0
+_CORRELATION = 15.0  # for a message that an instance must receive now
 
 
 class Commands:
@@ -258,8 +259,12 @@ class Commands:
                 variables=variables_of(body),
             )
         )
-        while not correlation.decided:
-            await self._host.saved()
+        try:
+            async with asyncio.timeout(_CORRELATION):
+                while not correlation.decided:
+                    await self._host.saved()
+        except TimeoutError:
+            raise Problem(504, "GATEWAY_TIMEOUT", "No process instance has received the message in time") from None
         key, instance = correlation.keys()
         return web.json_response(items.item({"messageKey": str(key), "processInstanceKey": str(instance)}))
 
