@@ -402,6 +402,38 @@ def test_called_processes_in_a_multi_instance_activity_with_a_timer_and_an_event
     assert bench.ended(key)
 
 
+@pytest.mark.parametrize("sequential", [False, True])
+def test_what_a_multi_instance_activity_collected_survives_each_item(bench, sequential) -> None:
+    loop = multi("=items", "x", "out", "=r", sequential=sequential)
+    bench.deploy(process("p", "start > t > end", task("t", loop=loop)))
+    items = [{"n": n} for n in range(7)]
+    key = bench.create(items=items)
+    for n in range(7):
+        bench.kill()
+        seen = bench.do("t", r=[n])
+        assert seen["x"] == {"n": n}
+        assert seen["out"] == [[place] if place < n else None for place in range(7)]
+    assert bench.result(key) == {"items": items, "out": [[n] for n in range(7)]}
+    bench.kill()
+    assert not bench.engine.store._db.execute("SELECT * FROM round").fetchall()
+
+
+def test_an_output_collection_that_somebody_else_wrote_survives(bench) -> None:
+    loop = multi("=[1, 2, 3]", "x", "out", "=r", sequential=True)
+    bench.deploy(process("p", "start > t > end", task("t", loop=loop)))
+    key = bench.create()
+    bench.do("t", r=1)
+    body = next(
+        visit for visit in bench.engine.queries.element_instances(key) if visit.element_type.startswith("MULTI")
+    )
+    bench.set(body.key, local=True, out=["set", "by", "hand"])
+    bench.kill()
+    assert bench.do("t", r=2)["out"] == ["set", "by", "hand"]
+    bench.kill()
+    assert bench.do("t", r=3)["out"] == ["set", 2, "hand"]
+    assert bench.result(key) == {"out": ["set", 2, 3]}
+
+
 def test_an_interrupted_scope_stays_interrupted(bench) -> None:
     bench.deploy(
         process(

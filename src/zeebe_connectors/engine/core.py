@@ -167,6 +167,8 @@ class Engine:
         """Remember that an element instance has to be deleted."""
         if instance.stored:
             self.changes.elements[instance.key] = None
+            if instance.rounds is not None:
+                self.changes.ended_bodies.append(instance.key)
         else:
             self.changes.elements.pop(instance.key, None)
 

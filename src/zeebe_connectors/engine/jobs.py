@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.flow.variables import Visible, set_variables
 from zeebe_connectors.engine.happenings import HappeningKind
 from zeebe_connectors.engine.incidents import JOB_NO_RETRIES, MESSAGE_SIZE, UNHANDLED_ERROR
+from zeebe_connectors.engine.key_queue import KeyQueue
 from zeebe_connectors.engine.payloads import to_json
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode, invalid, rejected
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_SLACK = 64
 _MAX_TIMEOUT_MS = 10**15  # 30,000 years, which a 64-bit deadline can express
+_WORTH_SHARING = 64  # entries of a list or context
+_MAX_SHARED_TEXTS = 8
+_MAX_SHARED_TEXT = 512 * 1024
 _ROOM_FOR_THE_REST = 16 * 1024  # bytes of an answer besides the jobs' variables and headers
 
 
@@ -104,35 +106,37 @@ class Stream:
         self.push = push
 
 
-class _Waiting:
-    """The activatable jobs of one type, the oldest first, whether they are new or offered again."""
+class _Texts:
+    """Writes the variables of jobs as JSON; a large value that one job after the other sees is written once.
 
-    __slots__ = ("_jobs", "_order")
+    The jobs of a multi-instance activity all see its collections, whose sizes would otherwise count squared.
+    """
+
+    __slots__ = ("_texts",)
 
     def __init__(self) -> None:
-        self._jobs: dict[int, Job] = {}
-        self._order: list[int] = []
+        self._texts: OrderedDict[int, tuple[Any, str]] = OrderedDict()  # by identity, with the value that has it
 
-    def __len__(self) -> int:
-        return len(self._jobs)
+    def write(self, variables: dict[str, Any]) -> str:
+        """Return the variables as a JSON object."""
+        for value in variables.values():
+            if (type(value) is list or type(value) is dict) and len(value) > _WORTH_SHARING:
+                members = [f"{to_json(name)}:{self._value(value)}" for name, value in variables.items()]
+                return f"{{{','.join(members)}}}"
+        return to_json(variables)
 
-    def add(self, job: Job) -> None:
-        if job.key not in self._jobs:
-            self._jobs[job.key] = job
-            heappush(self._order, job.key)
-
-    def discard(self, job: Job) -> None:
-        if self._jobs.pop(job.key, None) is None:
-            return
-        if self._order[0] == job.key:
-            heappop(self._order)
-        elif len(self._order) > _SLACK + 2 * len(self._jobs):
-            self._order = sorted(self._jobs)
-
-    def first(self) -> Job:
-        while self._order[0] not in self._jobs:
-            heappop(self._order)
-        return self._jobs[self._order[0]]
+    def _value(self, value: Any) -> str:
+        if type(value) not in {list, dict} or len(value) <= _WORTH_SHARING:
+            return to_json(value)
+        found = self._texts.get(id(value))  # a variable's value is never changed, only replaced
+        if found is not None:
+            return found[1]
+        text = to_json(value)
+        if len(text) <= _MAX_SHARED_TEXT:
+            self._texts[id(value)] = (value, text)
+            if len(self._texts) > _MAX_SHARED_TEXTS:
+                self._texts.popitem(last=False)
+        return text
 
 
 class Jobs:
@@ -141,8 +145,9 @@ class Jobs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.by_key: dict[int, Job] = {}
-        self._activatable: defaultdict[str, _Waiting] = defaultdict(_Waiting)
+        self._activatable: defaultdict[str, KeyQueue[Job]] = defaultdict(KeyQueue)
         self._streams: defaultdict[str, deque[Stream]] = defaultdict(deque)
+        self._texts = _Texts()
         self.on_activatable: Callable[[str], None] = lambda _: None
 
     # --- their life
@@ -252,7 +257,7 @@ class Jobs:
         waiting = self._activatable.get(kind)
         while waiting and len(found) < max_jobs:
             job = waiting.first()
-            activated = self._activate(job, worker, timeout_ms, tuple(fetch), reserve=MAX_ANSWER_BYTES - size)
+            activated = self._activate(job, worker, timeout_ms, tuple(fetch), MAX_ANSWER_BYTES - size)
             if activated.deadline_ms == 0:
                 if _ROOM_FOR_THE_REST + activated.size > MAX_ANSWER_BYTES:
                     self._withdraw(job)
@@ -285,7 +290,7 @@ class Jobs:
             worker=worker,
             retries=job.retries,
             deadline_ms=deadline,
-            variables=to_json(variables),
+            variables=self._texts.write(variables),
         )
         if reserve is not None and activated.size > reserve:
             return ActivatedJob(

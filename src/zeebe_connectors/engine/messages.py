@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors.engine.flow import subscriptions
 from zeebe_connectors.engine.flow.instances import State
 from zeebe_connectors.engine.happenings import HappeningKind
+from zeebe_connectors.engine.key_queue import KeyQueue
 from zeebe_connectors.engine.rejections import RejectionCode, invalid, rejected
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class Messages:
         self.buffer: dict[int, Message] = {}
         self._given: dict[int, Message] = {}  # on their way to an instance, which may end before it can react
         self._by_address: defaultdict[tuple[str, str], dict[int, Message]] = defaultdict(dict)
+        # By address, then by process, then by the key after which messages count: what the process has not received.
+        self._unseen: dict[tuple[str, str], dict[str, dict[int, KeyQueue[Message]]]] = {}
         self._ids: set[tuple[str, str, str]] = set()
         # By address, then by process, as each process receives a message once; then in the order of opening.
         self._waiting: defaultdict[tuple[str, str], dict[str, dict[Subscription, None]]] = defaultdict(dict)
@@ -124,14 +126,32 @@ class Messages:
 
     def correlate_buffered(self, subscription: Subscription) -> None:
         """Deliver the oldest buffered message for a new subscription, or all if it stays open."""
-        now = self._engine.clock.now_ms()
-        buffered = self._by_address.get((subscription.name, subscription.correlation_key))
-        if not buffered:
-            return
+        address = subscription.name, subscription.correlation_key
         process_id = subscription.holder.process.definition.bpmn_process_id
-        fresh = (found for found in buffered.values() if process_id not in found.seen and found.until_ms > now)
-        for message in list(fresh if subscription.repeats else islice(fresh, 1)):
+        while (message := self._oldest_unseen(address, process_id)) is not None:
             self._give(message, subscription)
+            if not subscription.repeats:
+                return
+
+    def _oldest_unseen(self, address: tuple[str, str], process_id: str, after: int = 0) -> Message | None:
+        """Return the oldest buffered message that a process has not received; only keys above `after` count."""
+        buffered = self._by_address.get(address)
+        if not buffered:
+            return None
+        queues = self._unseen.setdefault(address, {}).setdefault(process_id, {})
+        queue = queues.get(after)
+        if queue is None:  # from now on it follows the buffer, so that the next answer needs no search
+            queue = queues[after] = KeyQueue()
+            for message in buffered.values():
+                if message.key > after and process_id not in message.seen:
+                    queue.add(message)
+        now = self._engine.clock.now_ms()
+        while queue:
+            message = queue.first()
+            if message.until_ms > now:
+                return message
+            self.expire(message.key)
+        return None
 
     def _give(self, message: Message, subscription: Subscription) -> None:
         self._saw(message, subscription.holder.process.definition.bpmn_process_id)
@@ -160,6 +180,7 @@ class Messages:
         message.seen.discard(process_id)
         if message.key in self.buffer:
             self._engine.changes.messages[message.key] = message
+            self._queue(message, process_id)
         waiting = self._waiting.get((message.name, message.correlation_key), {}).get(process_id, ())
         other = next((found for found in waiting if found.holder.state is State.ACTIVATED), None)
         if other is not None:
@@ -169,6 +190,14 @@ class Messages:
         message.seen.add(process_id)
         if message.key in self.buffer:
             self._engine.changes.messages[message.key] = message
+            for queue in self._unseen.get((message.name, message.correlation_key), {}).get(process_id, {}).values():
+                queue.discard(message)
+
+    def _queue(self, message: Message, process_id: str) -> None:
+        """Queue a buffered message for a process that has not received it."""
+        for after, queue in self._unseen.get((message.name, message.correlation_key), {}).get(process_id, {}).items():
+            if message.key > after:
+                queue.add(message)
 
     # --- publishing
 
@@ -211,7 +240,10 @@ class Messages:
     def restore(self, message: Message) -> None:
         """Put a message into the buffer."""
         self.buffer[message.key] = message
-        self._by_address[message.name, message.correlation_key][message.key] = message
+        address = message.name, message.correlation_key
+        self._by_address[address][message.key] = message
+        for process_id in self._unseen.get(address, ()):
+            self._queue(message, process_id)
         if message.message_id:
             self._ids.add((message.name, message.correlation_key, message.message_id))
         self._engine.agenda.add("message", message.key, message.until_ms)
@@ -222,9 +254,13 @@ class Messages:
         if message is None:
             return
         address = message.name, message.correlation_key
+        for queues in self._unseen.get(address, {}).values():
+            for queue in queues.values():
+                queue.discard(message)
         self._by_address[address].pop(key, None)
         if not self._by_address[address]:
             del self._by_address[address]
+            self._unseen.pop(address, None)
         self._ids.discard((*address, message.message_id))
         self._engine.changes.messages[key] = None
 
@@ -251,10 +287,10 @@ class Messages:
         definition = self._engine.definitions.latest(process_id)
         if definition is None or not definition.start_messages or not self.buffer:
             return
-        now = self._engine.clock.now_ms()
         names, first = dict(definition.start_messages), self._engine.definitions.first_key(process_id)
-        buffered = [message for name in names for message in self._by_address.get((name, correlation_key), {}).values()]
-        for message in sorted(buffered, key=lambda message: message.key):
-            if message.until_ms > now and message.key > first:  # noqa: SIM102 - looking, then acting
-                if self._start(message, definition, names[message.name]):
-                    return
+        found = [self._oldest_unseen((name, correlation_key), process_id, first) for name in names]
+        oldest = min(
+            (message for message in found if message is not None), key=lambda message: message.key, default=None
+        )
+        if oldest is not None:
+            self._start(oldest, definition, names[oldest.name])

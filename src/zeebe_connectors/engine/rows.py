@@ -14,6 +14,10 @@ from zeebe_connectors.engine.schedules import Schedule
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
+_ITEMS = -1  # the position of all items, before those of the outputs
+RoundRows = dict[int, dict[int, Any]]
+"""What multi-instance bodies have stored of their items and outputs, by the body's key and the position."""
+
 
 def dump_element(instance: ElementInstance) -> dict[str, Any]:
     """Return the stored form of an element instance."""
@@ -34,9 +38,41 @@ def dump_element(instance: ElementInstance) -> dict[str, Any]:
     if instance.job is not None:
         data["j"] = _dump_job(instance.job)
     if instance.rounds is not None:
-        rounds = instance.rounds
-        data["r"] = [rounds.items, rounds.total, rounds.started, rounds.completed]
+        _add_rounds(data, instance, instance.rounds)
     return data
+
+
+def _add_rounds(data: dict[str, Any], body: ElementInstance, rounds: Rounds) -> None:
+    """Add the progress of a multi-instance body, without what has rows of its own: see `dump_rounds`."""
+    data["r"] = [rounds.total, rounds.started, rounds.completed]
+    name = _collects(body, rounds)
+    if name is not None:
+        data["v"] = {other: value for other, value in data["v"].items() if other != name}
+        data["o"] = 1
+
+
+def _collects(body: ElementInstance, rounds: Rounds) -> str | None:
+    """Return the name of the variable that holds the outputs exactly as they were collected; None if none does."""
+    loop = body.element.loop
+    name = loop.output_collection if loop is not None else None
+    if name is None or rounds.outputs is None or (body.variables or {}).get(name) is not rounds.outputs:
+        return None
+    return name
+
+
+def dump_rounds(body: ElementInstance, rounds: Rounds) -> list[tuple[int, Any]]:
+    """Return what is new in a multi-instance body's items and outputs, as (position, value), and note it as stored.
+
+    Each output has a row of its own, at its place in the list, so that a body is not written anew with each of them.
+    """
+    rows: list[tuple[int, Any]] = []
+    if rounds.items and not rounds.stored:
+        rows.append((_ITEMS, rounds.items))
+        rounds.stored = True
+    if _collects(body, rounds) is not None and rounds.outputs is not None:
+        rows += [(place, rounds.outputs[place]) for place in rounds.unsaved]
+    rounds.unsaved.clear()
+    return rows
 
 
 def _add_own(data: dict[str, Any], instance: ElementInstance) -> None:
@@ -72,7 +108,7 @@ def _dump_job(job: Job) -> list[Any]:
     ]  # fmt: skip
 
 
-def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]], rounds: RoundRows) -> None:
     """Restore element instances, each with its job and what it waits for.
 
     A container's or caller's key is lower than those inside or called, so the order of the keys suffices.
@@ -83,6 +119,8 @@ def load_elements(engine: Engine, rows: Iterable[tuple[int, dict[str, Any]]]) ->
             continue
         engine.elements[key] = instance
         _load_state(instance, data)
+        if "r" in data:
+            _load_rounds(instance, data, rounds.get(key, {}))
         if "w" in data:
             _load_subscriptions(engine, instance, data["w"])
         if "j" in data:
@@ -120,14 +158,22 @@ def _load_state(instance: ElementInstance, data: dict[str, Any]) -> None:
     instance.arrivals = data.get("a")
     instance.payload = data.get("x")
     instance.interrupted = "b" in data
-    if "r" in data:
-        instance.rounds = Rounds(*data["r"])
     if "n" in data:
         name, argument = data["n"]
         instance.pending = (name, argument)
     if instance.state is not State.ACTIVATING:
         instance.visit = Visit(instance, instance.process.started_ms)
         instance.process.visited(instance.visit)
+
+
+def _load_rounds(body: ElementInstance, data: dict[str, Any], stored: dict[int, Any]) -> None:
+    total, started, completed = data["r"]
+    body.rounds = rounds = Rounds(stored[_ITEMS] if started < total else [], total, started, completed)
+    rounds.stored = True
+    loop = body.element.loop
+    if "o" in data and loop is not None and loop.output_collection is not None:
+        rounds.outputs = [stored.get(place) for place in range(total)]
+        body.set_local(loop.output_collection, rounds.outputs)
 
 
 def _load_subscriptions(engine: Engine, instance: ElementInstance, rows: list[list[Any]]) -> None:

@@ -19,20 +19,21 @@ from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.incidents import Incident
 from zeebe_connectors.engine.messages import Message
 from zeebe_connectors.engine.payloads import to_json
-from zeebe_connectors.engine.rows import dump_element, load_elements
+from zeebe_connectors.engine.rows import RoundRows, dump_element, dump_rounds, load_elements
 from zeebe_connectors.engine.schedules import Schedule
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.core import Engine
 
 V = TypeVar("V")
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource(key INTEGER PRIMARY KEY, deployment INTEGER, name TEXT, content BLOB);
 CREATE TABLE IF NOT EXISTS definition(key INTEGER PRIMARY KEY, id TEXT, version INTEGER, resource INTEGER);
 CREATE TABLE IF NOT EXISTS stored(key INTEGER PRIMARY KEY, data TEXT);
 CREATE TABLE IF NOT EXISTS start_timer(key INTEGER PRIMARY KEY, data TEXT);
 CREATE TABLE IF NOT EXISTS element(key INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE IF NOT EXISTS round(body INTEGER, position INTEGER, data TEXT, PRIMARY KEY(body, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS message(key INTEGER PRIMARY KEY, data TEXT);
 CREATE TABLE IF NOT EXISTS incident(key INTEGER PRIMARY KEY, data TEXT);
 CREATE TABLE IF NOT EXISTS step(position INTEGER PRIMARY KEY, data TEXT);
@@ -49,6 +50,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.elements: dict[int, ElementInstance | None] = {}
+        self.ended_bodies: list[int] = []
         self.messages: dict[int, Message | None] = {}
         self.incidents: dict[int, Incident | None] = {}
         self.start_timers: dict[int, StartTimer | None] = {}
@@ -61,7 +63,7 @@ class Changes:
         """Forget the changes, which have been saved."""
         for changed in (self.elements, self.messages, self.incidents, self.start_timers):
             changed.clear()
-        for added in (self.resources, self.definitions, self.stored):
+        for added in (self.ended_bodies, self.resources, self.definitions, self.stored):
             added.clear()
         self.clock = False
 
@@ -182,17 +184,24 @@ class SqliteStore:
 
     def _write(self, engine: Engine) -> None:
         changes, db = engine.changes, self._db
-        rows, gone = [], []
+        rows, gone, rounds = [], [], []
         for key, instance in changes.elements.items():
             if instance is None:
                 gone.append((key,))
             else:
                 instance.stored = True
                 rows.append((key, to_json(dump_element(instance))))
+                if instance.rounds is not None:
+                    new = dump_rounds(instance, instance.rounds)
+                    rounds += [(key, position, to_json(value)) for position, value in new]
         if rows:
             db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
         if gone:
             db.executemany("DELETE FROM element WHERE key=?", gone)
+        if rounds:
+            db.executemany("INSERT OR REPLACE INTO round VALUES(?,?,?)", rounds)
+        if changes.ended_bodies:
+            db.executemany("DELETE FROM round WHERE body=?", [(key,) for key in changes.ended_bodies])
         self._write_table("message", changes.messages, _dump_message)
         self._write_table("incident", changes.incidents, _dump_incident)
         self._write_table("start_timer", changes.start_timers, _dump_start_timer)
@@ -254,7 +263,7 @@ class SqliteStore:
         collecting = gc.isenabled()
         gc.disable()  # many objects are created and none discarded: garbage collection would double the time
         try:
-            load_elements(engine, self._rows("element"))
+            load_elements(engine, self._rows("element"), self._load_rounds())
         finally:
             if collecting:
                 gc.enable()
@@ -289,6 +298,12 @@ class SqliteStore:
             definition_key, event_id, schedule = data
             timer = StartTimer(key, definitions.by_key[definition_key], event_id, Schedule.load(schedule))
             definitions.restore_timer(timer)
+
+    def _load_rounds(self) -> RoundRows:
+        found: RoundRows = {}
+        for body, position, data in self._db.execute("SELECT * FROM round"):
+            found.setdefault(body, {})[position] = json.loads(data)
+        return found
 
     def _rows(self, table: str) -> Iterator[tuple[int, Any]]:
         for key, data in self._db.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - one of our names

@@ -49,15 +49,22 @@ class Rounds:
         total: How many instances there will be.
         started: How many were started.
         completed: How many were completed.
+        outputs: The list of outputs as the body last wrote it to its variable; None if there is none, or if another
+            element has written to the variable.
+        unsaved: The places in that list that the store does not have yet.
+        stored: Whether the store has the items.
     """
 
-    __slots__ = ("completed", "items", "started", "total")
+    __slots__ = ("completed", "items", "outputs", "started", "stored", "total", "unsaved")
 
     def __init__(self, items: list[Any], total: int, started: int = 0, completed: int = 0) -> None:
         self.items = items
         self.total = total
         self.started = started
         self.completed = completed
+        self.outputs: list[Any] | None = None
+        self.unsaved: list[int] = []
+        self.stored = False
 
 
 class ElementInstance:

@@ -34,7 +34,8 @@ def activate_body(flow: Flow, body: ElementInstance) -> None:
     flow.activated(body)
     body.rounds = Rounds(items, len(items))
     if loop.output_collection is not None:
-        set_variables(flow.engine, body, {loop.output_collection: [None] * len(items)})
+        body.rounds.outputs = [None] * len(items)
+        set_variables(flow.engine, body, {loop.output_collection: body.rounds.outputs})
     if not items:
         _complete_body(flow, body)
         return
@@ -83,9 +84,12 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
     loop, rounds, engine = _loop(body), body.rounds, flow.engine
     if loop.output_collection is not None and loop.output_element is not None:
         # Before the condition, which may refer to this instance's output.
-        collected = _collected(body, loop.output_collection, inner.index)
+        before = _collected(body, loop.output_collection, inner.index)
+        collected = list(before)  # a copy, as others may have the list that they saw
         collected[inner.index] = evaluate(engine, loop.output_element, Visible(inner))
         set_variables(engine, body, {loop.output_collection: collected})
+        rounds.outputs = collected if before is rounds.outputs else None
+        rounds.unsaved.append(inner.index)
     enough = False
     if loop.condition is not None:
         counts = {
@@ -109,14 +113,14 @@ def inner_completed(flow: Flow, inner: ElementInstance) -> None:
 
 
 def _collected(body: ElementInstance, name: str, index: int) -> list[Any]:
-    """Return a copy of what was collected, which has room for the result of an instance.
+    """Return what was collected, which has room for the result of an instance.
 
     Raises:
         StepFailedError: Another element, such as an inner multi-instance activity, has written to the same variable.
     """
     collected = (body.variables or {}).get(name)
     if isinstance(collected, list) and index < len(collected):
-        return list(collected)
+        return collected
     found = f"a list of {len(collected)}" if isinstance(collected, list) else f"'{kind_of(collected)}'"
     raise StepFailedError(
         EXTRACT_VALUE,
