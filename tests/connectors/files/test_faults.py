@@ -210,7 +210,7 @@ async def test_a_slow_taker_gets_every_byte(places, protocol):
     inputs = place.inputs
     login = Login("ann", Secret(inputs["authentication"]["password"]))
     server = Server(protocol, "127.0.0.1", inputs["port"], login, inputs.get("trustedCertificate", ""))
-    session = await open_ftp(server, None)
+    session = await open_ftp(server, None, set())
     found = bytearray()
     async with session.reading("x") as pieces:
         async for piece in pieces:

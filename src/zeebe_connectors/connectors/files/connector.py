@@ -71,9 +71,9 @@ async def carry(request: Request, context: Context) -> Done:
     Links on the server are followed by the server; over SFTP, one that leads out of the base folder is refused (FTP
     does not tell where a link leads). A folder is removed without following links.
 
-    FTPS resumes the TLS session of the control connection for each file, as strict servers demand; active mode listens
-    on the address that the control connection has. SFTP signs in by password or key; an agent and the runtime's own SSH
-    configuration are never used.
+    FTPS resumes the TLS session of the control connection for each file, as strict servers demand. In passive mode the
+    port comes from EPSV or, if that does not answer, from PASV; active mode listens on the address that the control
+    connection has. SFTP signs in by password or key; an agent and the runtime's own SSH configuration are never used.
     """
     operations: Mapping[str, Callable[[Request, Task], Awaitable[Done]]] = {
         "list": _list,
@@ -258,10 +258,15 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
     server = _server(request)
     custody.sending(server.host)
 
+    pool = await context.clients.get(
+        ("files", server),
+        lambda: Sessions(max_sessions=server.max_sessions, shares=SHARES.get(server.protocol, 1), where=server.where),
+    )
+
     async def signed_in() -> Session:
         resolver = await checked_resolver(server.port, context.clients)
         if server.protocol != "sftp":
-            return await open_ftp(server, resolver)
+            return await open_ftp(server, resolver, pool.learnt)
         return await _sftp(server, resolver, context)
 
     @contextlib.asynccontextmanager
@@ -273,10 +278,6 @@ async def _task(request: Request, context: Context) -> AsyncIterator[Task]:
         finally:
             await session.aclose()
 
-    pool = await context.clients.get(
-        ("files", server),
-        lambda: Sessions(max_sessions=server.max_sessions, shares=SHARES.get(server.protocol, 1), where=server.where),
-    )
     async with pool.session(signed_in, seconds=context.seconds_left()) as session:
         yield Task(session, another, context, f"{server.login.username}@{server.where}", pool.naming)
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from zeebe_connectors import ConnectorError, PermanentError
+from zeebe_connectors import ConnectorError, PermanentError, TransientError
 from zeebe_connectors.connectors.files.ftp_channels import (
     Channel,
     Receiver,
@@ -25,7 +25,7 @@ from zeebe_connectors.connectors.files.ftp_channels import (
     nothing_to_read,
     resuming,
 )
-from zeebe_connectors.connectors.files.ftp_control import FtpControl
+from zeebe_connectors.connectors.files.ftp_control import PASV_ONLY, FtpControl
 from zeebe_connectors.connectors.files.ftp_replies import Reply, says_empty
 from zeebe_connectors.connectors.files.listing import is_unknown, listed, mlsd, size_of, timestamp
 from zeebe_connectors.connectors.files.names import text_of
@@ -34,6 +34,8 @@ from zeebe_connectors.connectors.files.session import COPYING, PIECE, Entry, los
 
 _UNKNOWN = frozenset({500, 501, 502, 504})
 """Reply codes for commands that a server does not know."""
+_EPSV_PATIENCE = 10.0
+"""Seconds for the port that EPSV names, at most; then PASV's gets the server's usual time."""
 _FACTS = re.compile(r"\s*(?:[\w.-]+=[^;]*;)+ ")
 
 
@@ -46,13 +48,46 @@ class FtpSession(FtpControl):
         """Prepares a data connection, to be completed once the server has accepted the command."""
         if self._server.active:
             return await self._listening(bulk=bulk)
-        host, port = await self._passive()
-        streams = await self._patiently(connected(bulk=bulk, host=host, port=port))
+        streams = await self._dialled(bulk=bulk)
 
         async def passive() -> Streams:
             return streams
 
         return Channel(passive, streams[1].close)
+
+    async def _dialled(self, *, bulk: bool) -> Streams:
+        """Connects to the port that EPSV names or, if it does not answer, to PASV's: some firewalls know only that.
+
+        Raises:
+            TransientError: `FILES_TIMEOUT` or `FILES_LOST`: neither answers.
+        """
+        host = str(self._writer.get_extra_info("peername")[0])
+        seconds = self._server.timeout
+        port = await self._extended_port()
+        if port is not None:
+            has_pasv = ":" not in host  # it has no room for IPv6
+            try:
+                async with asyncio.timeout(min(_EPSV_PATIENCE, seconds / 3) if has_pasv else seconds):
+                    return await connected(bulk=bulk, host=host, port=port)
+            except OSError as error:
+                if not has_pasv:
+                    raise self._unanswered(port, error) from None
+            self._learnt.add(PASV_ONLY)
+        port = await self._passive_port()
+        try:
+            async with asyncio.timeout(seconds):
+                return await connected(bulk=bulk, host=host, port=port)
+        except OSError as error:
+            self._learnt.discard(PASV_ONLY)
+            raise self._unanswered(port, error) from None
+
+    def _unanswered(self, port: int, error: OSError) -> TransientError:
+        self._broken = True
+        return TransientError(
+            "FILES_TIMEOUT" if isinstance(error, TimeoutError) else "FILES_LOST",
+            f"{self._server.where}: its port {port} for data does not answer ({type(error).__name__}); open its "
+            "passive ports in the firewall, or switch active mode on",
+        )
 
     async def _listening(self, *, bulk: bool) -> Channel:
         """Listens for the server (active mode); connections from other addresses are refused."""

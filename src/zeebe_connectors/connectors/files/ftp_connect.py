@@ -13,12 +13,13 @@ _LINE = 64 * 1024
 """Bytes of one line of the control connection."""
 
 
-async def open_ftp(server: Server, resolver: Resolver | None) -> FtpSession:
+async def open_ftp(server: Server, resolver: Resolver | None, learnt: set[str]) -> FtpSession:
     """Connects, encrypts and signs in.
 
     Args:
         server: The server.
         resolver: Gives the addresses that the operator allows.
+        learnt: See `Sessions.learnt`.
 
     Raises:
         ConnectorError: Why there is no session.
@@ -39,7 +40,7 @@ async def open_ftp(server: Server, resolver: Resolver | None) -> FtpSession:
         reader, writer = await connected(connect, server.host, resolver)
     except (OSError, UnicodeError) as error:
         raise connect_error("FILES", server.host, server.port, error, patience=server.timeout) from None
-    session = FtpSession(server, reader, writer)
+    session = FtpSession(server, reader, writer, learnt)
     try:
         if server.protocol == "ftps" and context is not None:
             session.encrypted_with(context)

@@ -24,14 +24,26 @@ from zeebe_connectors.connectors.files.session import Server, lost, timed_out
 from zeebe_connectors.net.connect import write
 
 _MAX_REPLY_LINES = 1000
+PASV_ONLY = "PASV only"
+"""Is learnt of a server that has no EPSV, and of one whose ports of EPSV no firewall lets through."""
 ResultT = TypeVar("ResultT")
 
 
 class FtpControl:
-    """One control connection, and what the server said of itself."""
+    """One control connection, and what the server said of itself.
 
-    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    Args:
+        server: The server.
+        reader: Where its answers arrive.
+        writer: Where commands go.
+        learnt: What all sessions with this server have learnt of it.
+    """
+
+    def __init__(
+        self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, learnt: set[str]
+    ) -> None:
         self._server = server
+        self._learnt = learnt
         self._reader = reader
         self._writer = writer
         self._tls: ssl.SSLContext | None = None
@@ -40,7 +52,6 @@ class FtpControl:
         self._guess = not server.encoding
         self._has_mlst = self._has_mlsd = False
         self._home = ""
-        self._epsv = True
         self._broken = False
 
     async def greet(self) -> None:
@@ -117,18 +128,21 @@ class FtpControl:
                 self._broken = True  # nobody knows where it is: the next job has another session
                 return
 
-    async def _passive(self) -> tuple[str, int]:
-        """Returns where the server listens: always at the address of the control connection, whatever it says."""
-        peer = str(self._writer.get_extra_info("peername")[0])
-        if self._epsv:
-            reply = await self.command("EPSV")
-            if (port := extended_port(reply)) is not None:
-                return peer, port
-            self._epsv = False
+    async def _extended_port(self) -> int | None:
+        """Returns the port that EPSV names; None where PASV is to be used."""
+        if PASV_ONLY in self._learnt:
+            return None
+        port = extended_port(await self.command("EPSV"))
+        if port is None:
+            self._learnt.add(PASV_ONLY)
+        return port
+
+    async def _passive_port(self) -> int:
+        """Returns the port that PASV names; the address is the control connection's, whatever the server says."""
         reply = await self.command("PASV")
         if (port := passive_port(reply)) is None:
             raise self._refusal(reply)
-        return peer, port
+        return port
 
     async def command(self, verb: str, argument: str = "", *, patience: float | None = None) -> Reply:
         """Sends one command and reads the answer.

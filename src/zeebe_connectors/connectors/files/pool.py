@@ -46,6 +46,8 @@ class Sessions:
         self._opening = asyncio.Lock()
         self.naming = asyncio.Lock()
         """The lock held between choosing a free name and taking it: no server does both at once."""
+        self.learnt: set[str] = set()
+        """What sessions have learnt of the server, so that the next one need not try it again."""
         self._closer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
