@@ -338,6 +338,21 @@ async def test_an_error_repeats_no_value(filled):
     assert "s3cret" not in fail.message
 
 
+@pytest.mark.parametrize("beyond", ["cut", "csv"])
+async def test_large_results_in_a_transaction(filled, beyond):
+    """Each statement has its document, or says that rows were left out."""
+    statements = [{"statement": f"SELECT {n} AS n UNION ALL SELECT {n} ORDER BY 1"} for n in (1, 2)]
+    done = await filled.do("transaction", statements=statements, maxRows=1, beyond=beyond)
+    if beyond == "cut":
+        found = [(one["rows"], one["rowCount"], one["more"]) for one in done["results"]]
+        assert found == [([{"n": 1}], 1, True), ([{"n": 2}], 1, True)]
+        assert (done["rowCount"], done["more"]) == (1, True)
+    else:
+        texts = [await filled.text(one["document"]) for one in done["results"]]
+        assert texts == ["n\r\n1\r\n1\r\n", "n\r\n2\r\n2\r\n"]
+        assert (done["rowCount"], done["document"]) == (2, done["results"][1]["document"])
+
+
 async def test_constraints(filled):
     await filled.do("execute", "CREATE TABLE p (id INT PRIMARY KEY)")
     await filled.do(

@@ -11,18 +11,11 @@ from zeebe_connectors.connectors.sql.access import Access
 from zeebe_connectors.connectors.sql.address import PORTS, Address, check_host, read_url
 from zeebe_connectors.connectors.sql.database import Database, Session
 from zeebe_connectors.connectors.sql.failures import ERRORS, failure
+from zeebe_connectors.connectors.sql.kinds import check_no_control, gives_keys
 from zeebe_connectors.connectors.sql.model import GROUPS, Done, PasswordLogin, StatementResult, Work
-from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits
-from zeebe_connectors.connectors.sql.running import (
-    Rows,
-    check_no_control,
-    gives_keys,
-    outputs_query,
-    prepared,
-    procedure_call,
-    run,
-    run_many,
-)
+from zeebe_connectors.connectors.sql.procedures import call, call_of, cleared, outputs_query
+from zeebe_connectors.connectors.sql.results import Collected, Collector, Limits, too_many
+from zeebe_connectors.connectors.sql.running import Rows, prepared, run, run_many
 from zeebe_connectors.connectors.sql.values import converter
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.addresses import unbracketed
@@ -37,6 +30,8 @@ _LEVELS = {
 }
 MAX_BATCH = 100_000
 """Sets of values per batch."""
+MAX_SETS = 1000
+"""Result sets of one procedure."""
 
 
 async def test(request: Work, context: Context) -> str:
@@ -115,6 +110,9 @@ async def work(request: Work, context: Context) -> Done:
     What a statement changes in its session, such as by `SET`, `USE`, `BEGIN` or a temporary table, ends with its job;
     give what belongs together as one transaction. Dates beyond what ISO 8601 has, such as `infinity`, come as the
     database writes them.
+
+    A procedure of MySQL, MariaDB or SQL Server returns any number of result sets: `results` has all of them, `rows` the
+    first. `maxRows` and `maxBytes` hold for all together; the procedure runs to its end whatever is taken of them.
 
     A single statement commits by itself; a transaction, a batch, or one with an isolation level commits as a whole.
     Oracle and SQL Server work through SQLAlchemy's drivers (extras `sql-oracle`, `sql-sqlserver`; the latter needs
@@ -212,11 +210,13 @@ class _Task:
                     variables={"statement": number, "affected": rows.affected},
                 )
             keys = _keys(rows, found, one.statement, session)
-            results.append(StatementResult(affected=rows.affected, rows=found.rows, generated_keys=keys))
+            results.append(_result(found, affected=rows.affected, keys=keys))
         last = results[-1]
         return Done(
             rows=last.rows,
-            row_count=len(last.rows),
+            row_count=last.row_count,
+            more=last.more,
+            document=last.document,
             affected=sum(item.affected or 0 for item in results),
             generated_keys=[key for item in results for key in item.generated_keys],
             results=results,
@@ -226,14 +226,33 @@ class _Task:
         arguments = self._request.parameters
         if isinstance(arguments, Mapping):
             raise InputError("parameters: a procedure's arguments are a list, in their order, such as =[orderId]")
-        bound, outs = procedure_call(self._request.procedure or "", arguments or [], session)
-        rows = run(bound, session)
-        found = await self._collected(rows, session)
-        out: dict[str, Any] = dict(found.rows[0]) if session.dialect == "postgresql" and found.rows else {}
+        bound, outs = call_of(self._request.procedure or "", arguments or [], session)
+        if outs:
+            await self._collected(run(cleared(outs), session), session)
+        limits = self._limits
+        sets: list[StatementResult] = []
+
+        async def collect(rows: Rows) -> Collected:
+            nonlocal limits
+            found = await self._collector.collect(rows, limits)
+            if rows.columns:
+                if len(sets) == MAX_SETS:
+                    raise too_many(f"{MAX_SETS} result sets")
+                sets.append(_result(found))
+            limits = replace(
+                limits, used_rows=limits.used_rows + len(found.rows), used_size=limits.used_size + found.size
+            )
+            return found
+
+        results = await self._database.bounded(session, call(bound, session, collect))
+        first = next((found for rows, found in results if rows.columns), Collected())
+        counts = [rows.affected for rows, _ in results if rows.affected is not None]
+        out: dict[str, Any] = dict(first.rows[0]) if session.dialect == "postgresql" and first.rows else {}
         if outs:
             values = await self._collected(run(outputs_query(outs), session), session)
             out = dict(zip(outs, values.rows[0].values(), strict=True))
-        return _done(found, affected=rows.affected, out=out)
+        done = _done(first, affected=sum(counts) if counts else None, out=out)
+        return done.model_copy(update={"results": sets}) if sets and session.dialect != "postgresql" else done
 
     def _start(self, statement: str, parameters: Any, session: Session) -> Rows:
         return run(prepared(statement, parameters, session, self._own, field="parameters"), session)
@@ -249,6 +268,17 @@ def _keys(rows: Rows, found: Collected, statement: str, session: Session) -> lis
     if found.rows:
         return [next(iter(row.values()), None) for row in found.rows]
     return [rows.key] if rows.key is not None else []
+
+
+def _result(found: Collected, *, affected: int | None = None, keys: list[Any] | None = None) -> StatementResult:
+    return StatementResult.model_construct(  # see `_done`
+        affected=affected,
+        rows=found.rows,
+        row_count=found.count,
+        more=found.more,
+        document=found.document,
+        generated_keys=keys or [],
+    )
 
 
 def _done(

@@ -272,12 +272,18 @@ class Work(Model):
 
 
 class StatementResult(Model):
-    """What one statement of a transaction did."""
+    """What one statement of a transaction did, or a procedure returned at once."""
 
     affected: int | None = None
     """Rows changed."""
     rows: list[dict[str, Any]]
     """Rows that it returned, such as with RETURNING."""
+    row_count: int
+    """How many rows there were, including those in the document."""
+    more: bool = False
+    """Whether rows were left out (`beyond` = cut)."""
+    document: Document | None = None
+    """The rows, when they went to a document."""
     generated_keys: list[Any]
     """Keys that the database generated."""
 
@@ -300,6 +306,6 @@ class Done(Model):
     document: Document | None = None
     """The rows, when they went to a document."""
     results: list[StatementResult] | None = None
-    """One for each statement of a transaction."""
+    """One for each statement of a transaction, and for each result set of a procedure (MySQL, MariaDB, SQL Server)."""
     out: dict[str, Any] | None = None
     """What a procedure returned."""

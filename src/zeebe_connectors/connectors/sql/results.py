@@ -28,6 +28,8 @@ class Limits:
         name: File name of a document.
         reads_on: Whether a statement whose other rows nobody wants still runs to its end: stopping it would undo the
             transaction that it is part of.
+        used_rows: Rows of the job's other results, which count too.
+        used_size: Their bytes.
     """
 
     rows: int
@@ -35,6 +37,8 @@ class Limits:
     beyond: str
     name: str
     reads_on: bool = False
+    used_rows: int = 0
+    used_size: int = 0
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Collected:
     count: int = 0
     more: bool = False
     document: Document | None = None
+    size: int = 0
+    """Bytes of the rows as JSON."""
 
 
 @dataclass(slots=True)
@@ -76,7 +82,8 @@ class Collector:
 
     async def _collected(self, rows: Rows, limits: Limits) -> Collected:
         found = Collected()
-        size = 0
+        size = limits.used_size
+        room = limits.rows - limits.used_rows
         async for batch in rows.batches:
             for position, row in enumerate(batch):
                 item = self._context(rows, row)
@@ -85,13 +92,13 @@ class Collector:
                 except UnicodeEncodeError:  # from JSON's escapes, which PostgreSQL's type `json` keeps
                     item = sendable_value(item)
                     size += len(_sizing(item).encode())
-                if found.count >= limits.rows or size > limits.size:
+                if found.count >= room or size > limits.size:
                     if limits.beyond in TYPES:
                         rest = self._rest(rows, found.rows, batch[position:])
                         document, count = await self._write(rest, rows, limits.beyond, limits.name)
                         return Collected(count=count, document=document)
                     if limits.beyond == "fail":
-                        raise _too_many(limits)
+                        raise too_many(f"{limits.rows} rows or {limits.size} bytes")
                     found.more = True
                     if limits.reads_on:
                         async for _ in rows.batches:
@@ -99,6 +106,7 @@ class Collector:
                     return await self._with_documents(found)
                 found.rows.append(item)
                 found.count += 1
+                found.size = size - limits.used_size
         return await self._with_documents(found)
 
     async def document(self, rows: Rows, kind: str, name: str) -> Collected:
@@ -215,9 +223,14 @@ _sizing = json.JSONEncoder(ensure_ascii=False, default=_reference_size).encode
 """Encodes a row as JSON, only to measure it."""
 
 
-def _too_many(limits: Limits) -> PermanentError:
+def too_many(largest: str) -> PermanentError:
+    """Returns the error for a result that is larger than allowed.
+
+    Args:
+        largest: What is allowed.
+    """
     return PermanentError(
         "SQL_TOO_MANY_ROWS",
-        f"the result has more than {limits.rows} rows or {limits.size} bytes. Ask for less (LIMIT), raise maxRows, or "
-        "choose a document in result or beyond",
+        f"the result has more than {largest}. Ask for less (LIMIT), raise maxRows, or choose a document in result or "
+        "beyond",
     )

@@ -6,12 +6,19 @@ import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from zeebe_connectors import InputError
 from zeebe_connectors.connectors.sql.database import Session
-from zeebe_connectors.connectors.sql.statements import Bound, bind, outline, parameter
+from zeebe_connectors.connectors.sql.kinds import (
+    asks,
+    begins_with_with,
+    check_single,
+    is_copy,
+    leaves_traces,
+    only_asks,
+)
+from zeebe_connectors.connectors.sql.statements import Bound, bind, outline
 from zeebe_connectors.connectors.sql.values import special_columns, unique
 
 AnswerT = TypeVar("AnswerT")
@@ -21,30 +28,9 @@ _MAX_KNOWN = 512
 """Statements of which a pool knows where they want JSON."""
 _FEW = 50
 """Rows that a cursor may still hold while its connection waits for the next job."""
-_ROWS = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH|SHOW)\b", re.IGNORECASE)
-_CHANGES = re.compile(r"[()]\s*(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\b(?!\s*\()", re.IGNORECASE)
-"""A change behind WITH, in parentheses or after them; not `replace(...)`, nor the lock of FOR UPDATE."""
-_WITH = re.compile(r"WITH\b", re.IGNORECASE)
-_COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
-_ORDINARY = re.compile(
-    _COMMENTS + r"(?:\(|(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|INSERT|UPDATE|DELETE|MERGE|REPLACE|CALL|EXEC)\b)",
-    re.IGNORECASE | re.DOTALL,
-)
-_CHANGES_SESSION = re.compile(
-    r"\b(?:set_config|pg_(?:try_)?advisory_lock\w*|get_lock|dblink_connect\w*)\s*\(|@\w+\s*:=|\bINTO\s+(?:@|#|TEMP)",
-    re.IGNORECASE,
-)
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _INTO = re.compile(
     r"\bINTO\s+(?:[\w\"`\[\]]+\s*\.\s*)?(?:\"((?:[^\"]|\"\")+)\"|`([^`]+)`|\[([^\]]+)\]|(\w+))", re.IGNORECASE
-)
-_COPY = re.compile(_COMMENTS + r"COPY\b.*\b(?:STDIN|STDOUT)\b", re.IGNORECASE | re.DOTALL)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
-_CONTROL = re.compile(
-    _COMMENTS
-    + r"(?:COMMIT|ABORT|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b)|START\s+TRANSACTION|PREPARE\s+TRANSACTION|"
-    r"(?:BEGIN|END)(?:\s+(?:WORK|TRAN|TRANSACTION|DEFERRED|IMMEDIATE|EXCLUSIVE|ISOLATION|READ)\b.*)?\s*;?\s*$)\b",
-    re.IGNORECASE | re.DOTALL,
 )
 PARAMSTYLES = {"postgresql": "format", "mysql": "format", "oracle": "named"}
 
@@ -76,9 +62,11 @@ def prepared(statement: str, parameters: Any, session: Session, own: Mapping[str
     """Returns the statement with its values, in the driver's style."""
     dialect = session.dialect
     style = PARAMSTYLES.get(dialect, "qmark")
-    if _leaves_traces(statement):
+    if dialect == "mssql":
+        check_single(statement)
+    if leaves_traces(statement):
         session.has_traces = True
-        if dialect == "postgresql" and _COPY.match(statement):
+        if dialect == "postgresql" and is_copy(statement):
             raise InputError(
                 "statement: COPY needs a channel of its own, which this connector does not have; "
                 "use a query whose result is a document, or a batch",
@@ -97,49 +85,6 @@ def run(bound: Bound, session: Session) -> Rows:
     else:
         rows.batches = _executed(bound, session, rows)
     return rows
-
-
-def check_no_control(statement: str, *, field: str) -> None:
-    """Refuses a statement that would end its own transaction: what follows would not be undone.
-
-    Raises:
-        InputError: `SQL_STATEMENT_INVALID`.
-    """
-    if _CONTROL.match(statement):
-        raise InputError(
-            f"{field}: begins or ends a transaction, which the operation does by itself; leave the statement out",
-            code="SQL_STATEMENT_INVALID",
-        )
-
-
-@lru_cache(maxsize=512)
-def _leaves_traces(statement: str) -> bool:
-    """Returns whether a statement may change the session: by its kind, or by a function that it calls."""
-    return not _ORDINARY.match(statement) or bool(_CHANGES_SESSION.search(statement))
-
-
-@lru_cache(maxsize=512)
-def only_asks(text: str, dialect: str) -> bool:
-    """Returns whether a statement returns rows and, by its words, changes none; it may lock them, as FOR UPDATE does.
-
-    Args:
-        text: The statement.
-        dialect: See `statements.parse`.
-    """
-    words = outline(text, dialect)
-    return bool(_ROWS.match(words)) and not _CHANGES.search(words)
-
-
-@lru_cache(maxsize=512)
-def gives_keys(text: str, dialect: str) -> bool:
-    """Returns whether a statement's rows may be of keys that it generated: only those of a change.
-
-    Args:
-        text: The statement.
-        dialect: See `statements.parse`.
-    """
-    words = outline(text, dialect)
-    return bool(_CHANGES.match(f"({words}") or (_WITH.match(words) and _CHANGES.search(words)))
 
 
 async def _streamed(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
@@ -215,9 +160,8 @@ async def _prepared_or_not(session: Session, call: Callable[[], Awaitable[Answer
 
 async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> AsyncGenerator[list[Sequence[Any]], None]:
     connection = session.connection
-    asks = only_asks(bound.text, session.dialect)
-    words = outline(bound.text, session.dialect)
-    streams = session.dialect == "mysql" and bool(_ROWS.match(words))
+    changes = not only_asks(bound.text, session.dialect)
+    streams = session.dialect == "mysql" and asks(bound.text, session.dialect)
     values = bound.values or None
 
     def start(sync: Any) -> Any:
@@ -232,12 +176,12 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
             rows.described(result.cursor.description, session.dialect)
             while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
                 yield batch
-        rows.affected = max(0, result.rowcount) if not asks and not (result.returns_rows and streams) else None
-        if session.dialect == "sqlite" and result.rowcount < 0 and not asks and _WITH.match(words):
+        rows.affected = max(0, result.rowcount) if changes and not (result.returns_rows and streams) else None
+        if session.dialect == "sqlite" and result.rowcount < 0 and changes and begins_with_with(bound.text, "sqlite"):
             # Python's driver counts no change whose statement begins with WITH.
             rows.affected = (await connection.exec_driver_sql("SELECT changes()")).scalar()
         if rows.affected:
-            rows.key = _key(result, words)
+            rows.key = _key(result, outline(bound.text, session.dialect))
         if rows.key and session.dialect == "sqlite" and await _has_no_number(connection, bound.text):
             rows.key = None
         finished = True
@@ -282,7 +226,7 @@ async def run_many(bounds: Sequence[Bound], session: Session) -> int:
         if not sets[0] and session.dialect != "sqlite":
             affected += await _repeated(text, len(sets), session)
         elif session.dialect == "sqlite":
-            if _RETURNING.search(text) or _WITH.match(outline(text, "sqlite")):
+            if _RETURNING.search(text) or begins_with_with(text, "sqlite"):
                 # Python's driver does not count these.
                 before = await _changes_so_far(session)
                 # Python 3.12 and 3.13 stop at the second of many sets whose statement gives rows.
@@ -320,51 +264,3 @@ async def _repeated(text: str, count: int, session: Session) -> int:
 
 async def _changes_so_far(session: Session) -> int:
     return int((await session.connection.exec_driver_sql("SELECT total_changes()")).scalar_one())
-
-
-def procedure_call(name: str, arguments: Sequence[Any], session: Session) -> tuple[Bound, list[str]]:
-    """Returns the call of a stored procedure, and the names of its output arguments (MySQL's need a query after it).
-
-    Args:
-        name: The procedure's name, with its schema if needed.
-        arguments: The arguments in order; `{out: "name"}` stands for one that the procedure returns.
-        session: The connection on which it is called.
-
-    Raises:
-        InputError: The name is none, or the database has no procedures.
-    """
-    if not _NAME.fullmatch(name):
-        raise InputError("procedure: must be a name such as close_order or sales.close_order")
-    if session.dialect == "sqlite":
-        raise InputError("operation: SQLite has no procedures; use execute or transaction", code="SQL_UNSUPPORTED")
-    quote = session.database.engine.dialect.identifier_preparer.quote
-    # A name in lower case is left as it is: quoting would make it another one where the database folds names.
-    called = ".".join(part if part == part.lower() and part.isidentifier() else quote(part) for part in name.split("."))
-    outs: list[str] = []
-    places: list[str] = []
-    values: list[Any] = []
-    style = PARAMSTYLES.get(session.dialect, "qmark")
-    for number, argument in enumerate(arguments):
-        out = argument.get("out") if isinstance(argument, Mapping) and set(argument) == {"out"} else None
-        if out is not None and session.dialect == "mysql":
-            outs.append(str(out))
-            places.append(f"@zeebe_out_{len(outs)}")
-            continue
-        mark = {"format": "%s", "named": f":p{len(values)}"}.get(style, "?")
-        places.append(mark)
-        values.append(None if out is not None else parameter(argument, session.dialect, f"parameters[{number + 1}]"))
-    if session.dialect == "mssql":
-        text = f"EXEC {called} {', '.join(places)}".rstrip()
-    elif session.dialect == "oracle":
-        text = f"BEGIN {called}({', '.join(places)}); END;"
-    else:
-        text = f"CALL {called}({', '.join(places)})"
-    bound: Sequence[Any] | Mapping[str, Any] = tuple(values)
-    if style == "named":
-        bound = {f"p{number}": value for number, value in enumerate(values)}
-    return Bound(text, bound), outs
-
-
-def outputs_query(outs: Sequence[str]) -> Bound:
-    """Reads the output arguments of the procedure that was just called."""
-    return Bound("SELECT " + ", ".join(f"@zeebe_out_{number}" for number in range(1, len(outs) + 1)), ())
