@@ -111,10 +111,10 @@ def check_single(statement: str) -> None:
         InputError: `SQL_STATEMENT_INVALID`.
     """
     words = outline(statement, "mssql")
-    begun = [(match[1], match[2].upper()) for match in _BEGINS.finditer(_outside_parentheses(words))]
-    if not begun or begun[0][1] not in {"SELECT", "INSERT", "UPDATE", "DELETE"}:
+    found = [(match[1], match[2].upper()) for match in _BEGINS.finditer(_outside_parentheses(words))]
+    if not found or found[0][1] not in {"SELECT", "INSERT", "UPDATE", "DELETE"}:
         return
-    first, *others = begun
+    first, *others = found
     if not _WITH.match(words) and not words.upper().lstrip("( ").startswith(first[1]):
         return
     source = {"SELECT", "EXEC", "EXECUTE"} if first[1] == "INSERT" else set()

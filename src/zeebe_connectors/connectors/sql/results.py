@@ -223,14 +223,14 @@ _sizing = json.JSONEncoder(ensure_ascii=False, default=_reference_size).encode
 """Encodes a row as JSON, only to measure it."""
 
 
-def too_many(largest: str) -> PermanentError:
+def too_many(allowed: str) -> PermanentError:
     """Returns the error for a result that is larger than allowed.
 
     Args:
-        largest: What is allowed.
+        allowed: How much is.
     """
     return PermanentError(
         "SQL_TOO_MANY_ROWS",
-        f"the result has more than {largest}. Ask for less (LIMIT), raise maxRows, or choose a document in result or "
+        f"the result has more than {allowed}. Ask for less (LIMIT), raise maxRows, or choose a document in result or "
         "beyond",
     )
