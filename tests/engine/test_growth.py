@@ -1,4 +1,4 @@
-"""Twice as many items or messages are twice the work: lines run, characters written; never seconds."""
+"""Count work, never seconds: twice as many items take twice the lines and characters, an instance takes few calls."""
 
 from __future__ import annotations
 
@@ -169,3 +169,42 @@ def test_the_jobs_of_a_multi_instance_activity_share_the_text_of_its_collection(
         return written[jobs]
 
     is_linear(measure)
+
+
+def test_an_instance_of_one_task_takes_few_calls(tmp_path) -> None:
+    """In groups that are written together, as over gRPC: create, activate, complete."""
+    bench = Bench(SqliteStore(tmp_path / "state.db"))
+    bench.engine.scheduler = lambda: None
+    count = 32
+
+    def written() -> None:
+        bench.engine.flow.run()
+        bench.engine.save()
+
+    def drive() -> None:
+        for number in range(count):
+            bench.create(number=number)
+        written()
+        found = bench.jobs("t", count)
+        written()
+        for job in found:
+            bench.complete(job, done=True)
+        written()
+
+    bench.deploy(process("p", "start > t > end", task("t")))
+    drive()
+    calls = 0
+
+    def count_calls(frame, event, argument) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count_calls)
+    try:
+        drive()
+    finally:
+        sys.setprofile(before)
+    assert not bench.engine.elements
+    assert calls < 163 * count, calls / count
+    bench.engine.close()

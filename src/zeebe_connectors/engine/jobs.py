@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zeebe_connectors.engine.flow.instances import ElementInstance
 from zeebe_connectors.engine.flow.variables import Visible, set_variables
@@ -63,8 +62,7 @@ class Job:
         self.error_message = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ActivatedJob:
+class ActivatedJob(NamedTuple):
     """A job as a worker gets it; `variables` and `headers` are JSON texts."""
 
     key: int
@@ -178,12 +176,15 @@ class Jobs:
         job.instance.job = None
 
     def _withdraw(self, job: Job) -> None:
+        """Offer a job to nobody, and wait for no deadline of it."""
+        if job.state is not JobState.ACTIVATABLE:
+            self._engine.agenda.remove("job", job.key)
+            return
         waiting = self._activatable.get(job.type)
         if waiting is not None:
             waiting.discard(job)
             if not waiting:
                 del self._activatable[job.type]
-        self._engine.agenda.remove("job", job.key)
 
     def make_activatable(self, job: Job) -> None:
         """Offer the job to workers, for the first time or again."""
@@ -293,9 +294,7 @@ class Jobs:
             variables=self._texts.write(variables),
         )
         if reserve is not None and activated.size > reserve:
-            return ActivatedJob(
-                **{name: getattr(activated, name) for name in ActivatedJob.__slots__} | {"deadline_ms": 0}
-            )
+            return activated._replace(deadline_ms=0)
         self._withdraw(job)
         job.state = JobState.ACTIVATED
         job.worker = worker

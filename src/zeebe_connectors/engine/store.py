@@ -183,17 +183,32 @@ class SqliteStore:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES('next_key', ?)", (reserved,))
 
     def _write(self, engine: Engine) -> None:
-        changes, db = engine.changes, self._db
+        changes = engine.changes
+        if changes.elements:
+            self._write_elements(changes)
+        if changes.messages:
+            self._write_table("message", changes.messages, _dump_message)
+        if changes.incidents:
+            self._write_table("incident", changes.incidents, _dump_incident)
+        if changes.start_timers:
+            self._write_table("start_timer", changes.start_timers, _dump_start_timer)
+        if changes.resources or changes.definitions or changes.stored:
+            self._write_deployment(changes)
+        if changes.clock:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES('clock_offset', ?)", (engine.clock.offset_ms,))
+
+    def _write_elements(self, changes: Changes) -> None:
+        db = self._db
         rows, gone, rounds = [], [], []
         for key, instance in changes.elements.items():
             if instance is None:
                 gone.append((key,))
-            else:
-                instance.stored = True
-                rows.append((key, to_json(dump_element(instance))))
-                if instance.rounds is not None:
-                    new = dump_rounds(instance, instance.rounds)
-                    rounds += [(key, position, to_json(value)) for position, value in new]
+                continue
+            instance.stored = True
+            rows.append((key, to_json(dump_element(instance))))
+            if instance.rounds is not None:
+                new = dump_rounds(instance, instance.rounds)
+                rounds += [(key, position, to_json(value)) for position, value in new]
         if rows:
             db.executemany("INSERT OR REPLACE INTO element VALUES(?,?)", rows)
         if gone:
@@ -202,13 +217,6 @@ class SqliteStore:
             db.executemany("INSERT OR REPLACE INTO round VALUES(?,?,?)", rounds)
         if changes.ended_bodies:
             db.executemany("DELETE FROM round WHERE body=?", [(key,) for key in changes.ended_bodies])
-        self._write_table("message", changes.messages, _dump_message)
-        self._write_table("incident", changes.incidents, _dump_incident)
-        self._write_table("start_timer", changes.start_timers, _dump_start_timer)
-        if changes.resources or changes.definitions or changes.stored:
-            self._write_deployment(changes)
-        if changes.clock:
-            db.execute("INSERT OR REPLACE INTO meta VALUES('clock_offset', ?)", (engine.clock.offset_ms,))
 
     def _write_steps(self, engine: Engine, first: int, end: int) -> None:
         """Delete the steps that were done, and add those that are new: a long queue is not written in each slice."""

@@ -122,13 +122,12 @@ class Flow:
         Raises:
             StepFailedError: An event's name, key or time cannot be evaluated; then the instance waits for nothing.
         """
-        events = list(waits_for)
-        if instance.index < 0:  # those of a multi-instance activity belong to its body
-            events += instance.element.boundaries
-        if events:
-            subscriptions.open_all(self.engine, instance, events)
-        instance.state = State.ACTIVATED
         engine = self.engine
+        # The boundary events of a multi-instance activity belong to its body.
+        boundaries = instance.element.boundaries if instance.index < 0 else ()
+        if waits_for or boundaries:
+            subscriptions.open_all(engine, instance, [*waits_for, *boundaries])
+        instance.state = State.ACTIVATED
         engine.touch(instance)
         if instance.visit is None:
             instance.visit = Visit(instance, engine.clock.now_ms())
@@ -213,13 +212,13 @@ class Flow:
             raise
 
     def _complete(self, instance: ElementInstance, payload: dict[str, Any] | None) -> None:
-        if instance.state not in {State.ACTIVATED, State.COMPLETING}:
+        if instance.state is not State.ACTIVATED and instance.state is not State.COMPLETING:
             return
         instance.state = State.COMPLETING
-        self.engine.touch(instance)
         if payload or instance.element.outputs:
             apply_outputs(self.engine, instance, payload)
         if instance.index >= 0:
+            self.engine.touch(instance)
             self.do("inner-completed", instance)
         elif instance.parent is None:
             self.finish(instance, State.COMPLETED)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from zeebe_connectors.engine.flow.variables import Visible, evaluate, kind_of, text_value
 from zeebe_connectors.engine.incidents import EXTRACT_VALUE, FORM_NOT_FOUND, StepFailedError
-from zeebe_connectors.engine.model import Expression, LinkedForm
+from zeebe_connectors.engine.model import MAX_RETRIES, Expression, LinkedForm
 
 if TYPE_CHECKING:
     from zeebe_connectors.engine.flow.flow import Flow
     from zeebe_connectors.engine.flow.instances import ElementInstance
 
-_MAX_RETRIES = 2**31 - 1
 _FORM_KEY = "io.camunda.zeebe:formKey"
 _LISTS = frozenset({"io.camunda.zeebe:candidateGroups", "io.camunda.zeebe:candidateUsers"})
 
@@ -87,14 +86,11 @@ def _form_key(flow: Flow, instance: ElementInstance, form: LinkedForm) -> int:
 def _retries(flow: Flow, instance: ElementInstance) -> int:
     definition = instance.element.job
     assert definition is not None  # noqa: S101 - the caller has looked
+    if definition.static_retries is not None:
+        return definition.static_retries
     expression = definition.retries
     value = evaluate(flow.engine, expression, Visible(instance))
-    if expression.is_static:
-        try:
-            value = int(expression.text)
-        except ValueError:
-            value = expression.text
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_RETRIES:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_RETRIES:
         raise StepFailedError(
             EXTRACT_VALUE,
             f"Expected result of the expression '{expression.source}' for the job retries to be 'NUMBER', but was "

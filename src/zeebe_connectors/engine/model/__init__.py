@@ -1,6 +1,7 @@
 """Read BPMN diagrams into elements that the flow can run, and refuse what is invalid or cannot be run here."""
 
 from zeebe_connectors.engine.model.elements import (
+    MAX_RETRIES,
     CalledElement,
     Element,
     Event,
@@ -18,6 +19,7 @@ from zeebe_connectors.engine.model.problems import Problem
 from zeebe_connectors.engine.model.reading import InvalidResourceError, read_processes
 
 __all__ = [
+    "MAX_RETRIES",
     "CalledElement",
     "Element",
     "Event",

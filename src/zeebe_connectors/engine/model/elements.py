@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from zeebe_connectors.engine.model.expressions import Expression
 
+MAX_RETRIES = 2**31 - 1
+
 
 class EventKind(StrEnum):
     """What an event throws or waits for."""
@@ -60,6 +62,7 @@ class JobDefinition:
         header_expressions: What is evaluated for further headers, those of user tasks.
         form: The form whose key becomes a header.
         headers_text: The static headers as JSON, shared by every job without header expressions.
+        static_retries: The retries, if they are a number in the diagram; None if they are evaluated, or no such number.
     """
 
     type: Expression
@@ -68,10 +71,18 @@ class JobDefinition:
     header_expressions: dict[str, Expression] = field(default_factory=dict)
     form: LinkedForm | None = None
     headers_text: str = field(init=False)
+    static_retries: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Write the headers once."""
+        """Write the headers and read the retries once."""
         self.headers_text = json.dumps(self.headers)
+        if self.retries.is_static:
+            try:
+                retries = int(self.retries.text)
+            except ValueError:
+                return
+            if abs(retries) <= MAX_RETRIES:
+                self.static_retries = retries
 
 
 @dataclass(slots=True)
@@ -183,7 +194,10 @@ class Element:
     @property
     def none_start(self) -> Element | None:
         """The start event without an event definition; None if the container has none."""
-        return next((start for start in self.starts if start.event is None), None)
+        for start in self.starts:
+            if start.event is None:
+                return start
+        return None
 
     @property
     def type(self) -> str:
