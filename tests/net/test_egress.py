@@ -185,7 +185,7 @@ async def test_names_are_judged_by_what_they_resolve_to():
     with pytest.raises(InputError, match="may not be called"):
         await resolver("localhost")
     free = HttpClient(NetworkRules())
-    assert isinstance(free._open().connector._resolver, CheckedResolver)
+    assert isinstance(free._open()._resolver, CheckedResolver)
     await free.aclose()
 
 

@@ -1,13 +1,13 @@
 """Send HTTP requests for connectors: sign them, follow redirects, bound the response and map every failure.
 
-It uses aiohttp directly, because httpx's client layer costs more than the rest of a job: `docs/adr/0005`.
+It uses aiohttp's connections without a client layer above them, which would cost as much as the rest of a job:
+`docs/adr/0005`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import socket
 import time
@@ -15,11 +15,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
 
-from zeebe_connectors._version import __version__
 from zeebe_connectors.net import custody
 from zeebe_connectors.net.egress import RULES, NetworkRules, target_of
 from zeebe_connectors.net.tls import ClientTls
@@ -31,21 +29,19 @@ from zeebe_connectors.sdk.loading import load
 from zeebe_connectors.web.auth.basic import basic_credentials
 from zeebe_connectors.web.auth.scheme import NoAuth, Scheme
 from zeebe_connectors.web.message import HttpRequest, HttpResponse
-from zeebe_connectors.web.reading import coding_of, header_list, phrase_of, read_body, unfinished, unpacked_body
+from zeebe_connectors.web.reading import coding_of, header_list, phrase_of, unfinished, unpacked_body
 from zeebe_connectors.web.redirects import keeps_credentials, leave_secrets, location_of, redirected
 
 if TYPE_CHECKING:
     import aiohttp
-    import yarl
+
+    from zeebe_connectors.web.wire import Way
 
 MAX_REDIRECTS = 20
 _KEEPALIVE = 15.0
 _CLOSING = 8.0  # less than the runtime allows a client for closing
-_HEAD_LIMIT = 64 * 1024
 _MAX_TARGETS = 512
 """URLs of which one client remembers that they may be called."""
-_LARGE_BODY = 512 * 1024  # sent in pieces, so that the event loop is not blocked
-_EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
 _NO_TLS = ClientTls()
 
 
@@ -53,9 +49,9 @@ _NO_TLS = ClientTls()
 class _Target:
     """What an allowed URL leads to."""
 
-    scheme: str
     host: str
-    url: yarl.URL
+    path: str
+    way: Way
     has_user: bool
 
 
@@ -64,7 +60,8 @@ def import_library() -> None:
     import aiohttp  # noqa: F401, PLC0415
 
     import zeebe_connectors.net.resolver  # noqa: PLC0415
-    import zeebe_connectors.web.surplus  # noqa: F401, PLC0415
+    import zeebe_connectors.web.surplus  # noqa: PLC0415
+    import zeebe_connectors.web.wire  # noqa: F401, PLC0415
 
 
 class HttpClient:
@@ -80,8 +77,9 @@ class HttpClient:
     def __init__(self, rules: NetworkRules, tls: ClientTls = _NO_TLS) -> None:
         self.rules = rules
         self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
         self._targets: dict[str, _Target] = {}
+        self._ways: dict[str, Way] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -97,33 +95,18 @@ class HttpClient:
         rules = await clients.get(RULES, NetworkRules.from_environment)
         return await clients.get(key, lambda: cls(rules, tls))
 
-    def _open(self) -> aiohttp.ClientSession:
-        import aiohttp  # noqa: PLC0415 - see `import_library`
-
-        from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415
+    def _open(self) -> aiohttp.TCPConnector:
+        from zeebe_connectors.net.resolver import CheckedResolver  # noqa: PLC0415 - see `import_library`
         from zeebe_connectors.web.surplus import ToleratingConnector  # noqa: PLC0415
 
-        connector = ToleratingConnector(
+        self._connector = ToleratingConnector(
             limit=0,  # the runtime bounds how many jobs run at once
             keepalive_timeout=_KEEPALIVE,
             ssl=self._tls.context() if self._tls else True,
             resolver=CheckedResolver(self.rules),
             family=socket.AF_UNSPEC,
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # the library accepts a truncated gzip; see `codings`
-            headers={
-                "User-Agent": f"zeebe-connectors/{__version__}",
-                "Accept": "*/*",
-                "Accept-Encoding": "gzip, deflate, br, zstd",
-            },
-            max_line_size=_HEAD_LIMIT,
-            max_field_size=_HEAD_LIMIT,
-            max_headers=1024,
-        )
-        return self._session
+        return self._connector
 
     async def send(
         self, request: HttpRequest, *, connect: float | None, read: float | None, total: float, limit: int
@@ -143,51 +126,38 @@ class HttpClient:
         """
         import aiohttp  # noqa: PLC0415
 
+        from zeebe_connectors.web.wire import exchange  # noqa: PLC0415
+
         target = self._targets.get(request.url) or self._checked(request.url)
         custody.sending(target.host, [request.url, *request.headers.values(), request.body or b""])
         ends = time.monotonic() + total
-        options: dict[str, Any] = {}
-        if self.rules.proxies.by_scheme:
-            request, options = await self._proxied(request, target)
-        url = target.url
-        if target.has_user:
-            request = _with_user(request, target_of(request.url)[0])
-            url = _url(request.url)
-        if request.method != "GET" or request.body:
-            options["skip_auto_headers"] = ("Content-Type",)
-        session = self._session or self._open()
-        response: aiohttp.ClientResponse | None = None
+        way = target.way
+        if way.is_proxied:
+            await self.rules.check_proxied(target.host)
+        sent = _signed(request, target) if target.has_user or way.login else request
         self._running += 1
         self._idle.clear()
         try:
             with Within(ends):
-                response = await session.request(
-                    request.method,
-                    url,
-                    headers=request.headers,
-                    data=_sent(request.body),
-                    allow_redirects=False,
-                    timeout=_timeouts(connect, read),
-                    **options,
+                connector = self._connector or self._open()
+                message, body = await exchange(
+                    connector, way, target.path, sent, connect=connect, read=read, limit=limit
                 )
-                body = await read_body(response, limit)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             from zeebe_connectors.web.failures import failure  # noqa: PLC0415
 
             raise failure(error, request.origin, connect=connect, read=read) from error
         finally:
-            if response is not None and not response.closed:
-                response.close()
             self._running -= 1
             if not self._running:
                 self._idle.set()
-        status = response.status
+        status = message.code
         if status < 200:
             raise unfinished(status, request.origin)
-        headers = header_list(response)
-        if body and (coding := coding_of(response)):
+        headers = header_list(message.raw_headers, request.url)
+        if body and (coding := coding_of(message.headers)):
             body, headers = await unpacked_body(body, headers, coding, limit, request.origin, status)
-        return HttpResponse(status, phrase_of(response.reason), headers, body, request.url)
+        return HttpResponse(status, phrase_of(message.reason), headers, body, request.url)
 
     def _checked(self, url: str) -> _Target:
         """Returns the target of a URL if the rules that never change allow it.
@@ -195,64 +165,43 @@ class HttpClient:
         Raises:
             InputError: `HOST_FORBIDDEN`.
         """
+        import yarl  # noqa: PLC0415
+
+        from zeebe_connectors.web.wire import Way  # noqa: PLC0415
+
         parts = self.rules.check(url)
-        target = _Target(parts.scheme, target_of(url)[1], _url(url), has_user="@" in parts.netloc)
+        host = target_of(url)[1]
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
-        self._targets[url] = target
+            self._ways.clear()
+        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        way = self._ways.get(origin)
+        if way is None:
+            way = self._ways[origin] = Way(origin, self.rules.proxies.proxy_for(parts.scheme, host))
+        path = yarl.URL(url, encoded=True).raw_path_qs
+        target = self._targets[url] = _Target(host, path, way, has_user="@" in parts.netloc)
         return target
-
-    async def _proxied(self, request: HttpRequest, target: _Target) -> tuple[HttpRequest, dict[str, Any]]:
-        """Returns the request, and the library's options for sending it through the target's proxy, if there is one."""
-        proxy = self.rules.proxies.proxy_for(target.scheme, target.host)
-        if proxy is None:
-            return request, {}
-        await self.rules.check_proxied(target.host)
-        options: dict[str, Any] = {"proxy": proxy.url}
-        if proxy.user:
-            # For a tunnel, only the CONNECT request carries them; a plain request goes to the proxy itself.
-            proxy_login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
-            options["proxy_headers"] = proxy_login
-            if target.scheme == "http":
-                request = request.copy()
-                request.headers.update(proxy_login)
-        return request, options
 
     async def aclose(self) -> None:
         """Closes all connections once running requests are done: the cache may evict a client that is in use."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._idle.wait()
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
 
 
-@lru_cache(maxsize=256)
-def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
-    import aiohttp  # noqa: PLC0415
-
-    # The total time is watched by the caller: the library would set a timer for each request.
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
-
-
-def _url(text: str) -> yarl.URL:
-    import yarl  # noqa: PLC0415
-
-    return yarl.URL(text, encoded=True)
-
-
-def _with_user(request: HttpRequest, parts: SplitResult) -> HttpRequest:
-    """Moves user name and password from the URL to a header, which yields to credentials already there."""
+def _signed(request: HttpRequest, target: _Target) -> HttpRequest:
+    """Adds the credentials of URL and proxy; those of the URL yield to credentials already there."""
     signed = request.copy()
-    signed.url = request.url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
-    value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
-    signed.headers.setdefault("Authorization", value)
+    if target.has_user:
+        parts = urlsplit(request.url)
+        value = basic_credentials(unquote(parts.username or ""), unquote(parts.password or ""))
+        signed.headers.setdefault("Authorization", value)
+    if target.way.login:
+        signed.headers.update(target.way.login)
     return signed
-
-
-def _sent(body: bytes | None) -> io.BytesIO | bytes | None:
-    return io.BytesIO(body) if body and len(body) > _LARGE_BODY else body or None
 
 
 class Caller(Protocol):

@@ -11,6 +11,8 @@ from zeebe_connectors.web.message import origin_of
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.typedefs import RawHeaders
+    from multidict import CIMultiDictProxy
 
 _HEADERS_LIMIT = 256 * 1024
 _QUICK_CODED = 8 * 1024  # bytes that are decompressed on the event loop; more goes to a thread
@@ -22,17 +24,16 @@ _SHORT = 4 * 1024  # read at once, even where each byte is a chunk of its own
 _LARGE_JOIN = 4 * 1024 * 1024
 
 
-async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_body(content: aiohttp.StreamReader, limit: int, url: str) -> bytes:
     """Returns the whole body as it came.
 
     Raises:
         PermanentError: `RESPONSE_TOO_LARGE` beyond this many bytes.
     """
-    content = response.content
     if content.is_eof() and content.total_bytes <= _SHORT:  # the body came with the headers
         body = content.read_nowait(-1)
         if len(body) > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
+            raise _too_large(origin_of(url), limit)
         return body
     size = 0
     chunks = []
@@ -45,7 +46,7 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
             await asyncio.sleep(0)
             began = time.perf_counter()
         if size > limit:
-            raise _too_large(origin_of(str(response.url)), limit)
+            raise _too_large(origin_of(url), limit)
         chunks.append(chunk)
     if len(chunks) < 2:
         return b"".join(chunks)
@@ -91,7 +92,7 @@ def _too_large(origin: str, limit: int) -> PermanentError:
     )
 
 
-def header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+def header_list(raw: RawHeaders, url: str) -> list[tuple[str, str]]:
     """Returns the headers as text, names as the server wrote them.
 
     Raises:
@@ -99,13 +100,13 @@ def header_list(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     """
     size = 0
     found = []
-    for name, value in response.raw_headers:
+    for name, value in raw:
         size += len(name) + len(value)
         found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
     if size > _HEADERS_LIMIT:
         raise PermanentError(
             "RESPONSE_TOO_LARGE",
-            f"The headers of the response of {origin_of(str(response.url))} have more than {_HEADERS_LIMIT} bytes; the "
+            f"The headers of the response of {origin_of(url)} have more than {_HEADERS_LIMIT} bytes; the "
             "service has to send less",
             variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
         )
@@ -124,9 +125,8 @@ def unfinished(status: int, origin: str) -> TransientError:
     return TransientError("500", f"{origin} answered {status}, which ends no request", variables={"reason": "protocol"})
 
 
-def coding_of(response: aiohttp.ClientResponse) -> str:
+def coding_of(headers: CIMultiDictProxy[str]) -> str:
     """Returns the codings of the body: its content coding, and a transfer coding, which some servers add unasked."""
-    headers = response.headers
     if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
         return ""
     coding = ", ".join(headers.getall("Content-Encoding", ())).lower()
