@@ -9,17 +9,16 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import grpc
-
 from zeebe_connectors.engine.core import Engine
 from zeebe_connectors.engine.definitions import BPMN_SUFFIXES, Definition, Deployment, Stored
 from zeebe_connectors.engine.flow.instances import ProcessInstance, State
 from zeebe_connectors.engine.host import Host
 from zeebe_connectors.engine.jobs import ActivatedJob, Stream, check_worker
 from zeebe_connectors.engine.payloads import parse_variables, to_json
-from zeebe_connectors.engine.protocol import messages as pb
-from zeebe_connectors.engine.protocol import services
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
+from zeebe_connectors.rpc.gateway_protocol import METHODS, pb
+from zeebe_connectors.rpc.server import Method, Server
+from zeebe_connectors.rpc.status import RpcError, Status
 
 log = logging.getLogger(__name__)
 TENANT = "<default>"
@@ -31,33 +30,26 @@ _DEFAULT_RESULT_SECONDS = 15.0
 _MAX_SECONDS = 24 * 3600.0
 _STREAM_ROOM = 256
 _CODES = {
-    RejectionCode.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
-    RejectionCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    RejectionCode.INVALID_STATE: grpc.StatusCode.FAILED_PRECONDITION,
-    RejectionCode.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-    RejectionCode.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+    RejectionCode.INVALID_ARGUMENT: Status.INVALID_ARGUMENT,
+    RejectionCode.NOT_FOUND: Status.NOT_FOUND,
+    RejectionCode.INVALID_STATE: Status.FAILED_PRECONDITION,
+    RejectionCode.ALREADY_EXISTS: Status.ALREADY_EXISTS,
+    RejectionCode.UNIMPLEMENTED: Status.UNIMPLEMENTED,
 }
 _NOT_HERE = "is not implemented by the local engine; a cluster may do it"
 R = TypeVar("R")
-Handler = Callable[[Any, Any, Any], Awaitable[R]]
+Handler = Callable[[Any, Any], Awaitable[R]]
 
 
-def _answering(handler: Handler[R]) -> Handler[R]:
-    """Turn a rejection into its status, and anything unforeseen into INTERNAL without a stack trace."""
+def _refusing(handler: Handler[R]) -> Handler[R]:
+    """Turn a rejection into the status of its call."""
 
     @wraps(handler)
-    async def answer(self: Any, request: Any, context: grpc.aio.ServicerContext) -> R:
+    async def answer(self: Any, request: Any) -> R:
         try:
-            return await handler(self, request, context)
+            return await handler(self, request)
         except Rejection as rejection:
-            await context.abort(_CODES[rejection.code], rejection.message)
-            raise
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
-        except Exception:
-            log.exception("%s failed", handler.__name__)
-            await context.abort(grpc.StatusCode.INTERNAL, f"The engine failed at {handler.__name__}; see its log")
-            raise
+            raise RpcError(_CODES[rejection.code], rejection.message) from None
 
     return answer
 
@@ -127,7 +119,7 @@ def _job(job: ActivatedJob) -> Any:
     )
 
 
-class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated stubs have no types
+class Servicer:
     """Answers the calls of the gateway protocol."""
 
     def __init__(self, host: Host) -> None:
@@ -140,8 +132,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
 
     # --- the cluster
 
-    @_answering
-    async def Topology(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def Topology(self, request: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Describe a cluster of one broker with one partition."""
         partition = pb.Partition(partitionId=1, role=pb.Partition.LEADER, health=pb.Partition.HEALTHY)
         broker = pb.BrokerInfo(
@@ -155,8 +147,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         answer.MergeFromString(bytes([6 << 3 | 2, len(identity)]) + identity)
         return answer
 
-    @_answering
-    async def DeployResource(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def DeployResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Deploy resources."""
         _check_tenant(request.tenantId)
         resources = [(resource.name, resource.content) for resource in request.resources]
@@ -165,8 +157,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         answers += [_stored(stored) for stored in deployment.stored]
         return pb.DeployResourceResponse(key=deployment.key, deployments=answers, tenantId=TENANT)
 
-    @_answering
-    async def DeployProcess(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def DeployProcess(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Deploy processes, the way older clients do."""
         resources = [
             (file.name if file.name.lower().endswith(BPMN_SUFFIXES) else f"{file.name}.bpmn", file.definition)
@@ -190,8 +182,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             on_end=on_end,
         )
 
-    @_answering
-    async def CreateProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def CreateProcessInstance(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Start a process."""
         process: ProcessInstance = await self._host.do(lambda: self._create(request))
         definition = process.definition
@@ -200,8 +192,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             processInstanceKey=process.key, tenantId=TENANT,
         )  # fmt: skip
 
-    @_answering
-    async def CreateProcessInstanceWithResult(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
+    @_refusing
+    async def CreateProcessInstanceWithResult(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Start a process, and answer with its variables when it has completed."""
         ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -215,16 +207,16 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             async with asyncio.timeout(min(seconds, _MAX_SECONDS)):
                 variables = await ended
         except TimeoutError:
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED,
+            raise RpcError(
+                Status.DEADLINE_EXCEEDED,
                 f"The process instance '{process.key}' did not complete within {seconds:.1f} s",
             )
         finally:
             self._engine.no_longer_await(process.key)
         await self._host.saved()
         if process.state is not State.COMPLETED:
-            await context.abort(
-                grpc.StatusCode.ABORTED,
+            raise RpcError(
+                Status.ABORTED,
                 f"The process instance '{process.key}' was terminated before it completed",
             )
         if request.fetchVariables:
@@ -235,14 +227,14 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             processInstanceKey=process.key, variables=to_json(variables), tenantId=TENANT,
         )  # fmt: skip
 
-    @_answering
-    async def CancelProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def CancelProcessInstance(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """End a process instance."""
         await self._host.do(lambda: self._engine.cancel_instance(request.processInstanceKey))
         return pb.CancelProcessInstanceResponse()
 
-    @_answering
-    async def SetVariables(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def SetVariables(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Set variables of a scope."""
         variables = parse_variables(request.variables)
         key: int = await self._host.do(
@@ -250,16 +242,16 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         )
         return pb.SetVariablesResponse(key=key)
 
-    @_answering
-    async def ResolveIncident(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def ResolveIncident(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Retry the step of an incident."""
         await self._host.do(lambda: self._engine.resolve_incident(request.incidentKey))
         return pb.ResolveIncidentResponse()
 
     # --- messages and signals
 
-    @_answering
-    async def PublishMessage(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def PublishMessage(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Publish a message."""
         _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as in the protocol's documentation
         variables = parse_variables(request.variables)
@@ -271,8 +263,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         )  # fmt: skip
         return pb.PublishMessageResponse(key=key, tenantId=TENANT)
 
-    @_answering
-    async def BroadcastSignal(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def BroadcastSignal(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Broadcast a signal."""
         _check_tenant(request.tenantId, code=RejectionCode.NOT_FOUND)  # as in the protocol's documentation
         variables = parse_variables(request.variables)
@@ -281,13 +273,13 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
 
     # --- jobs
 
-    async def ActivateJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
+    async def ActivateJobs(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
         """Activate jobs for a worker, now or as soon as there is one."""
         try:
             _check_tenant(*request.tenantIds)
             check_worker(request.type, request.timeout, worker=request.worker, max_jobs=request.maxJobsToActivate)
         except Rejection as rejection:
-            await context.abort(_CODES[rejection.code], rejection.message)
+            raise RpcError(_CODES[rejection.code], rejection.message) from None
         loop = asyncio.get_running_loop()
         seconds = _DEFAULT_LONG_POLL_SECONDS if request.requestTimeout == 0 else request.requestTimeout / 1000
         until = loop.time() + min(seconds, _MAX_SECONDS)
@@ -319,13 +311,13 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             raise
         return jobs
 
-    async def StreamActivatedJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
+    async def StreamActivatedJobs(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's names
         """Push jobs to a worker as they become activatable."""
         try:
             _check_tenant(*request.tenantIds)
             check_worker(request.type, request.timeout)
         except Rejection as rejection:
-            await context.abort(_CODES[rejection.code], rejection.message)
+            raise RpcError(_CODES[rejection.code], rejection.message) from None
         waiting: asyncio.Queue[ActivatedJob] = asyncio.Queue()
         stream = Stream(
             request.type, request.worker, request.timeout, request.fetchVariable,
@@ -347,15 +339,15 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
             jobs.close_stream(stream)
             self._engine.jobs.give_back(undelivered)
 
-    @_answering
-    async def CompleteJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def CompleteJob(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Complete a job."""
         variables = parse_variables(request.variables)
         await self._host.do(lambda: self._engine.complete_job(request.jobKey, variables))
         return pb.CompleteJobResponse()
 
-    @_answering
-    async def FailJob(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def FailJob(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Fail a job."""
         variables = parse_variables(request.variables)
         await self._host.do(
@@ -366,8 +358,8 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         )  # fmt: skip
         return pb.FailJobResponse()
 
-    @_answering
-    async def ThrowError(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def ThrowError(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Throw an error from a job."""
         variables = parse_variables(request.variables)
         await self._host.do(
@@ -375,37 +367,37 @@ class Servicer(services.GatewayServicer):  # type: ignore[misc]  # the generated
         )
         return pb.ThrowErrorResponse()
 
-    @_answering
-    async def UpdateJobRetries(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def UpdateJobRetries(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Set a job's retries."""
         await self._host.do(lambda: self._engine.update_job_retries(request.jobKey, request.retries))
         return pb.UpdateJobRetriesResponse()
 
-    @_answering
-    async def UpdateJobTimeout(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def UpdateJobTimeout(self, request: Any) -> Any:  # noqa: N802 - the protocol's names
         """Set a job's deadline."""
         await self._host.do(lambda: self._engine.update_job_timeout(request.jobKey, request.timeout))
         return pb.UpdateJobTimeoutResponse()
 
     # --- what only a cluster does
 
-    @_answering
-    async def EvaluateDecision(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def EvaluateDecision(self, request: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Refuse: decisions are stored but not evaluated."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"EvaluateDecision {_NOT_HERE}")
 
-    @_answering
-    async def DeleteResource(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def DeleteResource(self, request: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Refuse: deployed resources cannot be deleted."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"DeleteResource {_NOT_HERE}")
 
-    @_answering
-    async def MigrateProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def MigrateProcessInstance(self, request: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Refuse: an instance keeps its version."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"MigrateProcessInstance {_NOT_HERE}")
 
-    @_answering
-    async def ModifyProcessInstance(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
+    @_refusing
+    async def ModifyProcessInstance(self, request: Any) -> Any:  # noqa: ARG002, N802 - the protocol's names
         """Refuse: a token moves only along the flows."""
         raise Rejection(RejectionCode.UNIMPLEMENTED, f"ModifyProcessInstance {_NOT_HERE}")
 
@@ -421,7 +413,7 @@ class Gateway:
     def __init__(self, host: Host, address: str = "127.0.0.1:0") -> None:
         self._servicer = Servicer(host)
         self._wanted = address
-        self._server: grpc.aio.Server | None = None
+        self._server: Server | None = None
         self.port = 0
 
     @property
@@ -435,29 +427,18 @@ class Gateway:
         Raises:
             OSError: The address is taken.
         """
-        server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),
-                # Calls that arrive faster than they are taken wait; by default some of more than 1,000 are cancelled.
-                ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
-                ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
-                ("grpc.http2.max_ping_strikes", 0),
-            ]
-        )
-        services.add_GatewayServicer_to_server(self._servicer, server)
+        methods = {
+            method.path: Method(handler, method.parse_request, streams=method.streams)
+            for name, method in METHODS.items()
+            if (handler := getattr(self._servicer, name, None)) is not None
+        }
+        server = Server(methods, limit=MAX_REQUEST_BYTES, max_calls=MAX_PENDING_CALLS)
+        host, _, port = self._wanted.rpartition(":")
         try:
-            self.port = server.add_insecure_port(self._wanted)
-        except RuntimeError as error:
-            raise OSError(f"Cannot listen at {self._wanted}: {error}") from None
-        if not self.port:
-            raise OSError(f"Cannot listen at {self._wanted}: is the address taken?")
+            self.port = await server.listen(host.strip("[]"), int(port))
+        except OSError as error:
+            raise OSError(f"Cannot listen at {self._wanted}: {error.strerror or error}") from None
         self._servicer.port = self.port
-        await server.start()
         self._server = server
         return self
 
@@ -465,7 +446,7 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._server is not None:
-            await self._server.stop(0)
+            await self._server.stop()
             self._server = None
 
 

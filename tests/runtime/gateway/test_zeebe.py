@@ -249,8 +249,8 @@ def test_the_client_does_not_load_all_of_pyzeebe():
 @pytest.mark.parametrize(
     "order",
     [
-        "from zeebe_connectors.runtime.gateway.messages import pb; from pyzeebe.proto import gateway_pb2",
-        "from pyzeebe.proto import gateway_pb2; from zeebe_connectors.runtime.gateway.messages import pb",
+        "from zeebe_connectors.rpc.gateway_protocol import pb; from pyzeebe.proto import gateway_pb2",
+        "from pyzeebe.proto import gateway_pb2; from zeebe_connectors.rpc.gateway_protocol import pb",
     ],
 )
 def test_the_messages_are_pyzeebes_own(order):

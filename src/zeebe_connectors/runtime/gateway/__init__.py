@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from zeebe_connectors.sdk.context import Job
 
-# Without this, gRPC's core writes a line to standard error for each connection that the gateway closes. The variable is
-# read when grpc is imported, which happens in the modules beside this one.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
 _REFUSALS = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE"})
-# The first comes from grpc's core (we received too much), the second from grpc-java's server (we sent too much).
+# The first is our own (we received too much), the second from grpc-java's server (we sent too much).
 _OVERSIZE = ("larger than max", "exceeds maximum size")
 
 

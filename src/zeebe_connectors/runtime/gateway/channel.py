@@ -7,15 +7,15 @@ import base64
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-import grpc.aio
+from typing import Protocol
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.secrets import Mask
+from zeebe_connectors.rpc.client import Channel
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import GatewayError
+from zeebe_connectors.runtime.gateway.transport import opener
 
 logger = logging.getLogger(__name__)
 
@@ -28,51 +28,33 @@ DEFAULT_LIFETIME = 300.0
 Metadata = tuple[tuple[str, str], ...]
 
 
-def open_channel(settings: ClusterSettings, *, window: int | None = None) -> grpc.aio.Channel:
+def open_channel(settings: ClusterSettings, *, window: int | None = None) -> Channel:
     """Opens a channel on a connection of its own; it connects by itself, and again after each loss.
 
     Args:
         settings: The cluster.
-        window: Bytes that the other side may send before we read them; None leaves it to gRPC.
+        window: Bytes that the other side may send on a stream before we read them; None reads all at once.
 
     Raises:
         OSError: A certificate's file can no longer be read.
     """
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", -1),
+    return Channel(
+        opener(settings),
+        authority=settings.authority or settings.address,
+        user_agent=f"zeebe-connectors/{__version__}",
+        scheme="https" if settings.secure else "http",
+        limit=MAX_MESSAGE_BYTES,
+        window=window,
         # As in the official clients. A gateway refuses pings more often than every 30 s.
-        ("grpc.keepalive_time_ms", 45_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        # gRPC's own default waits up to two minutes after an outage.
-        ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.min_reconnect_backoff_ms", 2_000),
-        ("grpc.max_reconnect_backoff_ms", 5_000),
-        # The worker retries, because it knows the deadlines.
-        ("grpc.enable_retries", 0),
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.primary_user_agent", f"zeebe-connectors/{__version__}"),
-    ]
-    if window is not None:
-        options += [("grpc.http2.lookahead_bytes", window), ("grpc.http2.bdp_probe", 0)]
-    if settings.authority:
-        options.append(("grpc.default_authority", settings.authority))
-    if not settings.secure:
-        return grpc.aio.insecure_channel(settings.address, options=options)
-    if settings.authority:
-        options.append(("grpc.ssl_target_name_override", settings.authority))
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=settings.ca.read_bytes() if settings.ca else None,
-        private_key=settings.key.read_bytes() if settings.key else None,
-        certificate_chain=settings.certificate.read_bytes() if settings.certificate else None,
+        keepalive=45.0,
+        keepalive_timeout=20.0,
     )
-    return grpc.aio.secure_channel(settings.address, credentials, options=options)
 
 
 class Credentials(Protocol):
     """Authenticates each call."""
 
-    async def metadata(self) -> Metadata | None:
+    async def metadata(self) -> Metadata:
         """Returns the headers of a call.
 
         Raises:
@@ -96,16 +78,16 @@ def credentials(settings: ClusterSettings) -> Credentials:
     if settings.auth == "basic":
         pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
         return FixedCredentials((("authorization", f"Basic {pair}"),))
-    return FixedCredentials(None)
+    return FixedCredentials(())
 
 
 class FixedCredentials:
     """The same headers for each call."""
 
-    def __init__(self, metadata: Metadata | None) -> None:
+    def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
 
-    async def metadata(self) -> Metadata | None:
+    async def metadata(self) -> Metadata:
         """See `Credentials.metadata`."""
         return self._metadata
 
@@ -135,7 +117,7 @@ class TokenSource:
         }
         self._secret = settings.client_secret
         self._timeout = timeout
-        self._metadata: Metadata | None = None
+        self._metadata: Metadata = ()
         self._got_at = 0.0
         self._renew_at = 0.0
         self._ends_at = 0.0
@@ -144,7 +126,7 @@ class TokenSource:
         self._backoff = Backoff(1.0, 60.0)
         self._not_before = 0.0
 
-    async def metadata(self) -> Metadata | None:
+    async def metadata(self) -> Metadata:
         """See `Credentials.metadata`."""
         now = time.monotonic()
         if now < self._renew_at:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import random
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
-import grpc.aio
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.rpc.client import Channel
+from zeebe_connectors.rpc.gateway_protocol import METHODS, pb
+from zeebe_connectors.rpc.status import RpcError, Status
 from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology
 from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, open_channel
-from zeebe_connectors.runtime.gateway.messages import pb, stub
 from zeebe_connectors.sdk.context import Job
 from zeebe_connectors.sdk.text import sendable
 
+_ACTIVATE = METHODS["ActivateJobs"]
+_STREAM = METHODS["StreamActivatedJobs"]
 _CLUSTER_ID = 6  # the field's number in TopologyResponse
 STREAM_LIFETIME = 8 * 3600.0
 """Seconds after which a stream is renewed, so that its load can move to another gateway, as in official clients."""
@@ -44,8 +46,7 @@ class ZeebeGateway:
         self._timeout = timeout
         self._credentials: Credentials = credentials(settings)
         self._channel = open_channel(settings)
-        self._stub = stub(self._channel)
-        self._stream_channel: grpc.aio.Channel | None = None
+        self._stream_channel: Channel | None = None
         self._clock = _EngineClock()
 
     async def activate(self, activation: Activation, *, max_jobs: int, wait: float) -> Sequence[Job]:
@@ -62,17 +63,22 @@ class ZeebeGateway:
         metadata = await self._credentials.metadata()
         jobs: list[Job] = []
         try:
-            async for answer in self._stub.ActivateJobs(
-                request, timeout=max(0.0, wait) + self._timeout, metadata=metadata
-            ):
+            answers = await self._channel.stream(
+                _ACTIVATE.path,
+                request.SerializeToString(),
+                seconds=max(0.0, wait) + self._timeout,
+                metadata=metadata,
+            )
+            while (message := await answers.read()) is not None:
+                answer = _ACTIVATE.parse_answer(message)
                 # The engine answers as soon as it has activated jobs, so the deadline needs no comparison of clocks.
                 now = time.monotonic()
                 for job in answer.jobs:
                     self._clock.saw_fresh(job.deadline / 1000 - activation.timeout, now)
                     jobs.append(_job(job, now + activation.timeout))
-        except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
-            if not jobs or isinstance(error, asyncio.CancelledError):
-                self._refused(error)
+        except RpcError as error:
+            if not jobs:
+                raise self._refused(error) from None
             # Jobs that arrived before the error are ours; the next poll fails again if the error lasts.
         return jobs
 
@@ -90,26 +96,32 @@ class ZeebeGateway:
         lifetime = STREAM_LIFETIME * random.uniform(0.9, 1.0)  # noqa: S311 - spreading load needs no secrecy
         ends = time.monotonic() + lifetime
         metadata = await self._credentials.metadata()
-        call = stub(self._stream_channel).StreamActivatedJobs(request, timeout=lifetime, metadata=metadata)
+        try:
+            answers = await self._stream_channel.stream(
+                _STREAM.path, request.SerializeToString(), seconds=lifetime, metadata=metadata
+            )
+        except RpcError as error:
+            raise self._refused(error) from None
         try:
             while True:
                 try:
-                    job = await call.read()
-                except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
-                    if time.monotonic() >= ends and not isinstance(error, asyncio.CancelledError):
+                    message = await answers.read()
+                except RpcError as error:
+                    if time.monotonic() >= ends:
                         return
-                    self._refused(error)
-                if job is grpc.aio.EOF:
+                    raise self._refused(error) from None
+                if message is None:
                     return
+                job = _STREAM.parse_answer(message)
                 now = time.monotonic()
                 age = self._clock.age(job.deadline / 1000 - activation.timeout, now)
                 yield _job(job, now + activation.timeout - age)
         finally:
-            call.cancel()
+            answers.cancel()
 
     async def complete(self, job: int, payload: str) -> None:
         """See `Gateway.complete`."""
-        await self._call(self._stub.CompleteJob, pb.CompleteJobRequest(jobKey=job, variables=payload))
+        await self._call("CompleteJob", pb.CompleteJobRequest(jobKey=job, variables=payload))
 
     async def fail(self, job: int, *, retries: int, message: str, backoff: float, payload: str) -> None:
         """See `Gateway.fail`."""
@@ -120,17 +132,17 @@ class ZeebeGateway:
             retryBackOff=_milliseconds(backoff),
             variables=payload if payload != "{}" else "",
         )
-        await self._call(self._stub.FailJob, request)
+        await self._call("FailJob", request)
 
     async def throw(self, job: int, *, code: str, message: str, payload: str) -> None:
         """See `Gateway.throw`."""
         request = pb.ThrowErrorRequest(jobKey=job, errorCode=code, errorMessage=message, variables=payload)
-        await self._call(self._stub.ThrowError, request)
+        await self._call("ThrowError", request)
 
     async def update_timeout(self, job: int, seconds: float) -> None:
         """See `Gateway.update_timeout`."""
         request = pb.UpdateJobTimeoutRequest(jobKey=job, timeout=_milliseconds(seconds))
-        await self._call(self._stub.UpdateJobTimeout, request)
+        await self._call("UpdateJobTimeout", request)
 
     async def publish(
         self, name: str, *, correlation_key: str, message_id: str, time_to_live: float, payload: str, tenant: str
@@ -144,14 +156,14 @@ class ZeebeGateway:
             variables=payload,
             tenantId=sendable(tenant),
         )
-        return int((await self._call(self._stub.PublishMessage, request)).key)
+        return int((await self._call("PublishMessage", request)).key)
 
     async def create_instance(self, process: str, *, version: int = -1, payload: str = "{}", tenant: str = "") -> int:
         """See `Gateway.create_instance`."""
         request = pb.CreateProcessInstanceRequest(
             bpmnProcessId=sendable(process), version=version, variables=payload, tenantId=sendable(tenant)
         )
-        return int((await self._call(self._stub.CreateProcessInstance, request)).processInstanceKey)
+        return int((await self._call("CreateProcessInstance", request)).processInstanceKey)
 
     async def run_process(
         self,
@@ -172,7 +184,7 @@ class ZeebeGateway:
             fetchVariables=[sendable(name) for name in fetch],
         )
         # Our own limit ends a moment after the engine's, so that the engine reports the timeout.
-        answer = await self._call(self._stub.CreateProcessInstanceWithResult, request, timeout=seconds + 1.0)
+        answer = await self._call("CreateProcessInstanceWithResult", request, timeout=seconds + 1.0)
         return int(answer.processInstanceKey), str(answer.variables)
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
@@ -180,7 +192,7 @@ class ZeebeGateway:
         request = pb.DeployResourceRequest(
             resources=[pb.Resource(name=name, content=content) for name, content in resources.items()], tenantId=tenant
         )
-        answer = await self._call(self._stub.DeployResource, request)
+        answer = await self._call("DeployResource", request)
         files = {
             item.decisionRequirements.decisionRequirementsKey: item.decisionRequirements.resourceName
             for item in answer.deployments
@@ -191,7 +203,7 @@ class ZeebeGateway:
 
     async def topology(self) -> Topology:
         """See `Gateway.topology`; a partition is healthy when its leader says so."""
-        answer = await self._call(self._stub.Topology, pb.TopologyRequest())
+        answer = await self._call("Topology", pb.TopologyRequest())
         healthy = {
             partition.partitionId
             for broker in answer.brokers
@@ -209,31 +221,26 @@ class ZeebeGateway:
     async def aclose(self) -> None:
         """Closes the connections; calls in progress fail."""
         await self._credentials.aclose()
-        await self._channel.close()
+        await self._channel.aclose()
         if self._stream_channel is not None:
-            await self._stream_channel.close()
+            await self._stream_channel.aclose()
 
-    async def _call(self, method: Any, request: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - gRPC's
+    async def _call(self, name: str, request: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - gRPC's
         metadata = await self._credentials.metadata()
+        method = METHODS[name]
         try:
-            return await method(request, timeout=timeout or self._timeout, metadata=metadata)
-        except (grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError) as error:
-            self._refused(error)
+            answer = await self._channel.unary(
+                method.path, request.SerializeToString(), seconds=timeout or self._timeout, metadata=metadata
+            )
+        except RpcError as error:
+            raise self._refused(error) from None
+        return method.parse_answer(answer)
 
-    def _refused(self, error: BaseException) -> NoReturn:
-        """Raises a `GatewayError` in place of gRPC's own errors."""
-        if isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise error
-            # A closed channel cancels its calls, although nobody cancelled this task.
-            raise GatewayError("CANCELLED", "the connection was closed") from None
-        if isinstance(error, grpc.aio.AioRpcError):
-            status = error.code().name
-            if status == "UNAUTHENTICATED":
-                self._credentials.refused()
-            raise GatewayError(status, error.details() or "no details given") from None
-        raise GatewayError("UNAVAILABLE", f"the connection cannot be used ({type(error).__name__})") from None
+    def _refused(self, error: RpcError) -> GatewayError:
+        """Returns the error that says why a call failed; a refused token is not used again."""
+        if error.status is Status.UNAUTHENTICATED:
+            self._credentials.refused()
+        return GatewayError(error.status.name, error.message or "no details given")
 
 
 class _EngineClock:

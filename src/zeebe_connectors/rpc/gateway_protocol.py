@@ -1,4 +1,4 @@
-"""Load the protocol's generated messages from pyzeebe's wheel, without the rest of it.
+"""Load the messages of Zeebe's gateway protocol from pyzeebe's wheel, without the rest of it, and list its methods.
 
 Importing `pyzeebe.proto` imports pyzeebe's package as well, whose client, worker and `requests` cost 9 MiB and a tenth
 of a second in a process that uses none of them. So the one generated module is loaded by its path.
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
 if TYPE_CHECKING:
     from pyzeebe.proto import gateway_pb2 as pb
 
-__all__ = ["pb", "stub"]
+__all__ = ["METHODS", "pb"]
 
 _NAME = "pyzeebe.proto.gateway_pb2"
 
@@ -44,16 +44,35 @@ if not TYPE_CHECKING:
     pb = _load()
 
 
-def stub(channel: grpc.aio.Channel) -> Any:
-    """Returns the calls of Zeebe's gateway on a channel, by their names in the protocol, like gRPC's generated stub."""
+@dataclass(frozen=True, slots=True)
+class GatewayMethod:
+    """One method of the gateway.
+
+    Args:
+        path: Where it is called.
+        parse_request: Reads a request.
+        parse_answer: Reads an answer.
+        streams: Whether there may be any number of answers.
+    """
+
+    path: str
+    parse_request: Callable[[bytes], Any]
+    parse_answer: Callable[[bytes], Any]
+    streams: bool
+
+
+def _methods() -> Mapping[str, GatewayMethod]:
     service = pb.DESCRIPTOR.services_by_name["Gateway"]
-    return SimpleNamespace(
-        **{
-            method.name: (channel.unary_stream if method.server_streaming else channel.unary_unary)(
-                f"/{service.full_name}/{method.name}",
-                request_serializer=GetMessageClass(method.input_type).SerializeToString,
-                response_deserializer=GetMessageClass(method.output_type).FromString,
-            )
-            for method in service.methods
-        }
-    )
+    return {
+        method.name: GatewayMethod(
+            f"/{service.full_name}/{method.name}",
+            GetMessageClass(method.input_type).FromString,
+            GetMessageClass(method.output_type).FromString,
+            method.server_streaming,
+        )
+        for method in service.methods
+    }
+
+
+METHODS = _methods()
+"""By their names in the protocol."""

@@ -1,0 +1,528 @@
+"""Carry streams over one HTTP/2 connection: frames, settings, flow control both ways, and an end to whatever floods."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+from zeebe_connectors.rpc import frames
+from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, Setting, StreamFaultError
+from zeebe_connectors.rpc.header_blocks import MAX_BYTES, TABLE_BYTES, Decoder, Encoder, Headers
+
+log = logging.getLogger(__name__)
+
+CONNECTION_WINDOW = 16 * 1024 * 1024
+"""Bytes that the other side may send on all streams together before we have read them."""
+STREAM_WINDOW = 1024 * 1024
+"""Bytes that the other side may send on one stream before we have read them."""
+_MAX_SURPLUS = 10_000
+"""Frames that carry nothing forward and that one side may send in a row."""
+_MAX_UNREAD_REPLIES = 1_000
+"""Answers to pings and settings that may wait for a side that does not read."""
+_CLOSING_SECONDS = 5.0
+
+
+class Stream:
+    """One call, as both sides' flow control sees it.
+
+    Args:
+        number: Its id.
+        send_window: Bytes that may be sent.
+        receive_window: Bytes that the other side may send.
+        reads_at_once: Whether what arrives is read at once, so that the other side may go on.
+    """
+
+    __slots__ = ("has_ended", "number", "reads_at_once", "receive_window", "send_window", "unsent")
+
+    def __init__(self, number: int, send_window: int, receive_window: int, *, reads_at_once: bool = True) -> None:
+        self.number = number
+        self.send_window = send_window
+        self.receive_window = receive_window
+        self.reads_at_once = reads_at_once
+        self.has_ended = False
+        """Whether the other side has sent everything."""
+        self.unsent: deque[tuple[memoryview, bool, bytes]] | None = None
+
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+
+class Connection(asyncio.Protocol, Generic[StreamT]):
+    """What client and server have in common; they fill in the methods that begin with `on_`.
+
+    Args:
+        stream_window: Bytes that the other side may send on a stream before they are read.
+        max_streams: Streams that the other side may open at the same time.
+    """
+
+    def __init__(self, *, stream_window: int = STREAM_WINDOW, max_streams: int = 0) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.streams: dict[int, StreamT] = {}
+        self.encoder = Encoder()
+        self.max_peer_streams = frames.MAX_STREAM
+        """Streams that the other side lets us open at the same time."""
+        self.was_heard = False
+        """Whether anything arrived since this was last set to False."""
+        self.is_closed = False
+        self.stream_window = stream_window
+        self.initial_send_window = frames.DEFAULT_WINDOW
+        self.max_frame = frames.MIN_FRAME_BYTES
+        self._max_streams = max_streams
+        self._transport: asyncio.Transport | None = None
+        self._decoder = Decoder()
+        self._unread = b""
+        self._block: tuple[int, bool, list[bytes]] | None = None
+        self._block_bytes = 0
+        self._send_window = frames.DEFAULT_WINDOW
+        self._receive_window = CONNECTION_WINDOW
+        self._blocked: dict[int, StreamT] = {}
+        self._unwritten: list[bytes] = []
+        self._is_writing_scheduled = False
+        self._is_paused = False
+        self._waiting_senders: list[asyncio.Future[None]] = []
+        self._surplus = 0
+        self._unread_replies = 0
+        self._has_settings = False
+
+    # --- filled in by client and server
+
+    def preface(self) -> bytes:
+        """Returns what is sent before the settings."""
+        return b""
+
+    def without_preface(self, data: bytes) -> bytes | None:
+        """Returns what follows the other side's preface; None while it is incomplete."""
+        return data
+
+    def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
+        """Takes the headers of a stream."""
+        raise NotImplementedError
+
+    def on_data(self, stream: StreamT, data: bytes, *, ends: bool) -> None:
+        """Takes a piece of a stream's data."""
+        raise NotImplementedError
+
+    def on_reset(self, stream: StreamT, code: int) -> None:
+        """Takes note that the other side has ended a stream."""
+        raise NotImplementedError
+
+    def on_goaway(self, last: int, code: int, reason: str) -> None:
+        """Takes note that the other side accepts no streams beyond `last`."""
+        raise NotImplementedError
+
+    def on_lost(self, error: Exception | None) -> None:
+        """Ends all streams: there is no connection any more."""
+        raise NotImplementedError
+
+    def on_settings(self) -> None:
+        """Takes note that the other side has changed its settings."""
+
+    def on_sent(self, stream: StreamT) -> None:
+        """Takes note that a stream has sent what waited for a window."""
+
+    def is_idle(self, number: int) -> bool:
+        """Returns whether nobody has opened a stream of this number yet."""
+        raise NotImplementedError
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Sends the settings."""
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = transport = cast("asyncio.Transport", transport)
+        values: dict[int, int] = {
+            Setting.HEADER_TABLE_SIZE: TABLE_BYTES,
+            Setting.INITIAL_WINDOW_SIZE: self.stream_window,
+            Setting.MAX_HEADER_LIST_SIZE: MAX_BYTES,
+        }
+        if self._max_streams:
+            values[Setting.MAX_CONCURRENT_STREAMS] = self._max_streams
+        else:
+            values[Setting.ENABLE_PUSH] = 0
+        more = frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
+        transport.write(self.preface() + frames.settings(values) + more)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Ends everything."""
+        self.is_closed = True
+        self._unread = b""
+        self._unwritten.clear()
+        self.resume_writing()
+        self.on_lost(error)
+
+    def pause_writing(self) -> None:
+        """Sends no more data until what was sent before is on its way."""
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        """Sends on."""
+        self._is_paused = False
+        self._unread_replies = 0
+        self._wake_senders()
+        self._send_blocked()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes the frames that have arrived."""
+        self.was_heard = True
+        if self.is_closed:
+            return
+        if self._unread:
+            data = self._unread + data
+        try:
+            self._unread = self._take(data)
+        except ConnectionFaultError as fault:
+            self.close(fault.code, str(fault))
+        except Exception:
+            log.exception("A frame could not be handled")
+            self.close(ErrorCode.INTERNAL_ERROR, "internal error")
+
+    # --- receiving
+
+    def _take(self, data: bytes) -> bytes:
+        """Handles all whole frames; returns the rest."""
+        following = self.without_preface(data)
+        if following is None:
+            return data
+        data = following
+        at, end = 0, len(data)
+        while end - at >= frames.HEADER_BYTES and not self.is_closed:
+            length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+            if length > frames.MIN_FRAME_BYTES:
+                raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "a frame beyond the maximum")
+            begin = at + frames.HEADER_BYTES
+            stop = begin + length
+            if stop > end:
+                break
+            number = int.from_bytes(data[at + 5 : begin], "big") & frames.MAX_STREAM
+            try:
+                self._frame(data[at + 3], data[at + 4], number, data[begin:stop])
+            except StreamFaultError as fault:
+                self._end_faulty(fault)
+            at = stop
+        return data[at:]
+
+    def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if self._block is not None and (kind != frames.CONTINUATION or number != self._block[0]):
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")
+        if not self._has_settings and kind != frames.SETTINGS:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        if kind == 0:
+            self._data(flags, number, payload)
+        elif kind == 1:
+            self._headers(flags, number, payload)
+        elif (handle := _HANDLERS.get(kind)) is not None:
+            handle(self, flags, number, payload)
+        else:
+            self._count_surplus()  # frames of unknown types are ignored
+
+    def _data(self, flags: int, number: int, payload: bytes) -> None:
+        length = len(payload)
+        self._receive_window -= length
+        if self._receive_window < CONNECTION_WINDOW // 2:
+            if self._receive_window < 0:
+                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "data beyond the connection's window")
+            self.write(frames.window_update(0, CONNECTION_WINDOW - self._receive_window))
+            self._receive_window = CONNECTION_WINDOW
+        if flags & frames.PADDED:
+            payload = frames.unpadded(frames.DATA, flags, payload)
+        ends = bool(flags & frames.END_STREAM)
+        if not payload and not ends:
+            self._count_surplus()
+        stream = self.streams.get(number)
+        if stream is None:
+            if self.is_idle(number):
+                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "data on a stream that is not open")
+            self._count_surplus()
+            return
+        if stream.has_ended:
+            raise StreamFaultError(number, ErrorCode.STREAM_CLOSED, "data after the stream's end")
+        stream.receive_window -= length
+        if stream.receive_window < 0:
+            raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "data beyond the stream's window")
+        self._surplus = 0 if payload else self._surplus
+        stream.has_ended = ends
+        self.on_data(stream, payload, ends=ends)
+        if not ends and stream.reads_at_once:
+            self.grant(stream)
+
+    def grant(self, stream: StreamT) -> None:
+        """Lets the other side send on, once half of a stream's window is used."""
+        if stream.receive_window < self.stream_window // 2 and not stream.has_ended:
+            self.write(frames.window_update(stream.number, self.stream_window - stream.receive_window))
+            stream.receive_window = self.stream_window
+
+    def _headers(self, flags: int, number: int, payload: bytes) -> None:
+        if not number:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "headers outside a stream")
+        if flags & (frames.PADDED | frames.WITH_PRIORITY):
+            payload = frames.unpadded(frames.HEADERS, flags, payload)
+        ends = bool(flags & frames.END_STREAM)
+        if flags & frames.END_HEADERS:
+            self._surplus = 0
+            self.on_headers(number, self._decoder.decode(payload), ends=ends)
+        else:
+            self._block = (number, ends, [payload])
+            self._block_bytes = len(payload)
+
+    def _continuation(self, flags: int, number: int, payload: bytes) -> None:
+        if self._block is None:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a header block was continued that had not begun")
+        _, ends, pieces = self._block
+        pieces.append(payload)
+        self._block_bytes += len(payload)
+        if self._block_bytes > MAX_BYTES:
+            raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "headers beyond the maximum")
+        self._count_surplus()
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self.on_headers(number, self._decoder.decode(b"".join(pieces)), ends=ends)
+
+    def _priority(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002 - all handlers take the same
+        if not number:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a priority outside a stream")
+        if len(payload) != 5:
+            raise StreamFaultError(number, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of an impossible length")
+        self._count_surplus()
+
+    def _reset(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        code = frames.number_of(payload, "RST_STREAM")
+        if not number or self.is_idle(number):
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a reset of a stream that is not open")
+        self._count_surplus()
+        stream = self.discard(number)
+        if stream is not None:
+            self.on_reset(stream, code)
+
+    def _settings(self, flags: int, number: int, payload: bytes) -> None:
+        if number:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "settings on a stream")
+        self._count_surplus()
+        if flags & frames.ACK:
+            if payload:
+                raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with settings")
+            if not self._has_settings:
+                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "the first frame is an acknowledgement")
+            return
+        self._has_settings = True
+        for key, value in frames.read_settings(payload):
+            match key:
+                case Setting.HEADER_TABLE_SIZE:
+                    self.encoder.limit_table(value)
+                case Setting.MAX_CONCURRENT_STREAMS:
+                    self.max_peer_streams = value
+                case Setting.INITIAL_WINDOW_SIZE:
+                    self._set_initial_window(value)
+                case Setting.MAX_FRAME_SIZE:
+                    self.max_frame = value
+        self._reply(frames.SETTINGS_ACK)
+        self.on_settings()
+        self._send_blocked()
+
+    def _set_initial_window(self, size: int) -> None:
+        change = size - self.initial_send_window
+        self.initial_send_window = size
+        for stream in self.streams.values():
+            stream.send_window += change
+            if stream.send_window > frames.MAX_WINDOW:
+                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+
+    def _push_promise(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a push, which nobody may send")
+
+    def _ping(self, flags: int, number: int, payload: bytes) -> None:
+        if number:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a ping on a stream")
+        if len(payload) != 8:
+            raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "PING of an impossible length")
+        self._count_surplus()
+        if not flags & frames.ACK:
+            self._reply(frames.frame(frames.PING, frames.ACK, 0, payload))
+
+    def _goaway(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        if number:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if len(payload) < 8:
+            raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of an impossible length")
+        self._count_surplus()
+        last = int.from_bytes(payload[:4], "big") & frames.MAX_STREAM
+        self.on_goaway(last, int.from_bytes(payload[4:8], "big"), payload[8:508].decode("utf-8", "replace"))
+
+    def _window_update(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        amount = frames.number_of(payload, "WINDOW_UPDATE") & frames.MAX_WINDOW
+        self._count_surplus()
+        if not number:
+            if not amount:
+                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of zero")
+            self._send_window += amount
+            if self._send_window > frames.MAX_WINDOW:
+                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+        elif (stream := self.streams.get(number)) is not None:
+            if not amount:
+                raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "a window update of zero")
+            stream.send_window += amount
+            if stream.send_window > frames.MAX_WINDOW:
+                raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+        elif self.is_idle(number):
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of a stream that is not open")
+        if self._blocked:
+            self._send_blocked()
+
+    def _count_surplus(self) -> None:
+        """Counts a frame that carries nothing forward; headers, data and what we send ourselves start anew."""
+        self._surplus += 1
+        if self._surplus > _MAX_SURPLUS:
+            raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
+
+    def _reply(self, answer: bytes) -> None:
+        if self._is_paused:
+            self._unread_replies += 1
+            if self._unread_replies > _MAX_UNREAD_REPLIES:
+                raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read")
+        self.write(answer)
+
+    def _end_faulty(self, fault: StreamFaultError) -> None:
+        stream = self.discard(fault.stream)
+        self._count_surplus()
+        self._reply(frames.reset(fault.stream, fault.code))
+        if stream is not None:
+            self.on_reset(stream, fault.code)
+
+    # --- sending
+
+    def write(self, data: bytes) -> None:
+        """Writes frames, together with all others of this turn of the event loop."""
+        self._unwritten.append(data)
+        if not self._is_writing_scheduled:
+            self._is_writing_scheduled = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_writing_scheduled = False
+        if self._unwritten:
+            written = self._unwritten
+            self._unwritten = []
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.write(written[0] if len(written) == 1 else b"".join(written))
+
+    def send_data(self, stream: StreamT, data: bytes, *, ends: bool, then: bytes = b"") -> None:
+        """Sends data on a stream as the other side's windows allow.
+
+        Args:
+            stream: An open stream.
+            data: What to send.
+            ends: Whether nothing follows on the stream.
+            then: Frames to send after the data, such as trailers.
+        """
+        size = len(data)
+        self._surplus = 0
+        if (
+            size <= self.max_frame
+            and size <= stream.send_window
+            and size <= self._send_window
+            and stream.unsent is None
+            and not self._is_paused
+        ):
+            stream.send_window -= size
+            self._send_window -= size
+            self.write(frames.data_head(size, stream.number, ends=ends) + data + then)
+            return
+        if stream.unsent is None:
+            stream.unsent = deque()
+            self._blocked[stream.number] = stream
+        stream.unsent.append((memoryview(data), ends, then))
+        self._send_blocked()
+
+    def send_after_data(self, stream: StreamT, then: bytes) -> None:
+        """Sends frames on a stream after all of its data."""
+        if stream.unsent is None:
+            self.write(then)
+        else:
+            data, ends, before = stream.unsent.pop()
+            stream.unsent.append((data, ends, before + then))
+
+    def _send_blocked(self) -> None:
+        """Sends what waited for a window, as far as the windows reach now."""
+        for stream in list(self._blocked.values()):
+            if self._is_paused or self.is_closed:
+                return
+            self._send_unsent(stream)
+            if stream.unsent is None:
+                self._blocked.pop(stream.number, None)
+                self._wake_senders()
+                self.on_sent(stream)
+
+    def _send_unsent(self, stream: StreamT) -> None:
+        unsent = stream.unsent
+        while unsent:
+            data, ends, then = unsent[0]
+            size = min(len(data), stream.send_window, self._send_window, self.max_frame)
+            if size <= 0 and data.nbytes:
+                return
+            is_last = size == len(data)
+            stream.send_window -= size
+            self._send_window -= size
+            self._surplus = 0
+            head = frames.data_head(size, stream.number, ends=ends and is_last)
+            self.write(b"".join((head, data[:size], then if is_last else b"")))
+            if is_last:
+                unsent.popleft()
+            else:
+                unsent[0] = (data[size:], ends, then)
+        stream.unsent = None
+
+    async def drained(self, stream: StreamT) -> None:
+        """Waits until a stream's data is on its way, for senders that would otherwise heap it up."""
+        while not self.is_closed and (self._is_paused or stream.unsent):
+            waiter = self.loop.create_future()
+            self._waiting_senders.append(waiter)
+            await waiter
+
+    def _wake_senders(self) -> None:
+        waiting, self._waiting_senders = self._waiting_senders, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def discard(self, number: int) -> StreamT | None:
+        """Removes a stream, with what it has not sent; returns it if it was open."""
+        self._blocked.pop(number, None)
+        return self.streams.pop(number, None)
+
+    def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "") -> None:
+        """Ends the connection; with the reason, if there is one."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._unread = b""
+        self.write(frames.goaway(self.last_stream(), code, reason))
+        self._flush()
+        if (transport := self._transport) is not None:
+            transport.close()
+            # A side that reads no more would leave it open for ever.
+            self.loop.call_later(_CLOSING_SECONDS, transport.abort)
+
+    def lose(self, error: Exception) -> None:
+        """Drops the connection without a word, as if it had been lost."""
+        self.is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        self.on_lost(error)
+
+    def last_stream(self) -> int:
+        """Returns the last stream of the other side that was begun."""
+        return 0
+
+
+_HANDLERS: dict[int, Callable[[Connection[Any], int, int, bytes], None]] = {
+    frames.PRIORITY: Connection._priority,  # noqa: SLF001 - of this module
+    frames.RST_STREAM: Connection._reset,  # noqa: SLF001
+    frames.SETTINGS: Connection._settings,  # noqa: SLF001
+    frames.PUSH_PROMISE: Connection._push_promise,  # noqa: SLF001
+    frames.PING: Connection._ping,  # noqa: SLF001
+    frames.GOAWAY: Connection._goaway,  # noqa: SLF001
+    frames.WINDOW_UPDATE: Connection._window_update,  # noqa: SLF001
+    frames.CONTINUATION: Connection._continuation,  # noqa: SLF001
+}

@@ -1,0 +1,105 @@
+"""Compress and decompress headers (HPACK, RFC 7541), each repeated block only once.
+
+The library `hpack` does the work, in Python. gRPC sends the same headers with nearly every call; from their second time
+on both sides refer to them by their place in the table, and such a block changes no table. So a block that consists of
+references alone means the same until some other block changes the table, and is remembered until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpack import Decoder as _Decoder
+from hpack import Encoder as _Encoder
+from hpack import HPACKError, OversizedHeaderListError
+
+from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode
+
+Headers = tuple[tuple[str, str], ...]
+
+MAX_BYTES = 64 * 1024
+"""Maximum size of a list of headers, as HTTP/2 counts it, and of the block that holds it."""
+TABLE_BYTES = 4096
+_REMEMBERED = 64
+_REFERENCES = bytes(range(128, 256))
+
+
+def _is_references(block: bytes) -> bool:
+    """Returns whether each byte begins or continues a reference, so that no table changes."""
+    return not block.translate(None, _REFERENCES)
+
+
+class Decoder:
+    """Reads the other side's header blocks; they must come in their order."""
+
+    def __init__(self) -> None:
+        self._decoder = _Decoder(max_header_list_size=MAX_BYTES)
+        self._known: dict[bytes, Headers] = {}
+
+    def decode(self, block: bytes) -> Headers:
+        """Returns the headers of a block.
+
+        Raises:
+            ConnectionFaultError: The block is not valid or too long; the tables of both sides differ from then on.
+        """
+        if (known := self._known.get(block)) is not None:
+            return known
+        try:
+            decoded = self._decoder.decode(block, raw=True)
+        except OversizedHeaderListError:
+            raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "headers beyond the maximum") from None
+        except HPACKError:
+            raise ConnectionFaultError(ErrorCode.COMPRESSION_ERROR, "headers that cannot be decompressed") from None
+        found: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in decoded)
+        if not _is_references(block):
+            self._known.clear()
+        elif len(self._known) < _REMEMBERED:
+            self._known[block] = found
+        return found
+
+
+class Encoder:
+    """Writes header blocks; they must be sent in the order in which they were encoded."""
+
+    def __init__(self) -> None:
+        self._encoder = _Encoder()
+        self._known: dict[Headers, bytes] = {}
+
+    def limit_table(self, size: int) -> None:
+        """Uses no more of the other side's table than it allows."""
+        size = min(size, TABLE_BYTES)
+        if size != self._encoder.header_table_size:
+            self._encoder.header_table_size = size
+            self._known.clear()
+
+    def encode(self, headers: Headers) -> bytes:
+        """Returns the block of some headers."""
+        if (known := self._known.get(headers)) is not None:
+            return known
+        block: bytes = self._encoder.encode(headers, huffman=False)
+        if not _is_references(block):
+            self._known.clear()
+        elif len(self._known) < _REMEMBERED:
+            self._known[headers] = block
+        return block
+
+
+def literal(headers: Sequence[tuple[str, str]]) -> bytes:
+    """Returns headers as they are, for any place of a block; no table learns them."""
+    return b"".join(
+        b"\0" + _length(len(name)) + name + _length(len(value)) + value
+        for name, value in ((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    )
+
+
+def _length(number: int) -> bytes:
+    """Returns an integer with a prefix of seven bits (RFC 7541, section 5.1)."""
+    if number < 127:
+        return bytes((number,))
+    number -= 127
+    found = bytearray((127,))
+    while number >= 128:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)

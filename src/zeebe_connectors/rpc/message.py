@@ -1,0 +1,97 @@
+"""Read and write what gRPC puts into HTTP/2: prefixed messages, timeouts and the texts of statuses."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from zeebe_connectors.rpc.status import RpcError, Status
+
+PREFIX_BYTES = 5
+CONTENT_TYPE = "application/grpc"
+MAX_STATUS_BYTES = 6_000
+"""Bytes of a status' text: a client's usual limit for all headers of an answer is 8 KiB."""
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_TO_ESCAPE = re.compile(rb"[^ -$&-~]")
+
+
+def prefixed(message: bytes) -> bytes:
+    """Returns a message, uncompressed, with its length before it."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+class Messages:
+    """Collects the messages of one side of a stream.
+
+    Args:
+        limit: Maximum bytes of a message.
+    """
+
+    __slots__ = ("_buffer", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+
+    def feed(self, data: bytes) -> None:
+        """Adds a piece of the stream."""
+        self._buffer += data
+
+    def __len__(self) -> int:
+        """Returns the bytes that wait."""
+        return len(self._buffer)
+
+    def next(self) -> bytes | None:
+        """Removes and returns the next whole message; None if there is none yet.
+
+        Raises:
+            RpcError: The message is compressed or beyond the limit.
+        """
+        buffer = self._buffer
+        if len(buffer) < PREFIX_BYTES:
+            return None
+        if buffer[0]:
+            raise RpcError(Status.UNIMPLEMENTED, "the message is compressed, which nobody asked for")
+        size = int.from_bytes(buffer[1:PREFIX_BYTES], "big")
+        if size > self._limit:
+            raise RpcError(
+                Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({size} vs. {self._limit} bytes)"
+            )
+        end = PREFIX_BYTES + size
+        if len(buffer) < end:
+            return None
+        message = bytes(buffer[PREFIX_BYTES:end])
+        del buffer[:end]
+        return message
+
+
+def timeout_text(seconds: float) -> str:
+    """Returns a duration as `grpc-timeout` writes it: at most eight digits and a unit."""
+    if seconds <= 0:
+        return "1n"
+    if seconds.is_integer() and seconds < 1e8:
+        return f"{int(seconds)}S"
+    milliseconds = -int(-seconds * 1000 // 1)
+    return f"{milliseconds}m" if milliseconds < 100_000_000 else f"{min(int(seconds), 99_999_999)}S"
+
+
+def timeout_of(text: str) -> float | None:
+    """Returns the seconds that a `grpc-timeout` means; None if it means nothing."""
+    match = _TIMEOUT.fullmatch(text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def escaped(text: str) -> str:
+    """Returns a status' text as `grpc-message` carries it: shortened, in UTF-8, percent-encoded beyond ASCII."""
+    plain = text.encode("utf-8", "replace")
+    found = _TO_ESCAPE.sub(lambda match: b"%%%02X" % match[0][0], plain)
+    if len(found) > MAX_STATUS_BYTES:
+        # Not in the middle of an escape; what is cut in the middle of a character is replaced by the reader.
+        found = re.sub(rb"%.?$", b"", found[:MAX_STATUS_BYTES]) + b"..."
+    return found.decode("ascii")
+
+
+def unescaped(text: str) -> str:
+    """Returns the text of a `grpc-message`; a wrong escape stays as it is."""
+    return unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "replace")

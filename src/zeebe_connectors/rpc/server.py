@@ -1,0 +1,374 @@
+"""Serve gRPC methods on a port: one task for each call, which ends with its call, its deadline or its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from zeebe_connectors.rpc import frames
+from zeebe_connectors.rpc.connection import Connection, Stream
+from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
+from zeebe_connectors.rpc.header_blocks import Headers, literal
+from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, escaped, prefixed, timeout_of
+from zeebe_connectors.rpc.status import RpcError, Status
+
+log = logging.getLogger(__name__)
+
+Metadata: TypeAlias = Mapping[str, str]
+Unary: TypeAlias = Callable[[Any], Awaitable[Any]]
+Streaming: TypeAlias = Callable[[Any], AsyncIterator[Any]]
+
+_PREFACE_SECONDS = 20.0
+_MAX_UNREAD_BYTES = 256 * 1024 * 1024
+"""Bytes of incomplete requests, on all streams of a connection together."""
+_MAX_RESETS = 1_000
+"""Calls that a client may end early, in a row; 100 a second are forgiven."""
+_FORGIVEN_PER_SECOND = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a service.
+
+    Args:
+        handle: Takes the request; returns the answer, or yields answers. `RpcError` ends the call with its status.
+        parse: Reads a request.
+        streams: Whether there may be any number of answers.
+    """
+
+    handle: Callable[[Any], Any]
+    parse: Callable[[bytes], Any]
+    streams: bool = False
+
+
+class _Request(Stream):
+    """A call under way."""
+
+    __slots__ = ("is_answered", "messages", "method", "task", "timer")
+
+    def __init__(self, number: int, connection: ServerConnection, method: Method, limit: int) -> None:
+        super().__init__(number, connection.initial_send_window, connection.stream_window)
+        self.method = method
+        self.messages = Messages(limit)
+        self.is_answered = False
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+_NO_MESSAGE = RpcError(Status.INTERNAL, "the request has no message, or half of one")
+_ANSWER = literal(((":status", "200"), ("content-type", CONTENT_TYPE)))
+_OK = literal((("grpc-status", "0"),))
+
+
+class ServerConnection(Connection[_Request]):
+    """The connection of one client.
+
+    Args:
+        server: What it belongs to.
+    """
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(max_streams=server.max_calls)
+        self._server = server
+        self._has_preface = False
+        self._last = 0
+        self._resets = 0.0
+        self._resets_at = self.loop.time()
+        self._unread_bytes = 0
+        self._waiting = self.loop.call_later(_PREFACE_SECONDS, self._end_silent)
+
+    def without_preface(self, data: bytes) -> bytes | None:
+        """Returns what follows the client's preface; None while it is incomplete."""
+        if self._has_preface:
+            return data
+        if data[: len(frames.PREFACE)] != frames.PREFACE[: len(data)]:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC, that is HTTP/2, unencrypted")
+        if len(data) < len(frames.PREFACE):
+            return None
+        self._has_preface = True
+        return data[len(frames.PREFACE) :]
+
+    def on_settings(self) -> None:
+        """Takes note that the client speaks HTTP/2."""
+        self._waiting.cancel()
+
+    def _end_silent(self) -> None:
+        self.close(ErrorCode.SETTINGS_TIMEOUT, "no settings in time")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greets the client."""
+        self._server.connections.add(self)
+        super().connection_made(transport)
+
+    def is_idle(self, number: int) -> bool:
+        """Returns whether the client has not opened a stream of that number."""
+        return number > self._last or number % 2 == 0
+
+    def last_stream(self) -> int:
+        """Returns the client's last stream."""
+        return self._last
+
+    # --- what the client sends
+
+    def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
+        """Begins a call, or ends its request."""
+        request = self.streams.get(number)
+        if request is not None:
+            if request.has_ended or not ends:
+                raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers within a request")
+            request.has_ended = True
+            self._run(request)
+            return
+        if number % 2 == 0:
+            raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a stream of an even number")
+        if number <= self._last:
+            raise ConnectionFaultError(ErrorCode.STREAM_CLOSED, "headers on a stream that has ended")
+        self._last = number
+        if self._server.is_stopping or len(self.streams) >= self._server.max_calls:
+            raise StreamFaultError(number, ErrorCode.REFUSED_STREAM, "too many calls at the same time")
+        self._open(number, headers, ends=ends)
+
+    def _open(self, number: int, headers: Headers, *, ends: bool) -> None:
+        found = dict(headers)
+        if not _is_well_formed(headers, found):
+            raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers that HTTP/2 does not allow")
+        if found[":method"] != "POST" or not found.get("content-type", "").startswith(CONTENT_TYPE):
+            self._answer_without_grpc(number, "405" if found[":method"] != "POST" else "415", ends=ends)
+            return
+        path = found[":path"]
+        method = self._server.methods.get(path)
+        if method is None:
+            self._refuse(number, RpcError(Status.UNIMPLEMENTED, f"Method not found: {path[:200]}"), ends=ends)
+            return
+        if found.get("grpc-encoding", "identity") != "identity":
+            error = RpcError(Status.UNIMPLEMENTED, "compressed requests are not understood; send them as they are")
+            self._refuse(number, error, ends=ends)
+            return
+        request = _Request(number, self, method, self._server.limit)
+        self.streams[number] = request
+        if (text := found.get("grpc-timeout")) is not None and (seconds := timeout_of(text)) is not None:
+            request.timer = self.loop.call_later(seconds, self._time_over, request)
+        if ends:
+            request.has_ended = True
+            self._run(request)
+
+    def on_data(self, stream: _Request, data: bytes, *, ends: bool) -> None:
+        """Takes a piece of a request."""
+        stream.messages.feed(data)
+        self._unread_bytes += len(data)
+        if ends:
+            self._run(stream)
+        elif len(stream.messages) > self._server.limit + 5:
+            self._fail(stream, _too_much(self._server.limit))
+        elif self._unread_bytes > _MAX_UNREAD_BYTES:
+            self._fail(stream, RpcError(Status.RESOURCE_EXHAUSTED, "too many large requests at the same time"))
+
+    def on_reset(self, stream: _Request, code: int) -> None:  # noqa: ARG002 - the method of both sides
+        """Ends a call that the client gave up."""
+        now = self.loop.time()
+        self._resets = max(0.0, self._resets - (now - self._resets_at) * _FORGIVEN_PER_SECOND) + 1
+        self._resets_at = now
+        self._end(stream)
+        if self._resets > _MAX_RESETS:
+            raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many calls are given up")
+
+    def on_sent(self, stream: _Request) -> None:
+        """Discards a call whose answer had to wait."""
+        if stream.is_answered:
+            self.discard(stream.number)
+
+    def on_goaway(self, last: int, code: int, reason: str) -> None:
+        """Does nothing: the client makes no more calls."""
+
+    def on_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the method of both sides
+        """Ends all calls."""
+        self._waiting.cancel()
+        self._server.connections.discard(self)
+        requests = list(self.streams.values())
+        self.streams.clear()
+        for request in requests:
+            self._end(request)
+
+    def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "") -> None:
+        """Ends the connection and its calls."""
+        super().close(code, reason)
+        self.on_lost(None)
+
+    # --- calls
+
+    def _run(self, request: _Request) -> None:
+        """Handles a request that has arrived."""
+        self._unread_bytes -= len(request.messages)
+        try:
+            message = request.messages.next()
+            if message is None:
+                raise _NO_MESSAGE
+            parsed = request.method.parse(message)
+        except RpcError as error:
+            self._fail(request, error)
+            return
+        except Exception:  # noqa: BLE001 - whatever the parser raises
+            self._fail(request, RpcError(Status.INTERNAL, "the request cannot be read"))
+            return
+        work = self._stream(request, parsed) if request.method.streams else self._unary(request, parsed)
+        request.task = self.loop.create_task(work)
+
+    async def _unary(self, request: _Request, parsed: Any) -> None:
+        try:
+            answer = await request.method.handle(parsed)
+            data = prefixed(answer.SerializeToString())
+        except RpcError as error:
+            self._fail(request, error)
+        except Exception:
+            log.exception("A call failed")
+            self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
+        else:
+            if request.number in self.streams:
+                number = request.number
+                self.write(frames.headers(number, _ANSWER, ends=False))
+                self.send_data(request, data, ends=False, then=frames.headers(number, _OK, ends=True))
+                self._let_go(request)
+
+    async def _stream(self, request: _Request, parsed: Any) -> None:
+        number = request.number
+        answers = request.method.handle(parsed)
+        try:
+            self.write(frames.headers(number, _ANSWER, ends=False))
+            async for answer in answers:
+                if number not in self.streams:
+                    return
+                self.send_data(request, prefixed(answer.SerializeToString()), ends=False)
+                await self.drained(request)
+            if number in self.streams:
+                self.send_after_data(request, frames.headers(number, _OK, ends=True))
+                self._let_go(request)
+        except RpcError as error:
+            self._fail(request, error, has_begun=True)
+        except Exception:
+            log.exception("A call failed")
+            self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"), has_begun=True)
+        finally:
+            await answers.aclose()
+
+    def _time_over(self, request: _Request) -> None:
+        request.timer = None
+        task, request.task = request.task, None
+        if request.number in self.streams:
+            has_begun = request.method.streams and task is not None
+            self._fail(request, RpcError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded"), has_begun=has_begun)
+        if task is not None:
+            task.cancel()
+
+    def _fail(self, request: _Request, error: RpcError, *, has_begun: bool = False) -> None:
+        """Answers a call with a status other than OK."""
+        if request.number not in self.streams or request.is_answered:
+            return
+        trailers = (("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message)))
+        block = (b"" if has_begun else _ANSWER) + literal(trailers)
+        self.send_after_data(request, frames.headers(request.number, block, ends=True, limit=self.max_frame))
+        self._let_go(request)
+
+    def _refuse(self, number: int, error: RpcError, *, ends: bool) -> None:
+        """Answers a call that does not begin."""
+        trailers = (("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message)))
+        self.write(frames.headers(number, _ANSWER + literal(trailers), ends=True))
+        if not ends:
+            self.write(frames.reset(number, ErrorCode.NO_ERROR))
+
+    def _answer_without_grpc(self, number: int, code: str, *, ends: bool) -> None:
+        self.write(frames.headers(number, literal(((":status", code),)), ends=True))
+        if not ends:
+            self.write(frames.reset(number, ErrorCode.NO_ERROR))
+
+    def _let_go(self, request: _Request) -> None:
+        """Discards a call that was answered, once its answer is on its way."""
+        if request.timer is not None:
+            request.timer.cancel()
+            request.timer = None
+        if not request.has_ended:
+            self._unread_bytes -= len(request.messages)
+            self.send_after_data(request, frames.reset(request.number, ErrorCode.NO_ERROR))
+            request.has_ended = True
+        if request.unsent is None:
+            self.discard(request.number)
+        else:
+            request.is_answered = True
+
+    def _end(self, request: _Request) -> None:
+        """Ends what works on a call."""
+        if not request.has_ended:
+            self._unread_bytes -= len(request.messages)
+        if request.timer is not None:
+            request.timer.cancel()
+            request.timer = None
+        if request.task is not None:
+            request.task.cancel()
+
+
+def _too_much(limit: int) -> RpcError:
+    return RpcError(Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit} bytes)")
+
+
+_PSEUDO_HEADERS = frozenset({":method", ":scheme", ":path", ":authority"})
+_CONNECTION_HEADERS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+
+
+def _is_well_formed(headers: Headers, found: Mapping[str, str]) -> bool:
+    """Returns whether a request's headers are as RFC 9113, section 8.2 and 8.3, asks."""
+    if not {":method", ":scheme", ":path"} <= found.keys() or not found[":path"]:
+        return False
+    is_regular = False
+    pseudo = 0
+    for name, _ in headers:
+        if name.startswith(":"):
+            if is_regular or name not in _PSEUDO_HEADERS:
+                return False
+            pseudo += 1
+        else:
+            is_regular = True
+            if name in _CONNECTION_HEADERS or name != name.lower():
+                return False
+    return pseudo == sum(name in found for name in _PSEUDO_HEADERS) and found.get("te", "trailers") == "trailers"
+
+
+class Server:
+    """Serves methods by their paths on one port, without TLS.
+
+    Args:
+        methods: By path, such as `/gateway_protocol.Gateway/Topology`.
+        limit: Maximum bytes of a request.
+        max_calls: Maximum calls of a client at the same time.
+    """
+
+    def __init__(self, methods: Mapping[str, Method], *, limit: int = 4 * 1024 * 1024, max_calls: int = 20_000) -> None:
+        self.methods = methods
+        self.limit = limit
+        self.max_calls = max_calls
+        self.connections: set[ServerConnection] = set()
+        self.is_stopping = False
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> int:
+        """Begins to listen and returns the port, which is a free one for port 0.
+
+        Raises:
+            OSError: The address is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: ServerConnection(self), host, port, backlog=1024)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Ends all calls and connections."""
+        self.is_stopping = True
+        if self._server is not None:
+            self._server.close()
+        tasks = [one.task for each in self.connections for one in each.streams.values() if one.task is not None]
+        for connection in list(self.connections):
+            connection.close()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5.0)
+        await asyncio.sleep(0)
