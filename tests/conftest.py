@@ -8,6 +8,9 @@ import hypothesis
 import pytest
 from tests.servers import postgres
 
+# Without this, gRPC's core, which the tests use beside our own, writes a line for each connection that ends.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
 # A busy machine makes any example slow; what must end in time says so itself.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

@@ -16,7 +16,7 @@ import zeebe_connectors
 ROOT = Path(zeebe_connectors.__file__).parent
 # Left to right; rooms in one group do not know one another, but for the pairs below.
 ORDER = [
-    {"feel", "sdk"},
+    {"feel", "rpc", "sdk"},
     {"net"},
     {"web"},
     {"mail"},
@@ -31,15 +31,14 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 FOR_CONNECTORS = {"net", "web", "mail", "sdk"}
 # The one module that may import a library, so that another could take its place.
 ONE_PLACE = {
-    "grpc": "runtime/gateway/",
-    "pyzeebe": "runtime/gateway/",
+    "grpc": "nowhere: gRPC is spoken by rpc/",
+    "hpack": "rpc/header_blocks.py",
+    "pyzeebe": "rpc/gateway_protocol.py",
     "aioimaplib": "mail/imap",
     "zeep": "connectors/soap/wsdl.py",
     "psycopg": "runtime/ledger/postgresql.py",
 }
 EXCEPTIONS = {
-    ("engine", "pyzeebe"): "the local engine serves the gateway's protocol with pyzeebe's stubs, in engine/gateway.py",
-    ("engine", "grpc"): "see above",
     ("connectors", "psycopg"): "the connector sql runs PostgreSQL's statements on it, in connectors/sql/postgres.py",
 }
 
@@ -75,7 +74,7 @@ def _read() -> Iterator[tuple[Path, str, list[str]]]:
 
 
 def test_rooms_import_only_from_their_left() -> None:
-    """feel, sdk < net < web < mail < config < templates, runtime < admin < testing < cli."""
+    """feel, rpc, sdk < net < web < mail < config < templates, runtime < admin < testing < cli."""
     wrong = []
     for path, room, imported in modules():
         if room in {"", "connectors"}:
@@ -93,13 +92,15 @@ def test_rooms_import_only_from_their_left() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_engine_knows_feel_only() -> None:
+def test_the_engine_knows_feel_and_rpc_only() -> None:
     """The engine is independent of the runtime that it serves, as a cluster is."""
     wrong = [
         f"{path} imports {name}"
         for path, room, imported in modules()
         for name in imported
-        if room == "engine" and name.startswith("zeebe_connectors.") and name.split(".")[1] not in {"engine", "feel"}
+        if room == "engine"
+        and name.startswith("zeebe_connectors.")
+        and name.split(".")[1] not in {"engine", "feel", "rpc"}
     ]
     assert not [one for one in wrong if not one.endswith("_version")], "\n".join(wrong)
 

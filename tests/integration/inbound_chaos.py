@@ -32,11 +32,11 @@ from typing import Any, Protocol, Self
 
 import aiosmtplib
 from tests.servers import dovecot
+from tests.servers.gateway import GatewayServer
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.testing.process import EngineProcess, free_ports
 from zeebe_connectors.testing.servers import MailServer

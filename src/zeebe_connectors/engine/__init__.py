@@ -10,8 +10,6 @@ It executes commands at once; `Host` runs it inside asyncio and saves the state 
 `zeebe_connectors.engine.gateway` serves it to any client of a cluster.
 """
 
-import os
-
 from zeebe_connectors.engine.clock import Clock
 from zeebe_connectors.engine.core import Engine
 from zeebe_connectors.engine.happenings import Happening, HappeningKind
@@ -21,10 +19,6 @@ from zeebe_connectors.engine.model import InvalidResourceError, read_processes
 from zeebe_connectors.engine.payloads import parse_variables
 from zeebe_connectors.engine.rejections import Rejection, RejectionCode
 from zeebe_connectors.engine.store import MemoryStore, SqliteStore, StoreError
-
-# Without this, gRPC's core writes a line to standard error for each connection that ends. The variable is read when
-# grpc is imported, which happens in the modules below.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 __all__ = [
     "ActivatedJob",

@@ -210,7 +210,7 @@ class Servicer:
             raise RpcError(
                 Status.DEADLINE_EXCEEDED,
                 f"The process instance '{process.key}' did not complete within {seconds:.1f} s",
-            )
+            ) from None
         finally:
             self._engine.no_longer_await(process.key)
         await self._host.saved()

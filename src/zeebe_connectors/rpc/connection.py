@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
 from zeebe_connectors.rpc import frames
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, Setting, StreamFaultError
 from zeebe_connectors.rpc.header_blocks import MAX_BYTES, TABLE_BYTES, Decoder, Encoder, Headers
+from zeebe_connectors.rpc.sending import Sender, StreamT
 
 log = logging.getLogger(__name__)
 
@@ -20,37 +20,10 @@ STREAM_WINDOW = 1024 * 1024
 """Bytes that the other side may send on one stream before we have read them."""
 _MAX_SURPLUS = 10_000
 """Frames that carry nothing forward and that one side may send in a row."""
-_MAX_UNREAD_REPLIES = 1_000
-"""Answers to pings and settings that may wait for a side that does not read."""
 _CLOSING_SECONDS = 5.0
 
 
-class Stream:
-    """One call, as both sides' flow control sees it.
-
-    Args:
-        number: Its id.
-        send_window: Bytes that may be sent.
-        receive_window: Bytes that the other side may send.
-        reads_at_once: Whether what arrives is read at once, so that the other side may go on.
-    """
-
-    __slots__ = ("has_ended", "number", "reads_at_once", "receive_window", "send_window", "unsent")
-
-    def __init__(self, number: int, send_window: int, receive_window: int, *, reads_at_once: bool = True) -> None:
-        self.number = number
-        self.send_window = send_window
-        self.receive_window = receive_window
-        self.reads_at_once = reads_at_once
-        self.has_ended = False
-        """Whether the other side has sent everything."""
-        self.unsent: deque[tuple[memoryview, bool, bytes]] | None = None
-
-
-StreamT = TypeVar("StreamT", bound=Stream)
-
-
-class Connection(asyncio.Protocol, Generic[StreamT]):
+class Connection(Sender[StreamT], asyncio.Protocol):
     """What client and server have in common; they fill in the methods that begin with `on_`.
 
     Args:
@@ -59,32 +32,21 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
     """
 
     def __init__(self, *, stream_window: int = STREAM_WINDOW, max_streams: int = 0) -> None:
-        self.loop = asyncio.get_running_loop()
+        super().__init__()
         self.streams: dict[int, StreamT] = {}
         self.encoder = Encoder()
         self.max_peer_streams = frames.MAX_STREAM
         """Streams that the other side lets us open at the same time."""
         self.was_heard = False
         """Whether anything arrived since this was last set to False."""
-        self.is_closed = False
         self.stream_window = stream_window
-        self.initial_send_window = frames.DEFAULT_WINDOW
-        self.max_frame = frames.MIN_FRAME_BYTES
         self._max_streams = max_streams
-        self._transport: asyncio.Transport | None = None
         self._decoder = Decoder()
         self._unread = b""
         self._block: tuple[int, bool, list[bytes]] | None = None
         self._block_bytes = 0
-        self._send_window = frames.DEFAULT_WINDOW
         self._receive_window = CONNECTION_WINDOW
-        self._blocked: dict[int, StreamT] = {}
-        self._unwritten: list[bytes] = []
-        self._is_writing_scheduled = False
-        self._is_paused = False
-        self._waiting_senders: list[asyncio.Future[None]] = []
         self._surplus = 0
-        self._unread_replies = 0
         self._has_settings = False
 
     # --- filled in by client and server
@@ -120,9 +82,6 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
     def on_settings(self) -> None:
         """Takes note that the other side has changed its settings."""
 
-    def on_sent(self, stream: StreamT) -> None:
-        """Takes note that a stream has sent what waited for a window."""
-
     def is_idle(self, number: int) -> bool:
         """Returns whether nobody has opened a stream of this number yet."""
         raise NotImplementedError
@@ -132,7 +91,7 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends the settings."""
         # uvloop's transports are none of asyncio's classes.
-        self._transport = transport = cast("asyncio.Transport", transport)
+        self.transport = transport = cast("asyncio.Transport", transport)
         values: dict[int, int] = {
             Setting.HEADER_TABLE_SIZE: TABLE_BYTES,
             Setting.INITIAL_WINDOW_SIZE: self.stream_window,
@@ -152,17 +111,6 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
         self._unwritten.clear()
         self.resume_writing()
         self.on_lost(error)
-
-    def pause_writing(self) -> None:
-        """Sends no more data until what was sent before is on its way."""
-        self._is_paused = True
-
-    def resume_writing(self) -> None:
-        """Sends on."""
-        self._is_paused = False
-        self._unread_replies = 0
-        self._wake_senders()
-        self._send_blocked()
 
     def data_received(self, data: bytes) -> None:
         """Takes the frames that have arrived."""
@@ -317,9 +265,9 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
                     self._set_initial_window(value)
                 case Setting.MAX_FRAME_SIZE:
                     self.max_frame = value
-        self._reply(frames.SETTINGS_ACK)
+        self.reply(frames.SETTINGS_ACK)
         self.on_settings()
-        self._send_blocked()
+        self.send_blocked()
 
     def _set_initial_window(self, size: int) -> None:
         change = size - self.initial_send_window
@@ -339,7 +287,7 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
             raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "PING of an impossible length")
         self._count_surplus()
         if not flags & frames.ACK:
-            self._reply(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self.reply(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _goaway(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         if number:
@@ -356,9 +304,7 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
         if not number:
             if not amount:
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of zero")
-            self._send_window += amount
-            if self._send_window > frames.MAX_WINDOW:
-                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+            self.widen(amount)
         elif (stream := self.streams.get(number)) is not None:
             if not amount:
                 raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "a window update of zero")
@@ -367,128 +313,29 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
                 raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
         elif self.is_idle(number):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of a stream that is not open")
-        if self._blocked:
-            self._send_blocked()
+        self.send_blocked()
 
     def _count_surplus(self) -> None:
         """Counts a frame that carries nothing forward; headers, data and what we send ourselves start anew."""
+        if self.has_sent:
+            self.has_sent = False
+            self._surplus = 0
         self._surplus += 1
         if self._surplus > _MAX_SURPLUS:
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
 
-    def _reply(self, answer: bytes) -> None:
-        if self._is_paused:
-            self._unread_replies += 1
-            if self._unread_replies > _MAX_UNREAD_REPLIES:
-                raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read")
-        self.write(answer)
-
     def _end_faulty(self, fault: StreamFaultError) -> None:
         stream = self.discard(fault.stream)
         self._count_surplus()
-        self._reply(frames.reset(fault.stream, fault.code))
+        self.reply(frames.reset(fault.stream, fault.code))
         if stream is not None:
             self.on_reset(stream, fault.code)
 
-    # --- sending
-
-    def write(self, data: bytes) -> None:
-        """Writes frames, together with all others of this turn of the event loop."""
-        self._unwritten.append(data)
-        if not self._is_writing_scheduled:
-            self._is_writing_scheduled = True
-            self.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._is_writing_scheduled = False
-        if self._unwritten:
-            written = self._unwritten
-            self._unwritten = []
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.write(written[0] if len(written) == 1 else b"".join(written))
-
-    def send_data(self, stream: StreamT, data: bytes, *, ends: bool, then: bytes = b"") -> None:
-        """Sends data on a stream as the other side's windows allow.
-
-        Args:
-            stream: An open stream.
-            data: What to send.
-            ends: Whether nothing follows on the stream.
-            then: Frames to send after the data, such as trailers.
-        """
-        size = len(data)
-        self._surplus = 0
-        if (
-            size <= self.max_frame
-            and size <= stream.send_window
-            and size <= self._send_window
-            and stream.unsent is None
-            and not self._is_paused
-        ):
-            stream.send_window -= size
-            self._send_window -= size
-            self.write(frames.data_head(size, stream.number, ends=ends) + data + then)
-            return
-        if stream.unsent is None:
-            stream.unsent = deque()
-            self._blocked[stream.number] = stream
-        stream.unsent.append((memoryview(data), ends, then))
-        self._send_blocked()
-
-    def send_after_data(self, stream: StreamT, then: bytes) -> None:
-        """Sends frames on a stream after all of its data."""
-        if stream.unsent is None:
-            self.write(then)
-        else:
-            data, ends, before = stream.unsent.pop()
-            stream.unsent.append((data, ends, before + then))
-
-    def _send_blocked(self) -> None:
-        """Sends what waited for a window, as far as the windows reach now."""
-        for stream in list(self._blocked.values()):
-            if self._is_paused or self.is_closed:
-                return
-            self._send_unsent(stream)
-            if stream.unsent is None:
-                self._blocked.pop(stream.number, None)
-                self._wake_senders()
-                self.on_sent(stream)
-
-    def _send_unsent(self, stream: StreamT) -> None:
-        unsent = stream.unsent
-        while unsent:
-            data, ends, then = unsent[0]
-            size = min(len(data), stream.send_window, self._send_window, self.max_frame)
-            if size <= 0 and data.nbytes:
-                return
-            is_last = size == len(data)
-            stream.send_window -= size
-            self._send_window -= size
-            self._surplus = 0
-            head = frames.data_head(size, stream.number, ends=ends and is_last)
-            self.write(b"".join((head, data[:size], then if is_last else b"")))
-            if is_last:
-                unsent.popleft()
-            else:
-                unsent[0] = (data[size:], ends, then)
-        stream.unsent = None
-
-    async def drained(self, stream: StreamT) -> None:
-        """Waits until a stream's data is on its way, for senders that would otherwise heap it up."""
-        while not self.is_closed and (self._is_paused or stream.unsent):
-            waiter = self.loop.create_future()
-            self._waiting_senders.append(waiter)
-            await waiter
-
-    def _wake_senders(self) -> None:
-        waiting, self._waiting_senders = self._waiting_senders, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+    # --- ending
 
     def discard(self, number: int) -> StreamT | None:
         """Removes a stream, with what it has not sent; returns it if it was open."""
-        self._blocked.pop(number, None)
+        self.forget(number)
         return self.streams.pop(number, None)
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "") -> None:
@@ -498,8 +345,8 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
         self.is_closed = True
         self._unread = b""
         self.write(frames.goaway(self.last_stream(), code, reason))
-        self._flush()
-        if (transport := self._transport) is not None:
+        self.flush()
+        if (transport := self.transport) is not None:
             transport.close()
             # A side that reads no more would leave it open for ever.
             self.loop.call_later(_CLOSING_SECONDS, transport.abort)
@@ -507,8 +354,8 @@ class Connection(asyncio.Protocol, Generic[StreamT]):
     def lose(self, error: Exception) -> None:
         """Drops the connection without a word, as if it had been lost."""
         self.is_closed = True
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
         self.on_lost(error)
 
     def last_stream(self) -> int:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from zeebe_connectors.rpc import frames
-from zeebe_connectors.rpc.connection import Connection, Stream
+from zeebe_connectors.rpc.connection import Connection
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
 from zeebe_connectors.rpc.header_blocks import Headers, literal
 from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, escaped, prefixed, timeout_of
+from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import RpcError, Status
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,11 @@ class Method:
 class _Request(Stream):
     """A call under way."""
 
-    __slots__ = ("is_answered", "messages", "method", "task", "timer")
+    __slots__ = ("is_answered", "messages", "method", "path", "task", "timer")
 
-    def __init__(self, number: int, connection: ServerConnection, method: Method, limit: int) -> None:
+    def __init__(self, number: int, connection: ServerConnection, path: str, method: Method, limit: int) -> None:
         super().__init__(number, connection.initial_send_window, connection.stream_window)
+        self.path = path
         self.method = method
         self.messages = Messages(limit)
         self.is_answered = False
@@ -58,7 +60,6 @@ class _Request(Stream):
         self.timer: asyncio.TimerHandle | None = None
 
 
-_NO_MESSAGE = RpcError(Status.INTERNAL, "the request has no message, or half of one")
 _ANSWER = literal(((":status", "200"), ("content-type", CONTENT_TYPE)))
 _OK = literal((("grpc-status", "0"),))
 
@@ -147,7 +148,7 @@ class ServerConnection(Connection[_Request]):
             error = RpcError(Status.UNIMPLEMENTED, "compressed requests are not understood; send them as they are")
             self._refuse(number, error, ends=ends)
             return
-        request = _Request(number, self, method, self._server.limit)
+        request = _Request(number, self, path, method, self._server.limit)
         self.streams[number] = request
         if (text := found.get("grpc-timeout")) is not None and (seconds := timeout_of(text)) is not None:
             request.timer = self.loop.call_later(seconds, self._time_over, request)
@@ -204,14 +205,15 @@ class ServerConnection(Connection[_Request]):
         self._unread_bytes -= len(request.messages)
         try:
             message = request.messages.next()
-            if message is None:
-                raise _NO_MESSAGE
-            parsed = request.method.parse(message)
+            parsed = None if message is None else request.method.parse(message)
         except RpcError as error:
             self._fail(request, error)
             return
         except Exception:  # noqa: BLE001 - whatever the parser raises
             self._fail(request, RpcError(Status.INTERNAL, "the request cannot be read"))
+            return
+        if parsed is None:
+            self._fail(request, RpcError(Status.INTERNAL, "the request has no message, or half of one"))
             return
         work = self._stream(request, parsed) if request.method.streams else self._unary(request, parsed)
         request.task = self.loop.create_task(work)
@@ -223,7 +225,7 @@ class ServerConnection(Connection[_Request]):
         except RpcError as error:
             self._fail(request, error)
         except Exception:
-            log.exception("A call failed")
+            log.exception("A call of %s failed", request.path)
             self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
         else:
             if request.number in self.streams:
@@ -248,7 +250,7 @@ class ServerConnection(Connection[_Request]):
         except RpcError as error:
             self._fail(request, error, has_begun=True)
         except Exception:
-            log.exception("A call failed")
+            log.exception("A call of %s failed", request.path)
             self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"), has_begun=True)
         finally:
             await answers.aclose()

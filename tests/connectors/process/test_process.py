@@ -3,13 +3,13 @@
 import json
 
 import pytest
+from tests.servers.gateway import GatewayServer
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.connectors.process.connector import start
 from zeebe_connectors.connectors.process.message import send
 from zeebe_connectors.runtime.cluster import GatewayCluster
 from zeebe_connectors.runtime.diagrams.cluster import ClusterApi
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 from zeebe_connectors.sdk.errors import ConnectorError
 from zeebe_connectors.sdk.memory import ShortMemory

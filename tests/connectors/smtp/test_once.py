@@ -11,10 +11,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.servers.gateway import GatewayServer
 from tests.sizes import size
 
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.testing.servers import SmtpServer
 
 MAILS, KILLS, SLOTS = size(500, 2000), 3, 32

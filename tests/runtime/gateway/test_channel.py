@@ -7,13 +7,13 @@ import grpc
 import pytest
 import trustme
 from aiohttp import web
+from tests.servers.gateway import GatewayServer
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway import channel as channel_module
 from zeebe_connectors.runtime.gateway.channel import TokenSource
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway
 
 

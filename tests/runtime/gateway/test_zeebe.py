@@ -8,12 +8,12 @@ import time
 
 import grpc
 import pytest
+from tests.servers.gateway import GatewayServer
 from tests.waiting import until
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway, _EngineClock
 from zeebe_connectors.runtime.outbound.outcome import Complete
 from zeebe_connectors.runtime.outbound.worker import Worker

@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import psycopg
+from tests.servers.gateway import GatewayServer
 
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
-from zeebe_connectors.runtime.gateway.server import GatewayServer
 from zeebe_connectors.testing.servers import ImapServer, message
 
 COMMAND = Path(sys.executable).parent / "zeebe-connectors"

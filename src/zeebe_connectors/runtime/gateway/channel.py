@@ -12,7 +12,7 @@ from typing import Protocol
 from zeebe_connectors._version import __version__
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.config.secrets import Mask
-from zeebe_connectors.rpc.client import Channel
+from zeebe_connectors.rpc.channel import Channel
 from zeebe_connectors.runtime.backoff import Backoff
 from zeebe_connectors.runtime.gateway import GatewayError
 from zeebe_connectors.runtime.gateway.transport import opener

@@ -14,7 +14,7 @@ from aiohappyeyeballs import start_connection
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.net.addresses import unbracketed
-from zeebe_connectors.rpc.client import Open
+from zeebe_connectors.rpc.channel import Open
 
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _DIRECT = ("no_grpc_proxy", "no_proxy")

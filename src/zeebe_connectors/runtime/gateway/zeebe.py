@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from zeebe_connectors.config.cluster import ClusterSettings
-from zeebe_connectors.rpc.client import Channel
+from zeebe_connectors.rpc.channel import Channel
 from zeebe_connectors.rpc.gateway_protocol import METHODS, pb
 from zeebe_connectors.rpc.status import RpcError, Status
 from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology

@@ -179,7 +179,7 @@ class _Servicer(GatewayServicer):
         ]
         return pb.DeployResourceResponse(deployments=[pb.Deployment(process=process) for process in processes])
 
-    async def Topology(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+    async def Topology(self, request: Any, context: Any) -> Any:  # noqa: N802
         topology = await self._answer(context, self._gateway.topology())
         partitions = [
             pb.Partition(
