@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TypeAlias
 from weakref import WeakSet
 
@@ -192,7 +193,7 @@ class Channel:
     ) -> tuple[ClientConnection, Call]:
         ends_at = asyncio.get_running_loop().time() + seconds
         headers, more = self._headers.get((path, metadata)) or self._make_headers(path, metadata)
-        more += literal((("grpc-timeout", timeout_text(seconds)),))
+        more += _timeout(seconds)
         while True:
             connection = self._connection
             if connection is None or not connection.takes_calls:
@@ -280,3 +281,9 @@ class Channel:
         for connection in list(self._all):
             connection.close()
         await asyncio.sleep(0)
+
+
+@lru_cache(maxsize=64)
+def _timeout(seconds: float) -> bytes:
+    """Returns the header of a deadline, which differs too often to be remembered by the server."""
+    return literal((("grpc-timeout", timeout_text(seconds)),))

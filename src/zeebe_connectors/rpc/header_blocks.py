@@ -1,8 +1,8 @@
 """Compress and decompress headers (HPACK, RFC 7541), each repeated block only once.
 
-The library `hpack` does the work, in Python. gRPC sends the same headers with nearly every call; from their second time
-on both sides refer to them by their place in the table, and such a block changes no table. So a block that consists of
-references alone means the same until some other block changes the table, and is remembered until then.
+The library `hpack` does the work, in Python. gRPC sends the same headers with nearly every call: from their second time
+on, both sides refer to them by their places in the table, and such a block changes no table. A block that changed none
+means the same until another one changes the table, and is remembered until then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hpack import Decoder as _Decoder
 from hpack import Encoder as _Encoder
 from hpack import HPACKError, OversizedHeaderListError
+from hpack.table import HeaderTable
 
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode
 
@@ -21,12 +22,16 @@ MAX_BYTES = 64 * 1024
 """Maximum size of a list of headers, as HTTP/2 counts it, and of the block that holds it."""
 TABLE_BYTES = 4096
 _REMEMBERED = 64
-_REFERENCES = bytes(range(128, 256))
 
 
-def _is_references(block: bytes) -> bool:
-    """Returns whether each byte begins or continues a reference, so that no table changes."""
-    return not block.translate(None, _REFERENCES)
+def _state(table: HeaderTable) -> tuple[object, int, int]:
+    """Returns what differs once a table has changed: an entry is added before the first, and removed after the last."""
+    entries = table.dynamic_entries
+    return (entries[0] if entries else None, len(entries), table.maxsize)
+
+
+def _is_same(before: tuple[object, int, int], after: tuple[object, int, int]) -> bool:
+    return before[0] is after[0] and before[1:] == after[1:]
 
 
 class Decoder:
@@ -44,6 +49,7 @@ class Decoder:
         """
         if (known := self._known.get(block)) is not None:
             return known
+        before = _state(self._decoder.header_table)
         try:
             decoded = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError:
@@ -51,9 +57,9 @@ class Decoder:
         except HPACKError:
             raise ConnectionFaultError(ErrorCode.COMPRESSION_ERROR, "headers that cannot be decompressed") from None
         found: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in decoded)
-        if not _is_references(block):
+        if not _is_same(before, _state(self._decoder.header_table)) or len(self._known) >= _REMEMBERED:
             self._known.clear()
-        elif len(self._known) < _REMEMBERED:
+        else:
             self._known[block] = found
         return found
 
@@ -76,10 +82,11 @@ class Encoder:
         """Returns the block of some headers."""
         if (known := self._known.get(headers)) is not None:
             return known
+        before = _state(self._encoder.header_table)
         block: bytes = self._encoder.encode(headers, huffman=False)
-        if not _is_references(block):
+        if not _is_same(before, _state(self._encoder.header_table)) or len(self._known) >= _REMEMBERED:
             self._known.clear()
-        elif len(self._known) < _REMEMBERED:
+        else:
             self._known[headers] = block
         return block
 
