@@ -1,8 +1,8 @@
 """Measures what gRPC costs: a call on the client's side, ours beside grpcio's, and an instance on the engine's side.
 
-`python benchmarks/rpc.py` lets both clients complete jobs of the same gateway in turns, each in a process of its own, 64
-calls at the same time. Then it starts the local engine, has instances with one task created and completed, 32 calls at
-the same time, and divides the engine's CPU time by them.
+`python benchmarks/rpc.py` lets both clients complete jobs of the same gateway in turns, each in a process of its own,
+64 calls at the same time. Then it starts the local engine, has instances with one task created and completed, 32 calls
+at the same time, and divides the engine's CPU time by them.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ async def crowd(count: int, size: int, call: Callable[[int], Awaitable[object]])
 async def client(name: str, address: str, calls: int) -> None:
     """Completes jobs, and prints the CPU milliseconds of a call."""
     if name == "grpcio":
-        import grpc.aio  # noqa: PLC0415 - only in the process that measures it
-        from pyzeebe.proto import gateway_pb2 as pb  # noqa: PLC0415
-        from pyzeebe.proto.gateway_pb2_grpc import GatewayStub  # noqa: PLC0415
+        import grpc.aio
+        from pyzeebe.proto import gateway_pb2 as pb
+        from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
         stub: Any = GatewayStub(grpc.aio.insecure_channel(address))
 

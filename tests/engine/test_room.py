@@ -10,7 +10,7 @@ from pathlib import Path
 import zeebe_connectors.engine
 
 ROOM = Path(zeebe_connectors.engine.__file__).parent
-OWN = ("zeebe_connectors.engine", "zeebe_connectors.feel")
+OWN = ("zeebe_connectors.engine", "zeebe_connectors.feel", "zeebe_connectors.rpc")
 
 
 def imported(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ from zeebe_connectors.rpc import frames, status
 from zeebe_connectors.rpc.connection import STREAM_WINDOW, Connection
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
 from zeebe_connectors.rpc.header_blocks import Headers
-from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, prefixed, unescaped
+from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, prefixed, too_large, unescaped
 from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
@@ -216,7 +216,7 @@ class ClientConnection(Connection[Call]):
         if ends:
             self._finish(stream, RpcError(Status.INTERNAL, "the answer ended without trailers"))
         elif len(messages) > self.limit + STREAM_WINDOW:
-            self._refuse(stream, _too_much(self.limit))
+            self._refuse(stream, too_large(self.limit))
         elif stream.is_streaming:
             if not self.reads_at_once and stream.waiter is not None:
                 self.grant(stream)
@@ -302,7 +302,3 @@ class ClientConnection(Connection[Call]):
 def _not_grpc(headers: dict[str, str]) -> RpcError:
     kind = headers.get("content-type", "none")[:100]
     return RpcError(Status.UNKNOWN, f"the gateway, or a proxy before it, answered with {kind} instead of gRPC")
-
-
-def _too_much(limit: int) -> RpcError:
-    return RpcError(Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit} bytes)")

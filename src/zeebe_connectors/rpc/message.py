@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import zlib
 from urllib.parse import unquote_to_bytes
 
 from zeebe_connectors.rpc.status import RpcError, Status
 
 PREFIX_BYTES = 5
 CONTENT_TYPE = "application/grpc"
+ENCODINGS = {"identity": None, "gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""Ways to compress a message that are understood, with zlib's word for each."""
 MAX_STATUS_BYTES = 6_000
 """Bytes of a status' text: a client's usual limit for all headers of an answer is 8 KiB."""
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -26,13 +29,15 @@ class Messages:
 
     Args:
         limit: Maximum bytes of a message.
+        encoding: How messages are compressed that say so, one of `ENCODINGS`.
     """
 
-    __slots__ = ("_buffer", "_limit")
+    __slots__ = ("_buffer", "_encoding", "_limit")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, encoding: str = "identity") -> None:
         self._buffer = bytearray()
         self._limit = limit
+        self._encoding = encoding
 
     def feed(self, data: bytes) -> None:
         """Adds a piece of the stream."""
@@ -46,24 +51,41 @@ class Messages:
         """Removes and returns the next whole message; None if there is none yet.
 
         Raises:
-            RpcError: The message is compressed or beyond the limit.
+            RpcError: The message is beyond the limit, or cannot be decompressed.
         """
         buffer = self._buffer
         if len(buffer) < PREFIX_BYTES:
             return None
-        if buffer[0]:
-            raise RpcError(Status.UNIMPLEMENTED, "the message is compressed, which nobody asked for")
         size = int.from_bytes(buffer[1:PREFIX_BYTES], "big")
         if size > self._limit:
-            raise RpcError(
-                Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({size} vs. {self._limit} bytes)"
-            )
+            raise too_large(self._limit)
         end = PREFIX_BYTES + size
         if len(buffer) < end:
             return None
         message = bytes(buffer[PREFIX_BYTES:end])
+        is_compressed = buffer[0]
         del buffer[:end]
-        return message
+        return self._decompressed(message) if is_compressed else message
+
+    def _decompressed(self, message: bytes) -> bytes:
+        form = ENCODINGS.get(self._encoding)
+        if form is None:
+            raise RpcError(Status.INTERNAL, "a message is compressed, but no header says how")
+        reader = zlib.decompressobj(form)
+        try:
+            plain = reader.decompress(message, self._limit + 1)
+        except zlib.error:
+            raise RpcError(Status.INTERNAL, f"a message is not {self._encoding}, as its header says") from None
+        if len(plain) > self._limit:
+            raise too_large(self._limit)
+        if not reader.eof:
+            raise RpcError(Status.INTERNAL, "a compressed message ends too early")
+        return plain
+
+
+def too_large(limit: int) -> RpcError:
+    """Returns the error for a message beyond the limit, in bytes."""
+    return RpcError(Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit} bytes)")
 
 
 def timeout_text(seconds: float) -> str:

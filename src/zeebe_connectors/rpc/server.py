@@ -12,7 +12,7 @@ from zeebe_connectors.rpc import frames
 from zeebe_connectors.rpc.connection import Connection
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
 from zeebe_connectors.rpc.header_blocks import Headers, literal
-from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, escaped, prefixed, timeout_of
+from zeebe_connectors.rpc.message import CONTENT_TYPE, ENCODINGS, Messages, escaped, prefixed, timeout_of, too_large
 from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import RpcError, Status
 
@@ -50,17 +50,19 @@ class _Request(Stream):
 
     __slots__ = ("is_answered", "messages", "method", "path", "task", "timer")
 
-    def __init__(self, number: int, connection: ServerConnection, path: str, method: Method, limit: int) -> None:
+    def __init__(
+        self, number: int, connection: ServerConnection, path: str, method: Method, messages: Messages
+    ) -> None:
         super().__init__(number, connection.initial_send_window, connection.stream_window)
         self.path = path
         self.method = method
-        self.messages = Messages(limit)
+        self.messages = messages
         self.is_answered = False
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
 
-_ANSWER = literal(((":status", "200"), ("content-type", CONTENT_TYPE)))
+_ANSWER = literal(((":status", "200"), ("content-type", CONTENT_TYPE), ("grpc-accept-encoding", ",".join(ENCODINGS))))
 _OK = literal((("grpc-status", "0"),))
 
 
@@ -144,11 +146,13 @@ class ServerConnection(Connection[_Request]):
         if method is None:
             self._refuse(number, RpcError(Status.UNIMPLEMENTED, f"Method not found: {path[:200]}"), ends=ends)
             return
-        if found.get("grpc-encoding", "identity") != "identity":
-            error = RpcError(Status.UNIMPLEMENTED, "compressed requests are not understood; send them as they are")
+        encoding = found.get("grpc-encoding", "identity")
+        if encoding not in ENCODINGS:
+            known = ", ".join(ENCODINGS)
+            error = RpcError(Status.UNIMPLEMENTED, f"requests may be compressed as {known}, not as {encoding[:100]}")
             self._refuse(number, error, ends=ends)
             return
-        request = _Request(number, self, path, method, self._server.limit)
+        request = _Request(number, self, path, method, Messages(self._server.limit, encoding))
         self.streams[number] = request
         if (text := found.get("grpc-timeout")) is not None and (seconds := timeout_of(text)) is not None:
             request.timer = self.loop.call_later(seconds, self._time_over, request)
@@ -163,7 +167,7 @@ class ServerConnection(Connection[_Request]):
         if ends:
             self._run(stream)
         elif len(stream.messages) > self._server.limit + 5:
-            self._fail(stream, _too_much(self._server.limit))
+            self._fail(stream, too_large(self._server.limit))
         elif self._unread_bytes > _MAX_UNREAD_BYTES:
             self._fail(stream, RpcError(Status.RESOURCE_EXHAUSTED, "too many large requests at the same time"))
 
@@ -232,7 +236,7 @@ class ServerConnection(Connection[_Request]):
                 number = request.number
                 self.write(frames.headers(number, _ANSWER, ends=False))
                 self.send_data(request, data, ends=False, then=frames.headers(number, _OK, ends=True))
-                self._let_go(request)
+                self._discard_answered(request)
 
     async def _stream(self, request: _Request, parsed: Any) -> None:
         number = request.number
@@ -246,7 +250,7 @@ class ServerConnection(Connection[_Request]):
                 await self.drained(request)
             if number in self.streams:
                 self.send_after_data(request, frames.headers(number, _OK, ends=True))
-                self._let_go(request)
+                self._discard_answered(request)
         except RpcError as error:
             self._fail(request, error, has_begun=True)
         except Exception:
@@ -271,7 +275,7 @@ class ServerConnection(Connection[_Request]):
         trailers = (("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message)))
         block = (b"" if has_begun else _ANSWER) + literal(trailers)
         self.send_after_data(request, frames.headers(request.number, block, ends=True, limit=self.max_frame))
-        self._let_go(request)
+        self._discard_answered(request)
 
     def _refuse(self, number: int, error: RpcError, *, ends: bool) -> None:
         """Answers a call that does not begin."""
@@ -285,7 +289,7 @@ class ServerConnection(Connection[_Request]):
         if not ends:
             self.write(frames.reset(number, ErrorCode.NO_ERROR))
 
-    def _let_go(self, request: _Request) -> None:
+    def _discard_answered(self, request: _Request) -> None:
         """Discards a call that was answered, once its answer is on its way."""
         if request.timer is not None:
             request.timer.cancel()
@@ -308,10 +312,6 @@ class ServerConnection(Connection[_Request]):
             request.timer = None
         if request.task is not None:
             request.task.cancel()
-
-
-def _too_much(limit: int) -> RpcError:
-    return RpcError(Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit} bytes)")
 
 
 _PSEUDO_HEADERS = frozenset({":method", ":scheme", ":path", ":authority"})
