@@ -475,9 +475,10 @@ class Spy:
             print(name, threading.current_thread() is not threading.main_thread())
 
 sys.meta_path.insert(0, Spy())
-token = {"authentication": "usernameToken", "username": "u"}
+certificate = {"certificateType": "single", "certificate": "c", "privateKey": "k"}
+signature = {"authentication": "signature", "certificate": certificate}
 body = {"type": "json", "json": {"a": 1}}
-asyncio.run(run(call, {"serviceUrl": "http://127.0.0.1:1/", "body": body, "authentication": token}))
+asyncio.run(run(call, {"serviceUrl": "http://127.0.0.1:1/", "body": body, "authentication": signature}))
 asyncio.run(run(call, {"body": {"type": "operation", "wsdl": "http://127.0.0.1:1/", "operation": "o"}}))
 """
 

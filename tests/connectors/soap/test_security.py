@@ -67,6 +67,25 @@ async def test_token_without_password(server, soap):
     assert not server.found("//wsse:Password")
 
 
+@pytest.mark.parametrize("header", [{"type": "none"}, {"type": "json", "json": {"Other": "x"}}])
+async def test_markup_in_name_and_password(server, soap, header):
+    """Name and password arrive as they are, whatever they hold and whatever else stands in the header."""
+    server.answer("/", OK)
+    odd = "<a>&amp;'\"\r\n]]>é"
+    await soap(server.url(), authentication=token(username=odd, password=odd), header=header)
+    assert server.found("//wsse:Username/text()") == [odd]
+    assert server.found("//wsse:Password/text()") == [odd]
+    assert len(server.found("//wsse:Security")) == 1
+    assert len(server.found("//Other")) == (header["type"] == "json")
+
+
+async def test_a_name_that_xml_cannot_carry(server, soap):
+    """A control character is an incident, and the message repeats no password."""
+    error = await soap.error(server.url(), authentication=token(username="a\x01", password="pass\x01word"))
+    assert error.code == "SOAP_MESSAGE_INVALID"
+    assert "word" not in error.message
+
+
 async def test_double_hash_behind_the_switch(server, soap):
     """With the switch the password is replaced by its SHA-1 as text before it is digested."""
     odd = hashlib.sha1("sécret".encode()).digest().decode("utf-8", "replace")

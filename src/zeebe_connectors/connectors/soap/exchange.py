@@ -10,6 +10,7 @@ from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, InputError, PermanentError
 from zeebe_connectors.connectors.soap import reply as replies
+from zeebe_connectors.connectors.soap import tokens
 from zeebe_connectors.connectors.soap.envelope import build, to_bytes, xml_of
 from zeebe_connectors.connectors.soap.inputs import (
     BodyJson,
@@ -56,6 +57,25 @@ def xml_part(request: Request, part: NoHeader | HeaderTemplate | HeaderJson, whe
     return ""
 
 
+def header_of(request: Request, version: str) -> str:
+    """Writes the header as XML text, with the UsernameToken if nothing else stands there."""
+    how = request.authentication
+    if not isinstance(how, UsernameToken) or not _is_token_alone(request):
+        return xml_part(request, request.header, "header")
+    stamp = tokens.timestamp(how.timestamp) if how.timestamp else ""
+    return tokens.security(stamp + tokens.username_token(how, hashed_twice=_hashes_twice(request)), version)
+
+
+def _is_token_alone(request: Request) -> bool:
+    """Returns whether a UsernameToken is all that the header has: it is written with the envelope then."""
+    is_token = isinstance(request.authentication, UsernameToken)
+    return is_token and isinstance(request.header, NoHeader) and not request.addressing
+
+
+def _hashes_twice(request: Request) -> bool:
+    return request.soap_compatibility == "camunda"
+
+
 def envelope_of(request: Request, body: BodyJson | BodyTemplate) -> tuple[bytes, etree._Element]:
     """Makes the envelope with header and body as they are given: its bytes and its tree.
 
@@ -63,7 +83,7 @@ def envelope_of(request: Request, body: BodyJson | BodyTemplate) -> tuple[bytes,
         InputError: See `build`.
     """
     return build(
-        xml_part(request, request.header, "header"),
+        header_of(request, request.soap_version.version),
         xml_part(request, body, "body"),
         version=request.soap_version.version,
         namespaces=request.namespaces,
@@ -100,7 +120,7 @@ async def exchange(
     Raises:
         ConnectorError: See the connector's errors.
     """
-    if inputs.addressing or inputs.authentication.authentication != "none":
+    if inputs.addressing or not (inputs.authentication.authentication == "none" or _is_token_alone(inputs)):
         data = await _secured(inputs, context, root, url, action or "", large=large)
     elif data is None:
         data = await off_loop(to_bytes, root, large=large)
@@ -235,21 +255,19 @@ async def _secured(
     from zeebe_connectors.connectors.soap import security  # noqa: PLC0415 - as above
 
     how = request.authentication
-    odd = request.soap_compatibility == "camunda"
     if request.addressing:
         security.add_addressing(root, to=url, action=action)
     if isinstance(how, UsernameToken):
         if how.timestamp:
             security.add_timestamp(root, how.timestamp)
-        password = how.password.reveal() if how.password else None
-        security.add_username(root, how.username, password, digest=how.encoded == "Yes", hashed_twice=odd)
+        security.add_username(root, how, hashed_twice=_hashes_twice(request))
     elif isinstance(how, Signature):
         signing = security.Signing(
             await _identity(how.certificate, context, where="authentication.certificate"),
             signature=how.signature_algorithm,
             digest=how.digest_algorithm,
             parts=[(part.namespace, part.local_name) for part in how.encryption_parts],
-            old=odd,
+            old=request.soap_compatibility == "camunda",
         )
         stamp = security.add_timestamp(root, how.timestamp) if how.timestamp else None
         await off_loop(security.sign, root, signing, stamp, large=large)

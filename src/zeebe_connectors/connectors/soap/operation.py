@@ -12,7 +12,7 @@ from lxml import etree
 
 from zeebe_connectors import ConnectorError, Context, Document, InputError, PermanentError
 from zeebe_connectors.connectors.soap.envelope import build, empty
-from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, off_loop, xml_part
+from zeebe_connectors.connectors.soap.exchange import LARGE, documents_of, exchange, header_of, off_loop
 from zeebe_connectors.connectors.soap.inputs import BodyOperation, Request
 from zeebe_connectors.connectors.soap.reader import Reader
 from zeebe_connectors.connectors.soap.reply import Reply, json_of, local_name, referred, replace_includes
@@ -61,8 +61,8 @@ def request_envelope(
     Raises:
         InputError: `SOAP_INPUT_INVALID`; the message names the field.
     """
-    header = xml_part(request, request.header, "header")
     version, namespaces = operation.version, request.namespaces
+    header = header_of(request, version)
     root = build(header, "", version=version, namespaces=namespaces)[1] if header else empty(version, namespaces)
     writer = Writer(nulls=request.nulls, files=files, encoded=operation.encoded)
     write_headers(operation.input, wanted.headers, root[0], writer)

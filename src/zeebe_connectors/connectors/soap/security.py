@@ -6,8 +6,6 @@ After WS-Security 1.1 (UsernameToken Profile, X.509 Token Profile) and WS-Addres
 from __future__ import annotations
 
 import base64
-import hashlib
-import os
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,17 +19,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from zeebe_connectors import ConnectorError, InputError
+from zeebe_connectors.connectors.soap import tokens
+from zeebe_connectors.connectors.soap.inputs import UsernameToken
 from zeebe_connectors.connectors.soap.namespaces import (
     BASE64,
     DSIG,
-    PASSWORD_DIGEST,
-    PASSWORD_TEXT,
     SOAP12,
     WSA,
     WSSE,
     WSU,
     X509_TOKEN,
 )
+from zeebe_connectors.connectors.soap.untrusted_xml import parse
 from zeebe_connectors.sdk.keys import Identity
 
 _ID = f"{{{WSU}}}Id"
@@ -77,52 +76,19 @@ def security_header(root: etree._Element) -> etree._Element:
 
 def add_timestamp(root: etree._Element, seconds: float) -> etree._Element:
     """Says from when until when the message holds; it comes first, as many services demand."""
-    now = datetime.now(UTC)
-    stamp = etree.Element(f"{{{WSU}}}Timestamp")
-    stamp.set(_ID, f"TS-{uuid.uuid4()}")
-    etree.SubElement(stamp, f"{{{WSU}}}Created").text = _instant(now)
-    etree.SubElement(stamp, f"{{{WSU}}}Expires").text = _instant(now + timedelta(seconds=seconds))
+    stamp = _element(tokens.timestamp(seconds))
     security_header(root).insert(0, stamp)
     return stamp
 
 
-def _instant(when: datetime) -> str:
-    return when.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+def add_username(root: etree._Element, how: UsernameToken, *, hashed_twice: bool) -> None:
+    """Adds a UsernameToken; see `tokens`."""
+    security_header(root).append(_element(tokens.username_token(how, hashed_twice=hashed_twice)))
 
 
-def add_username(
-    root: etree._Element, username: str, password: str | None, *, digest: bool, hashed_twice: bool
-) -> None:
-    """Adds a UsernameToken.
-
-    Args:
-        root: The envelope.
-        username: As the service knows it.
-        password: None sends a token without one.
-        digest: Send Base64(SHA-1(nonce + created + password)), as the profile defines it, instead of the password.
-        hashed_twice: As Camunda's connector: the password is replaced by its SHA-1, read as UTF-8 text, beforehand.
-    """
-    token = etree.SubElement(security_header(root), f"{{{WSSE}}}UsernameToken")
-    token.set(_ID, f"UsernameToken-{uuid.uuid4()}")
-    etree.SubElement(token, f"{{{WSSE}}}Username").text = username
-    if password is None:
-        return
-    secret = etree.SubElement(token, f"{{{WSSE}}}Password")
-    if not digest:
-        secret.set("Type", PASSWORD_TEXT)
-        secret.text = password
-        return
-    if hashed_twice:
-        password = hashlib.sha1(password.encode()).digest().decode("utf-8", "replace")  # noqa: S324 - the profile's hash
-    nonce, created = os.urandom(16), _instant(datetime.now(UTC))
-    secret.set("Type", PASSWORD_DIGEST)
-    secret.text = base64.b64encode(
-        hashlib.sha1(nonce + created.encode() + password.encode()).digest()  # noqa: S324 - the profile's hash
-    ).decode()
-    token_nonce = etree.SubElement(token, f"{{{WSSE}}}Nonce")
-    token_nonce.set("EncodingType", BASE64)
-    token_nonce.text = base64.b64encode(nonce).decode()
-    etree.SubElement(token, f"{{{WSU}}}Created").text = created
+def _element(text: str) -> etree._Element:
+    """Reads an element that is to become part of an envelope."""
+    return parse(f'<part xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}">{text}</part>'.encode())[0]
 
 
 def add_addressing(root: etree._Element, *, to: str, action: str, message_id: str | None = None) -> None:
