@@ -27,8 +27,9 @@ _MAX_REMEMBERED = 100
 _MAX_SHORT = 4096
 """Characters of all namespaces of an envelope that are remembered."""
 _sound_names: set[str] = set()
-_Place = tuple[Any, str]
-"""The place around a value, or the input's name, and the value's name: messages alone need the whole path."""
+Place = tuple[Any, str | int] | str
+"""Where a value is: the name of the input, or the place around it with its name, or its number in a list. The whole
+path is made for messages alone."""
 _PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
 
 
@@ -51,7 +52,7 @@ def xml_of(content: Mapping[str, Any], *, nulls: Nulls, exact: bool, where: str)
 
 
 def _write(  # noqa: C901 - one case per kind of value
-    name: str, value: Any, out: list[str], style: tuple[Nulls, bool], place: _Place
+    name: str, value: Any, out: list[str], style: tuple[Nulls, bool], place: Place
 ) -> None:
     if name not in _sound_names:
         _check_name(name, place, "an element; use letters, digits, '-' and '_'")
@@ -60,7 +61,7 @@ def _write(  # noqa: C901 - one case per kind of value
         for item in value:
             if isinstance(item, list):
                 raise InputError(
-                    f"{_path(place)}: holds a list in a list, which XML cannot tell; name the inner elements"
+                    f"{path_of(place)}: holds a list in a list, which XML cannot tell; name the inner elements"
                 )
             _write(name, item, out, style, place)
     elif isinstance(value, dict):
@@ -82,37 +83,37 @@ def _write(  # noqa: C901 - one case per kind of value
         out.append(f'<{name} xmlns:xsi="{XSI}" xsi:nil="true"/>')
 
 
-def _path(place: _Place | str) -> str:
+def path_of(place: Place) -> str:
     """Names a place for messages."""
     names: list[str] = []
     while not isinstance(place, str):
         place, name = place
-        names.append(name)
-    return ".".join((place, *reversed(names)))
+        names.append(f"[{name}]" if isinstance(name, int) else f".{name}")
+    return "".join((place, *reversed(names)))
 
 
-def _check_name(name: str, place: _Place, what: str) -> None:
+def _check_name(name: str, place: Place, what: str) -> None:
     """Checks a name, and remembers a short one that is sound: the same come with every job.
 
     Raises:
         InputError: It is not an XML name.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(f"{_path(place)}: {name[:40]!r} cannot be the name of {what}")
+        raise InputError(f"{path_of(place)}: {name[:40]!r} cannot be the name of {what}")
     if len(name) <= _MAX_REMEMBERED:
         if len(_sound_names) >= _MAX_NAMES:
             _sound_names.clear()
         _sound_names.add(name)
 
 
-def _text(value: Any, exact: bool, place: _Place) -> str:  # noqa: FBT001 - one of two styles, passed on
+def _text(value: Any, exact: bool, place: Place) -> str:  # noqa: FBT001 - one of two styles, passed on
     if value is None:
         return "null" if exact else ""
     text = value if isinstance(value, str) else _scalar(value, place)
     return text if exact or _MARKUP.search(text) is None else escape(text)
 
 
-def _attribute(name: str, value: Any, place: _Place, *, exact: bool) -> str:
+def _attribute(name: str, value: Any, place: Place, *, exact: bool) -> str:
     if name not in _sound_names:
         _check_name(name, place, "an attribute")
     if value is None:
@@ -121,11 +122,11 @@ def _attribute(name: str, value: Any, place: _Place, *, exact: bool) -> str:
     return f' {name}="{text}"' if exact or _MARKUP.search(text) is None else f" {name}={quoteattr(text)}"
 
 
-def _scalar(value: Any, place: _Place) -> str:
+def _scalar(value: Any, place: Place) -> str:
     if type(value) is int:
         return str(value)
     if isinstance(value, (list, dict)):
-        raise InputError(f"{_path(place)}: must be text, a number or true/false")
+        raise InputError(f"{path_of(place)}: must be text, a number or true/false")
     return text_of(value, "", "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from zeebe_connectors.connectors.soap.reply import json_of, local_name
+from zeebe_connectors.connectors.soap.reply import json_of
 from zeebe_connectors.connectors.soap.schema import (
     FALSE,
     INTEGERS,
@@ -68,7 +68,7 @@ class Reader:
             return [self.value(kind.items, child) for child in element]
         for name, text in attributes:
             if not name.startswith(NOT_DATA):
-                local = name.rpartition("}")[2]
+                local = name.rpartition("}")[2] if name[0] == "{" else name
                 known = kind.attribute(local)
                 result[f"@{local}"] = text if known is None else self._scalar(known.type, text)
         if kind.text is not None:
@@ -85,7 +85,7 @@ class Reader:
         for name in repeated:
             result[name] = []
         for child in element:
-            local = local_name(child)
+            local = child.tag.rpartition("}")[2]
             item = kind.fields.get(local)
             value = next(iter(json_of(child, {}).values())) if item is None else self.value(item.type, child)
             if local in repeated:
@@ -110,7 +110,7 @@ class Reader:
             return [self._scalar(kind.items, item) for item in items]
         if self._includes and text in self._includes:
             return self._includes[text]
-        return scalar(kind.base, text)
+        return scalar(kind.base, text) if kind.base in CHECKED else text
 
 
 def _text_between(element: etree._Element) -> str:

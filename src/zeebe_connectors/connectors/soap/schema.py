@@ -65,6 +65,11 @@ class Attribute:
     type: Simple
     required: bool = False
     default: str | None = None
+    key: str = field(init=False, repr=False, compare=False)
+    """Its name in JSON."""
+
+    def __post_init__(self) -> None:
+        self.key = f"@{self.name}"
 
 
 @dataclass(slots=True)
@@ -143,6 +148,13 @@ class Group:
     items: list[Field | Group | Wildcard]
     min_occurs: int = 1
     max_occurs: int | None = 1
+    _names: frozenset[str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def names(self) -> frozenset[str]:
+        """Returns the names of all elements in it; cached."""
+        if self._names is None:
+            self._names = frozenset(item.name for item in self.walk())
+        return self._names
 
     def walk(self) -> Iterator[Field]:
         """Yields every element in it, nested groups included."""
