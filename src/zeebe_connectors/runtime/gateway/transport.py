@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import ipaddress
+import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
-from urllib.parse import SplitResult, unquote, urlsplit
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 from aiohappyeyeballs import start_connection
 
@@ -16,11 +20,32 @@ from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.net.addresses import unbracketed
 from zeebe_connectors.rpc.channel import Open
 
+logger = logging.getLogger(__name__)
+
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _DIRECT = ("no_grpc_proxy", "no_proxy")
 """Environment variables, the strongest first; gRPC's own libraries read the same."""
 _HAPPY_EYEBALLS_SECONDS = 0.25
+_STEP_SECONDS = 10.0
+"""Time for each step: to reach a host, to get a tunnel from a proxy, to agree on TLS."""
+_UNACKNOWLEDGED_MS = 20_000
+"""How long TCP waits for the acknowledgement of what was sent before the connection is lost, as in gRPC's libraries."""
 _MAX_PROXY_ANSWER = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """A forward proxy that is asked for tunnels.
+
+    Args:
+        host: Its name or address.
+        port: Its port.
+        login: User and password, for its header; empty for none.
+    """
+
+    host: str
+    port: int
+    login: str = field(default="", repr=False)
 
 
 def opener(settings: ClusterSettings) -> Open:
@@ -32,7 +57,7 @@ def opener(settings: ClusterSettings) -> Open:
     host, _, port = settings.address.rpartition(":")
     host = unbracketed(host)
     context = _tls(settings) if settings.secure else None
-    name = unbracketed(_host_of(settings.authority)) if settings.authority else host
+    name = (unbracketed(_host_of(settings.authority)) if settings.authority else host).rstrip(".")
     proxy = proxy_for(host, os.environ)
 
     async def connect(make: Callable[[], asyncio.Protocol]) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
@@ -40,22 +65,43 @@ def opener(settings: ClusterSettings) -> Open:
         if proxy is None:
             sock = await _socket(host, int(port))
         else:
-            sock = await _socket(unbracketed(proxy.hostname or ""), proxy.port or 80)
+            sock = await _socket(proxy.host, proxy.port)
             try:
-                await _tunnel(sock, host, int(port), proxy)
+                async with _step(f"the proxy {proxy.host}:{proxy.port}"):
+                    await _tunnel(sock, host, int(port), proxy)
             except BaseException:
                 sock.close()
                 raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         if context is None:
             return await loop.create_connection(make, sock=sock)
-        transport, protocol = await loop.create_connection(make, sock=sock, ssl=context, server_hostname=name)
+        async with _step(f"TLS with {settings.address}"):
+            transport, protocol = await loop.create_connection(make, sock=sock, ssl=context, server_hostname=name)
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             transport.abort()
             raise ConnectionError(f"{settings.address} does not offer HTTP/2 over TLS, which gRPC needs")
         return transport, protocol
 
     return connect
+
+
+@contextlib.asynccontextmanager
+async def _step(what: str) -> AsyncIterator[None]:
+    """Limits a step of the way to the gateway, and names it when it fails."""
+    try:
+        async with asyncio.timeout(_STEP_SECONDS):
+            yield
+    except TimeoutError as error:
+        reason = str(error) or f"no answer within {_STEP_SECONDS:g} s"
+        raise ConnectionError(f"{what}: {reason}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectionError(f"{what}: the certificate is not trusted: {error.verify_message}") from None
+    except ssl.SSLError as error:
+        raise ConnectionError(f"{what}: {error.reason or error}") from None
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"{what}: {str(error) or type(error).__name__}") from None
 
 
 def _tls(settings: ClusterSettings) -> ssl.SSLContext:
@@ -67,7 +113,8 @@ def _tls(settings: ClusterSettings) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if settings.certificate:
-        context.load_cert_chain(settings.certificate, settings.key)
+        # Without a password, OpenSSL would ask the terminal for the one of an encrypted key.
+        context.load_cert_chain(settings.certificate, settings.key, password=lambda: b"")
     return context
 
 
@@ -80,33 +127,53 @@ async def _socket(host: str, port: int) -> socket.socket:
     """Returns a connected socket to the first of a host's addresses that answers.
 
     Raises:
-        OSError: The name is unknown, or no address answers.
+        ConnectionError: The name is unknown, or no address answers.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
+    async with _step(f"{host}:{port}"):
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
 
 
-def proxy_for(host: str, environment: Mapping[str, str]) -> SplitResult | None:
+def proxy_for(host: str, environment: Mapping[str, str]) -> HttpProxy | None:
     """Returns the proxy through which a host is reached; None for directly.
 
     Args:
         host: The gateway's.
         environment: Names the proxy, and the hosts that need none, which include their subdomains.
     """
-    url = next((environment[name] for name in _PROXIES if environment.get(name)), "")
-    if not url:
+    source = next((name for name in _PROXIES if environment.get(name)), "")
+    if not source:
         return None
     direct = next((environment[name] for name in _DIRECT if environment.get(name)), "")
-    for one in direct.replace(" ", "").lower().split(","):
-        suffix = one.lstrip("*").lstrip(".")
-        if one == "*" or (suffix and (host.lower() == suffix or host.lower().endswith("." + suffix))):
-            return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    return parts if parts.scheme == "http" and parts.hostname else None
+    if any(_matches(host.lower(), one) for one in direct.lower().replace(" ", "").split(",")):
+        return None
+    url = environment[source]
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        name, port = unbracketed(parts.hostname or ""), parts.port or 80
+    except ValueError:
+        name, port = "", 0
+    if not name or parts.scheme != "http":
+        # As gRPC's libraries do. The URL may hold a password.
+        logger.warning("%s in the environment is not http://host:port, so it is not used for the gateway", source)
+        return None
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+    return HttpProxy(name, port, login)
 
 
-async def _tunnel(sock: socket.socket, host: str, port: int, proxy: SplitResult) -> None:
+def _matches(host: str, pattern: str) -> bool:
+    """Returns whether an entry of a `no_proxy` list means a host: a name with its subdomains, a network, or `*`."""
+    suffix = pattern.lstrip("*").lstrip(".")
+    if pattern == "*" or (suffix and (host == suffix or host.endswith("." + suffix))):
+        return True
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(unbracketed(pattern), strict=False)
+    except ValueError:
+        return False
+
+
+async def _tunnel(sock: socket.socket, host: str, port: int, proxy: HttpProxy) -> None:
     """Asks a proxy for a tunnel to the gateway (RFC 9110, section 9.3.6).
 
     Raises:
@@ -115,9 +182,8 @@ async def _tunnel(sock: socket.socket, host: str, port: int, proxy: SplitResult)
     loop = asyncio.get_running_loop()
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if proxy.username:
-        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")
+    if proxy.login:
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(proxy.login.encode()).decode()}")
     await loop.sock_sendall(sock, "\r\n".join([*lines, "", ""]).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -125,8 +191,9 @@ async def _tunnel(sock: socket.socket, host: str, port: int, proxy: SplitResult)
         piece = await loop.sock_recv(sock, 1)
         answer += piece
         if not piece or len(answer) > _MAX_PROXY_ANSWER:
-            raise ConnectionError(f"the proxy {proxy.hostname} ended the connection")
-    status = answer.split(b"\r\n", 1)[0].split(b" ")
-    if len(status) < 2 or not status[1].startswith(b"2"):
-        code = status[1][:3].decode("ascii", "replace") if len(status) > 1 else "nothing that HTTP knows"
-        raise ConnectionError(f"the proxy {proxy.hostname} answered {code} instead of a tunnel to {target}")
+            raise ConnectionError("it ended the connection" if not piece else "its answer has no end")
+    words = answer.split(b"\r\n", 1)[0].split(b" ")
+    if not words[0].startswith(b"HTTP/1.") or len(words) < 2 or not words[1].isdigit():
+        raise ConnectionError("it does not answer in HTTP")
+    if not words[1].startswith(b"2"):
+        raise ConnectionError(f"it answered {words[1][:3].decode()} instead of a tunnel to {target}")
