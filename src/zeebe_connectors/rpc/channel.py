@@ -4,44 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import TypeAlias
 from weakref import WeakSet
 
 from zeebe_connectors.rpc.client import OK, Call, ClientConnection
 from zeebe_connectors.rpc.connection import STREAM_WINDOW
 from zeebe_connectors.rpc.header_blocks import Headers, literal
-from zeebe_connectors.rpc.message import CONTENT_TYPE, timeout_text
+from zeebe_connectors.rpc.message import CONTENT_TYPE
 from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
 Open: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
 """Connects to the server, with TLS if it is to be, and puts the protocol that it makes on the connection."""
+Again: TypeAlias = Callable[[], Awaitable[tuple[ClientConnection, Call]]]
+"""Begins a call anew."""
 
 _MIN_PAUSE = 0.2
 _MAX_PAUSE = 5.0
 _CONNECT_SECONDS = 20.0
+_CLOSE_SECONDS = 0.5
+_REPEAT_SECONDS = 10.0
+"""For how long a call is made again that the server does not begin with."""
+_MAX_REPEAT_PAUSE = 0.5
 _MAX_INDEXED_BYTES = 2_000
 """Maximum size of a header that the other side is asked to remember; its table has 4 KiB by default."""
+_NO_HEADER = re.compile(r"[^ -~]")
+
+
+class _Repeats:
+    """Decides whether a failed call is made again: only one with which the server did not begin.
+
+    The second time follows at once, because servers and proxies end connections as a matter of course. After that a
+    pause grows, and soon the failure counts.
+    """
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+        self._until = 0.0
+
+    async def permit(self, call: Call) -> None:
+        """Waits until it is time to make a call again.
+
+        Raises:
+            RpcError: It is not made again; this is its failure.
+        """
+        assert call.outcome is not None  # noqa: S101 - tells the type checker
+        now = asyncio.get_running_loop().time()
+        if not self._until:
+            self._until = min(call.ends_at, now + _REPEAT_SECONDS)
+        if not call.may_be_repeated or now + self._pause >= self._until:
+            raise RpcError(call.outcome.status, call.outcome.message)
+        if self._pause:
+            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreading load needs no secrecy
+        self._pause = min(_MAX_REPEAT_PAUSE, self._pause * 2 or 0.01)
 
 
 class Answers:
-    """The messages with which a server answers one call.
+    """The messages with which a server answers one call."""
 
-    A call that the server did not begin with, as it was closing the connection, is made again, once.
-    """
-
-    def __init__(
-        self, channel: Channel, connection: ClientConnection, call: Call, path: str, message: bytes, metadata: Headers
-    ) -> None:
-        self._channel = channel
+    def __init__(self, connection: ClientConnection, call: Call, again: Again) -> None:
         self._connection = connection
         self._call = call
-        self._again: tuple[str, bytes, Headers] | None = (path, message, metadata)
+        self._again: Again | None = again
+        self._repeats = _Repeats()
 
     async def read(self) -> bytes | None:
-        """Returns the next message; None after the last.
+        """Returns the next message; None after the last. Cancelling it ends the call.
 
         Raises:
             RpcError: The call failed.
@@ -54,18 +84,19 @@ class Answers:
                 self.cancel()
                 raise
             if message is not None:
-                self._again = None
+                self._again = None  # nor is the request needed any more
                 return message
             if call.outcome is None:
                 await self._more(call)
             elif call.outcome is OK:
+                if len(call.messages):
+                    raise RpcError(Status.INTERNAL, "the answer ended within a message")
                 return None
-            elif isinstance(call.outcome, NotProcessedError) and self._again is not None:
-                path, request, metadata = self._again
-                self._again = None
-                self._connection, self._call = await self._channel.again(path, request, call, metadata)
-            else:
+            elif self._again is None:
                 raise RpcError(call.outcome.status, call.outcome.message)
+            else:
+                await self._repeats.permit(call)
+                self._connection, self._call = await self._again()
 
     async def _more(self, call: Call) -> None:
         """Waits for a piece of the answer, or its end."""
@@ -74,8 +105,7 @@ class Answers:
         try:
             await call.waiter
         except asyncio.CancelledError:
-            if not call.is_streaming:
-                self.cancel()
+            self.cancel()
             raise
         finally:
             call.waiter = None
@@ -90,7 +120,8 @@ class Channel:
     """Makes calls to one server, connecting when there is one to make.
 
     While the server cannot be reached, calls fail at once with the last reason, and it is tried again after 0.2 s and
-    later after up to 5 s. A call that the server did not begin with, as it was closing the connection, is made again.
+    later after up to 5 s. A call that the server did not begin with, as it was closing the connection, is made again
+    for up to 10 s; one that it may have begun with is not.
 
     Args:
         open_connection: Connects.
@@ -122,7 +153,7 @@ class Channel:
         self._keepalive_timeout = keepalive_timeout
         self._connection: ClientConnection | None = None
         self._all: WeakSet[ClientConnection] = WeakSet()
-        self._connecting: asyncio.Task[ClientConnection] | None = None
+        self._connecting: asyncio.Task[ClientConnection | None] | None = None
         self._pause = 0.0
         self._not_before = 0.0
         self._error = RpcError(Status.UNAVAILABLE, "not connected")
@@ -152,21 +183,18 @@ class Channel:
         Raises:
             RpcError: The call failed.
         """
-        connection, call = await self._begin(path, message, seconds, metadata, streams=False)
-        if call.outcome is None:
-            call.waiter = connection.loop.create_future()
-            try:
-                await call.waiter
-            except asyncio.CancelledError:
-                connection.cancel(call)
-                raise
-        if call.outcome is OK:
-            answer = call.messages.next()
-        else:  # the answers know what to do with each outcome
-            answer = await Answers(self, connection, call, path, message, metadata).read()
-        if answer is None:
-            raise RpcError(Status.INTERNAL, "the answer has no message")
-        return answer
+        ends_at = asyncio.get_running_loop().time() + seconds
+        repeats: _Repeats | None = None
+        while True:
+            connection, call = await self._begin(path, message, ends_at, metadata, streams=False)
+            await call.until_end(connection)
+            if call.outcome is OK:
+                answer = call.messages.next()
+                if answer is None or len(call.messages):
+                    raise RpcError(Status.INTERNAL, "the answer is not one message")
+                return answer
+            repeats = repeats or _Repeats()
+            await repeats.permit(call)
 
     async def stream(self, path: str, message: bytes, *, seconds: float, metadata: Headers = ()) -> Answers:
         """Begins a call with any number of answers.
@@ -180,20 +208,17 @@ class Channel:
         Raises:
             RpcError: There is no connection.
         """
-        connection, call = await self._begin(path, message, seconds, metadata, streams=True)
-        return Answers(self, connection, call, path, message, metadata)
+        ends_at = asyncio.get_running_loop().time() + seconds
 
-    async def again(self, path: str, message: bytes, call: Call, metadata: Headers) -> tuple[ClientConnection, Call]:
-        """Begins a call anew, with the time that is left, that the server did not begin with."""
-        left = call.ends_at - asyncio.get_running_loop().time()
-        return await self._begin(path, message, left, metadata, streams=call.is_streaming)
+        async def begin() -> tuple[ClientConnection, Call]:
+            return await self._begin(path, message, ends_at, metadata, streams=True)
+
+        return Answers(*await begin(), begin)
 
     async def _begin(
-        self, path: str, message: bytes, seconds: float, metadata: Headers, *, streams: bool
+        self, path: str, message: bytes, ends_at: float, metadata: Headers, *, streams: bool
     ) -> tuple[ClientConnection, Call]:
-        ends_at = asyncio.get_running_loop().time() + seconds
         headers, more = self._headers.get((path, metadata)) or self._make_headers(path, metadata)
-        more += _timeout(seconds)
         while True:
             connection = self._connection
             if connection is None or not connection.takes_calls:
@@ -205,6 +230,9 @@ class Channel:
 
     def _make_headers(self, path: str, metadata: Headers) -> tuple[Headers, bytes]:
         """Returns a call's headers: those that the server remembers, and the long ones, encoded."""
+        for name, value in metadata:
+            if _NO_HEADER.search(value):
+                raise RpcError(Status.INTERNAL, f"the header {name} has characters that no header may have")
         if len(self._headers) > 100:
             self._headers.clear()
         short = tuple((name, value) for name, value in metadata if len(value) <= _MAX_INDEXED_BYTES)
@@ -225,18 +253,34 @@ class Channel:
         connecting = self._connecting
         try:
             async with asyncio.timeout_at(ends_at):
-                return await asyncio.shield(connecting)
-        except RpcError as error:
-            raise RpcError(error.status, error.message) from None  # each call has its own
+                connection = await asyncio.shield(connecting)
         except TimeoutError:
             raise RpcError(Status.DEADLINE_EXCEEDED, "the gateway could not be reached in time") from None
         except asyncio.CancelledError:
             if connecting.cancelled() and self._is_closed:
                 raise RpcError(Status.CANCELLED, "the channel was closed") from None
             raise
+        if connection is None:
+            raise RpcError(self._error.status, self._error.message)  # each call has its own
+        return connection
 
-    async def _connect(self) -> ClientConnection:
-        """Connects and waits for the server's settings, which show that it speaks HTTP/2."""
+    async def _connect(self) -> ClientConnection | None:
+        """Connects and waits for the server's settings, which show that it speaks HTTP/2; None if it fails."""
+        try:
+            if (last := self._connection) is not None:
+                self._connection = None
+                if last.is_pinged_too_often:
+                    self._keepalive *= 2  # as gRPC's keepalive asks
+                if last.has_answered:
+                    self._pause = 0.0
+                else:  # one that accepts connections and ends them all is no reason to hurry
+                    await asyncio.sleep(self._next_pause())
+            self._connection = await self._ready()
+        finally:
+            self._connecting = None
+        return self._connection
+
+    async def _ready(self) -> ClientConnection | None:
         connection: ClientConnection | None = None
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
@@ -244,23 +288,18 @@ class Channel:
                 assert isinstance(protocol, ClientConnection)  # noqa: S101 - tells the type checker
                 connection = protocol
                 await connection.is_ready
-        except (OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever resolvers, TLS and event loops raise
             if connection is not None:
                 connection.close()
             reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
             self._error = RpcError(Status.UNAVAILABLE, f"failed to connect: {reason}")
-            self._pause = min(_MAX_PAUSE, max(_MIN_PAUSE, self._pause * 1.6))
-            spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreading load needs no secrecy
-            self._not_before = time.monotonic() + self._pause * spread
-            raise RpcError(self._error.status, self._error.message) from None
-        finally:
-            self._connecting = None
-        self._pause = 0.0
-        if self._is_closed:
-            connection.close()
-            raise RpcError(Status.CANCELLED, "the channel was closed")
-        self._connection = connection
+            self._not_before = time.monotonic() + self._next_pause()
+            return None
         return connection
+
+    def _next_pause(self) -> float:
+        self._pause = min(_MAX_PAUSE, max(_MIN_PAUSE, self._pause * 1.6))
+        return self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load needs no secrecy
 
     def _make(self) -> ClientConnection:
         connection = ClientConnection(
@@ -278,12 +317,13 @@ class Channel:
         self._is_closed = True
         if self._connecting is not None:
             self._connecting.cancel()
-        for connection in list(self._all):
-            connection.close()
-        await asyncio.sleep(0)
-
-
-@lru_cache(maxsize=64)
-def _timeout(seconds: float) -> bytes:
-    """Returns the header of a deadline, which differs too often to be remembered by the server."""
-    return literal((("grpc-timeout", timeout_text(seconds)),))
+            await asyncio.wait([self._connecting])
+        connections = list(self._all)
+        for connection in connections:
+            connection.shut()
+        if open_ones := [one.is_lost for one in connections if one.transport is not None and not one.is_lost.done()]:
+            _, silent = await asyncio.wait(open_ones, timeout=_CLOSE_SECONDS)
+            if silent:
+                for connection in connections:
+                    connection.abort()
+                await asyncio.wait(silent, timeout=_CLOSE_SECONDS)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections import deque
+from functools import lru_cache
 
 from zeebe_connectors.rpc import frames, status
 from zeebe_connectors.rpc.connection import STREAM_WINDOW, Connection
-from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
-from zeebe_connectors.rpc.header_blocks import Headers
-from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, prefixed, too_large, unescaped
+from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode
+from zeebe_connectors.rpc.header_blocks import Headers, literal
+from zeebe_connectors.rpc.message import CONTENT_TYPE, Messages, prefixed, timeout_text, too_large, unescaped
 from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
-log = logging.getLogger(__name__)
+_DEADLINE_SECONDS = 0.01
+"""How late a deadline may be noticed."""
 
 
 class Call(Stream):
@@ -46,6 +45,21 @@ class Call(Stream):
         if (waiter := self.waiter) is not None and not waiter.done():
             waiter.set_result(None)
 
+    async def until_end(self, connection: ClientConnection) -> None:
+        """Waits for the outcome; whoever gives up waiting ends the call."""
+        if self.outcome is None:
+            self.waiter = connection.loop.create_future()
+            try:
+                await self.waiter
+            except asyncio.CancelledError:
+                connection.cancel(self)
+                raise
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the server says that it did not begin with the call, and sent nothing that contradicts this."""
+        return isinstance(self.outcome, NotProcessedError) and not self.has_headers
+
 
 OK = RpcError(Status.OK, "")
 """The outcome of a call that succeeded."""
@@ -70,12 +84,18 @@ class ClientConnection(Connection[Call]):
         self.reads_at_once = reads_at_once
         self.is_going = False
         """Whether the server takes no more calls on this connection."""
+        self.has_answered = False
+        """Whether the server began to answer any call."""
+        self.is_pinged_too_often = False
+        """Whether the server complained of our signs of life."""
         self.is_ready: asyncio.Future[None] = self.loop.create_future()
         self._keepalive = keepalive
         self._keepalive_timeout = keepalive_timeout
-        self._alive_timer = self.loop.call_later(keepalive, self._look_for_life)
+        self._alive_timer: asyncio.TimerHandle | None = None
         self._next = 1
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._unwritten_from = 1
+        self._queue: dict[asyncio.Future[None], None] = {}
+        self._places = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
 
@@ -86,6 +106,30 @@ class ClientConnection(Connection[Call]):
     def is_idle(self, number: int) -> bool:
         """Returns whether this client has not opened a stream of that number, or never could."""
         return number >= self._next or number % 2 == 0
+
+    def without_preface(self, data: bytes) -> bytes | None:
+        """Returns the data as it is; there is no preface of the server.
+
+        Raises:
+            ConnectionFaultError: The server speaks another protocol, which people are told by its name.
+        """
+        if not self.is_ready.done():
+            if data.startswith(b"HTTP/1"):
+                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "this port answers in HTTP/1.1; gRPC has another")
+            if data.startswith(b"\x15\x03"):
+                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "this port wants TLS; write https:// before it")
+        return data
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greets the server."""
+        super().connection_made(transport)
+        self._alive_timer = self.loop.call_later(self._keepalive, self._look_for_life)
+
+    def flush(self) -> None:
+        """Writes what this turn has to write; calls that are written are the server's."""
+        super().flush()
+        if self.transport is not None and not self.transport.is_closing():
+            self._unwritten_from = self._next
 
     def on_settings(self) -> None:
         """Lets waiting calls begin."""
@@ -105,7 +149,7 @@ class ClientConnection(Connection[Call]):
 
         Args:
             headers: Headers that the server is to remember.
-            more: Header fields that it is not to remember, encoded.
+            more: Header fields that it is not to remember, encoded; the deadline is added.
             message: The request.
             ends_at: When the call is over, in seconds of the event loop.
             streams: Whether the server answers with any number of messages.
@@ -114,42 +158,53 @@ class ClientConnection(Connection[Call]):
             NotProcessedError: The connection ended meanwhile.
             RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
         """
-        while len(self.streams) >= self.max_peer_streams and self.takes_calls:
-            await self._room(ends_at)
+        if self._queue or not self._has_room():
+            await self._turn(ends_at)
         if not self.takes_calls:
             raise NotProcessedError("the connection ended before the call began")
+        left = ends_at - self.loop.time()
+        if left <= 0:
+            raise RpcError(Status.DEADLINE_EXCEEDED, "the time was over before the call began")
         number = self._next
         self._next += 2
         if self._next > frames.MAX_STREAM:
             self._go()
         call = Call(number, self, ends_at, self.limit, streams=streams)
         self.streams[number] = call
-        block = self.encoder.encode(headers) + more
+        block = self.encoder.encode(headers) + more + _timeout(-int(-1000 * left // 1))
         self.write(frames.headers(number, block, ends=False, limit=self.max_frame))
         self.send_data(call, prefixed(message), ends=True)
         if ends_at < self._timer_at:
             self._set_timer(ends_at)
         return call
 
-    async def _room(self, ends_at: float) -> None:
+    def _has_room(self) -> bool:
+        return len(self.streams) + self._places < self.max_peer_streams or not self.takes_calls
+
+    async def _turn(self, ends_at: float) -> None:
+        """Waits until the server allows one more call, in the order of arrival."""
         waiter: asyncio.Future[None] = self.loop.create_future()
-        self._queue.append(waiter)
+        self._queue[waiter] = None
         try:
             async with asyncio.timeout_at(ends_at):
                 await waiter
-        except TimeoutError:
-            raise RpcError(Status.DEADLINE_EXCEEDED, "the gateway allows no more calls at the same time") from None
-        finally:
-            with contextlib.suppress(ValueError):
-                self._queue.remove(waiter)
+        except BaseException as error:
+            if self._queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
+                self._places -= 1
+                self._let_wait_no_longer()
+            if isinstance(error, TimeoutError):
+                message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
+                raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
+            raise
+        self._places -= 1
 
     def _let_wait_no_longer(self) -> None:
-        room = self.max_peer_streams - len(self.streams) if self.takes_calls else len(self._queue)
-        while self._queue and room > 0:
-            waiter = self._queue.popleft()
+        while self._queue and self._has_room():
+            waiter = next(iter(self._queue))
+            del self._queue[waiter]
+            self._places += 1  # until it has begun: those who come now stand behind it
             if not waiter.done():
                 waiter.set_result(None)
-                room -= 1
 
     def discard(self, number: int) -> Call | None:
         """Removes a call; the connection closes with the last one if it takes no others."""
@@ -166,7 +221,9 @@ class ClientConnection(Connection[Call]):
             self.write(frames.reset(call.number, ErrorCode.CANCEL))
 
     def _finish(self, call: Call, outcome: RpcError) -> None:
-        self.discard(call.number)
+        """Ends a call; a side that still sends is told to stop, whichever it is."""
+        if self.discard(call.number) is not None and not self.is_closed and (call.unsent or not call.has_ended):
+            self.write(frames.reset(call.number, ErrorCode.CANCEL))
         call.end(outcome)
 
     # --- what the server sends
@@ -177,21 +234,25 @@ class ClientConnection(Connection[Call]):
         if call is None:
             if self.is_idle(number):
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "headers of a call that was not made")
+            self.count_surplus()
             return
         found = dict(headers)
-        code = found.get(":status")
+        call.has_ended = ends
         if not call.has_headers:
-            if code is None:
-                raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "an answer without a status")
+            code = found.get(":status", "")
             if code.startswith("1") and not ends:
+                self.count_surplus()
                 return  # an interim response
-            call.has_headers = True
+            call.has_headers = self.has_answered = True
             is_grpc = code == "200" and found.get("content-type", "").startswith(CONTENT_TYPE)
             if not is_grpc and "grpc-status" not in found:
-                self._refuse(call, status.of_http_status(code) if code != "200" else _not_grpc(found))
+                self._finish(call, _not_grpc(code, found))
                 return
+        elif not ends:
+            self._finish(call, RpcError(Status.INTERNAL, "the answer has headers in its middle"))
+            return
+        self.moved_on()
         if ends:
-            call.has_ended = True
             number_of_status = found.get("grpc-status")
             if number_of_status is None:
                 self._finish(call, RpcError(Status.UNKNOWN, "the answer ended without a status"))
@@ -201,40 +262,39 @@ class ClientConnection(Connection[Call]):
                 message = unescaped(found.get("grpc-message", ""))
                 self._finish(call, RpcError(status.of_number(number_of_status), message))
 
-    def _refuse(self, call: Call, error: RpcError) -> None:
-        """Ends a call whose answer is of no use."""
-        if not call.has_ended:
-            self.write(frames.reset(call.number, ErrorCode.CANCEL))
-        self._finish(call, error)
-
     def on_data(self, stream: Call, data: bytes, *, ends: bool) -> None:
         """Takes a piece of an answer."""
-        if not stream.has_headers:
-            raise StreamFaultError(stream.number, ErrorCode.PROTOCOL_ERROR, "data before headers")
         messages = stream.messages
         messages.feed(data)
-        if ends:
+        if not stream.has_headers:
+            self._finish(stream, RpcError(Status.INTERNAL, "the answer has data before headers"))
+        elif ends:
             self._finish(stream, RpcError(Status.INTERNAL, "the answer ended without trailers"))
         elif len(messages) > self.limit + STREAM_WINDOW:
-            self._refuse(stream, too_large(self.limit))
+            self._finish(stream, too_large(self.limit))
         elif stream.is_streaming:
             if not self.reads_at_once and stream.waiter is not None:
                 self.grant(stream)
             stream.wake()
+        else:
+            try:
+                messages.end()
+            except RpcError as error:
+                self._finish(stream, error)
 
     def on_reset(self, stream: Call, code: int) -> None:
         """Ends a call that the server has ended."""
         stream.end(status.of_reset(code))
-        self._let_wait_no_longer()
-        if self.is_going and not self.streams:
-            self.close()
 
     def on_goaway(self, last: int, code: int, reason: str) -> None:
         """Begins no more calls here; those that the server did not begin may be made again elsewhere."""
+        if code == ErrorCode.ENHANCE_YOUR_CALM and "too_many_pings" in reason:
+            self.is_pinged_too_often = True
         self._go()
         error = NotProcessedError(f"the connection ended ({ErrorCode.name_of(code)} {reason})".rstrip())
-        for number in [one for one in self.streams if one > last]:
-            self._finish(self.streams[number], error)
+        for call in [call for number, call in self.streams.items() if number > last]:
+            self.discard(call.number)
+            call.end(error)
         if not self.streams:
             self.close()
 
@@ -249,11 +309,14 @@ class ClientConnection(Connection[Call]):
             self.is_ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}"))
             self.is_ready.exception()  # nobody may wait for it
         self._go()
-        for number in list(self.streams):
-            self._finish(self.streams[number], RpcError(Status.UNAVAILABLE, f"the connection was lost{reason}"))
-        if self._timer is not None:
-            self._timer.cancel()
-        self._alive_timer.cancel()
+        text = f"the connection was lost{reason}"
+        calls, self.streams = self.streams, {}
+        for number, call in calls.items():
+            was_written = number < self._unwritten_from
+            call.end(RpcError(Status.UNAVAILABLE, text) if was_written else NotProcessedError(text))
+        for timer in (self._timer, self._alive_timer):
+            if timer is not None:
+                timer.cancel()
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "") -> None:
         """Ends the connection, and all calls on it."""
@@ -261,6 +324,13 @@ class ClientConnection(Connection[Call]):
             return
         super().close(code, reason)
         self.on_lost(ConnectionError(f"the gateway broke HTTP/2: {reason}") if code else None)
+
+    def shut(self) -> None:
+        """Ends the connection, and cancels all calls on it: nobody is to wait for them any more."""
+        for call in list(self.streams.values()):
+            self.cancel(call)
+            call.end(RpcError(Status.CANCELLED, "the channel was closed"))
+        self.close()
 
     # --- time
 
@@ -280,7 +350,8 @@ class ClientConnection(Connection[Call]):
                 self.cancel(call)
                 call.end(RpcError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded"))
         if self.streams:
-            self._set_timer(max(now + 0.001, min(call.ends_at for call in self.streams.values())))
+            # Not for each single one: thousands may end one after the other.
+            self._set_timer(max(now + _DEADLINE_SECONDS, min(call.ends_at for call in self.streams.values())))
 
     def _look_for_life(self) -> None:
         """Asks a silent server, for which calls wait, for a sign of life."""
@@ -299,6 +370,14 @@ class ClientConnection(Connection[Call]):
             self.lose(TimeoutError("the gateway did not answer a ping"))
 
 
-def _not_grpc(headers: dict[str, str]) -> RpcError:
+@lru_cache(maxsize=64)
+def _timeout(milliseconds: int) -> bytes:
+    """Returns the header of a deadline, which differs too often to be remembered by the server."""
+    return literal((("grpc-timeout", timeout_text(milliseconds / 1000)),))
+
+
+def _not_grpc(code: str, headers: dict[str, str]) -> RpcError:
+    if code != "200":
+        return status.of_http_status(code[:20] or "without a status")
     kind = headers.get("content-type", "none")[:100]
     return RpcError(Status.UNKNOWN, f"the gateway, or a proxy before it, answered with {kind} instead of gRPC")

@@ -48,6 +48,9 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self._receive_window = CONNECTION_WINDOW
         self._surplus = 0
         self._has_settings = False
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self.is_lost: asyncio.Future[None] = self.loop.create_future()
+        """Done when nothing is left of the connection."""
 
     # --- filled in by client and server
 
@@ -110,6 +113,9 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self._unread = b""
         self._unwritten.clear()
         self.resume_writing()
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        self.is_lost.set_result(None)
         self.on_lost(error)
 
     def data_received(self, data: bytes) -> None:
@@ -164,7 +170,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         elif (handle := _HANDLERS.get(kind)) is not None:
             handle(self, flags, number, payload)
         else:
-            self._count_surplus()  # frames of unknown types are ignored
+            self.count_surplus()  # frames of unknown types are ignored
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         length = len(payload)
@@ -178,12 +184,12 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             payload = frames.unpadded(frames.DATA, flags, payload)
         ends = bool(flags & frames.END_STREAM)
         if not payload and not ends:
-            self._count_surplus()
+            self.count_surplus()
         stream = self.streams.get(number)
         if stream is None:
             if self.is_idle(number):
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "data on a stream that is not open")
-            self._count_surplus()
+            self.count_surplus()
             return
         if stream.has_ended:
             raise StreamFaultError(number, ErrorCode.STREAM_CLOSED, "data after the stream's end")
@@ -209,7 +215,6 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             payload = frames.unpadded(frames.HEADERS, flags, payload)
         ends = bool(flags & frames.END_STREAM)
         if flags & frames.END_HEADERS:
-            self._surplus = 0
             self.on_headers(number, self._decoder.decode(payload), ends=ends)
         else:
             self._block = (number, ends, [payload])
@@ -223,7 +228,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self._block_bytes += len(payload)
         if self._block_bytes > MAX_BYTES:
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "headers beyond the maximum")
-        self._count_surplus()
+        self.count_surplus()
         if flags & frames.END_HEADERS:
             self._block = None
             self.on_headers(number, self._decoder.decode(b"".join(pieces)), ends=ends)
@@ -233,13 +238,13 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a priority outside a stream")
         if len(payload) != 5:
             raise StreamFaultError(number, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of an impossible length")
-        self._count_surplus()
+        self.count_surplus()
 
     def _reset(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         code = frames.number_of(payload, "RST_STREAM")
         if not number or self.is_idle(number):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a reset of a stream that is not open")
-        self._count_surplus()
+        self.count_surplus()
         stream = self.discard(number)
         if stream is not None:
             self.on_reset(stream, code)
@@ -247,7 +252,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
         if number:
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "settings on a stream")
-        self._count_surplus()
+        self.count_surplus()
         if flags & frames.ACK:
             if payload:
                 raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with settings")
@@ -285,7 +290,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a ping on a stream")
         if len(payload) != 8:
             raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "PING of an impossible length")
-        self._count_surplus()
+        self.count_surplus()
         if not flags & frames.ACK:
             self.reply(frames.frame(frames.PING, frames.ACK, 0, payload))
 
@@ -294,13 +299,13 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
         if len(payload) < 8:
             raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of an impossible length")
-        self._count_surplus()
+        self.count_surplus()
         last = int.from_bytes(payload[:4], "big") & frames.MAX_STREAM
         self.on_goaway(last, int.from_bytes(payload[4:8], "big"), payload[8:508].decode("utf-8", "replace"))
 
     def _window_update(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         amount = frames.number_of(payload, "WINDOW_UPDATE") & frames.MAX_WINDOW
-        self._count_surplus()
+        self.count_surplus()
         if not number:
             if not amount:
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of zero")
@@ -315,8 +320,8 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of a stream that is not open")
         self.send_blocked()
 
-    def _count_surplus(self) -> None:
-        """Counts a frame that carries nothing forward; headers, data and what we send ourselves start anew."""
+    def count_surplus(self) -> None:
+        """Counts a frame that carries nothing forward; data and what we send ourselves start anew."""
         if self.has_sent:
             self.has_sent = False
             self._surplus = 0
@@ -324,9 +329,13 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         if self._surplus > _MAX_SURPLUS:
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
 
+    def moved_on(self) -> None:
+        """Takes note that a frame has carried something forward."""
+        self._surplus = 0
+
     def _end_faulty(self, fault: StreamFaultError) -> None:
         stream = self.discard(fault.stream)
-        self._count_surplus()
+        self.count_surplus()
         self.reply(frames.reset(fault.stream, fault.code))
         if stream is not None:
             self.on_reset(stream, fault.code)
@@ -349,14 +358,18 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         if (transport := self.transport) is not None:
             transport.close()
             # A side that reads no more would leave it open for ever.
-            self.loop.call_later(_CLOSING_SECONDS, transport.abort)
+            self._abort_timer = self.loop.call_later(_CLOSING_SECONDS, transport.abort)
 
     def lose(self, error: Exception) -> None:
         """Drops the connection without a word, as if it had been lost."""
         self.is_closed = True
+        self.abort()
+        self.on_lost(error)
+
+    def abort(self) -> None:
+        """Drops what was not sent, and the connection."""
         if self.transport is not None:
             self.transport.abort()
-        self.on_lost(error)
 
     def last_stream(self) -> int:
         """Returns the last stream of the other side that was begun."""

@@ -77,6 +77,9 @@ class Encoder:
         if size != self._encoder.header_table_size:
             self._encoder.header_table_size = size
             self._known.clear()
+            # Of any number of changes only the smallest and the last count (RFC 7541, section 4.2).
+            changes = self._encoder.table_size_changes
+            changes[:] = sorted({min(changes), size})
 
     def encode(self, headers: Headers) -> bytes:
         """Returns the block of some headers."""

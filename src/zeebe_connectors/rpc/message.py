@@ -47,11 +47,11 @@ class Messages:
         """Returns the bytes that wait."""
         return len(self._buffer)
 
-    def next(self) -> bytes | None:
-        """Removes and returns the next whole message; None if there is none yet.
+    def end(self) -> int | None:
+        """Returns where the next message ends; None if its length has not arrived.
 
         Raises:
-            RpcError: The message is beyond the limit, or cannot be decompressed.
+            RpcError: The message is beyond the limit.
         """
         buffer = self._buffer
         if len(buffer) < PREFIX_BYTES:
@@ -59,8 +59,17 @@ class Messages:
         size = int.from_bytes(buffer[1:PREFIX_BYTES], "big")
         if size > self._limit:
             raise too_large(self._limit)
-        end = PREFIX_BYTES + size
-        if len(buffer) < end:
+        return PREFIX_BYTES + size
+
+    def next(self) -> bytes | None:
+        """Removes and returns the next whole message; None if there is none yet.
+
+        Raises:
+            RpcError: The message is beyond the limit, or cannot be decompressed.
+        """
+        end = self.end()
+        buffer = self._buffer
+        if end is None or len(buffer) < end:
             return None
         message = bytes(buffer[PREFIX_BYTES:end])
         is_compressed = buffer[0]

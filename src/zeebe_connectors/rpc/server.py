@@ -118,6 +118,7 @@ class ServerConnection(Connection[_Request]):
 
     def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
         """Begins a call, or ends its request."""
+        self.moved_on()
         request = self.streams.get(number)
         if request is not None:
             if request.has_ended or not ends:

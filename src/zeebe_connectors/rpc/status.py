@@ -57,6 +57,7 @@ _BY_HTTP_STATUS: Mapping[str, Status] = {
     "401": Status.UNAUTHENTICATED,
     "403": Status.PERMISSION_DENIED,
     "404": Status.UNIMPLEMENTED,
+    "413": Status.RESOURCE_EXHAUSTED,
     "429": Status.UNAVAILABLE,
     "502": Status.UNAVAILABLE,
     "503": Status.UNAVAILABLE,
@@ -71,10 +72,15 @@ _BY_ERROR_CODE: Mapping[int, Status] = {
 }
 
 
+_BY_NUMBER: Mapping[str, Status] = {str(int(status)): status for status in Status}
+
+
 def of_http_status(code: str) -> RpcError:
     """Returns the error for an HTTP status other than 200."""
     status = _BY_HTTP_STATUS.get(code, Status.UNKNOWN)
-    return RpcError(status, f"the gateway, or a proxy before it, answered HTTP {code} instead of gRPC")
+    # The words by which a caller knows that to send it again is of no use.
+    reason = ": the request is larger than max, which is one of that proxy's settings" if code == "413" else ""
+    return RpcError(status, f"the gateway, or a proxy before it, answered HTTP {code} instead of gRPC{reason}")
 
 
 def of_reset(code: int) -> RpcError:
@@ -87,7 +93,4 @@ def of_reset(code: int) -> RpcError:
 
 def of_number(text: str) -> Status:
     """Returns the status that a `grpc-status` names; UNKNOWN for a text that names none."""
-    try:
-        return Status(int(text))
-    except ValueError:
-        return Status.UNKNOWN
+    return _BY_NUMBER.get(text, Status.UNKNOWN)

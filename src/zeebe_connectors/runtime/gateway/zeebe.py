@@ -10,11 +10,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.rpc.channel import Channel
-from zeebe_connectors.rpc.gateway_protocol import METHODS, pb
+from zeebe_connectors.rpc.gateway_protocol import METHODS, GatewayMethod, pb
 from zeebe_connectors.rpc.status import RpcError, Status
 from zeebe_connectors.runtime.gateway import Activation, Deployed, GatewayError, Topology
 from zeebe_connectors.runtime.gateway.channel import Credentials, credentials, open_channel
@@ -69,13 +70,16 @@ class ZeebeGateway:
                 seconds=max(0.0, wait) + self._timeout,
                 metadata=metadata,
             )
-            while (message := await answers.read()) is not None:
-                answer = _ACTIVATE.parse_answer(message)
-                # The engine answers as soon as it has activated jobs, so the deadline needs no comparison of clocks.
-                now = time.monotonic()
-                for job in answer.jobs:
-                    self._clock.saw_fresh(job.deadline / 1000 - activation.timeout, now)
-                    jobs.append(_job(job, now + activation.timeout))
+            try:
+                while (message := await answers.read()) is not None:
+                    answer = _parsed(_ACTIVATE, message)
+                    # The engine answers as soon as it has activated jobs: the deadline needs no comparison of clocks.
+                    now = time.monotonic()
+                    for job in answer.jobs:
+                        self._clock.saw_fresh(job.deadline / 1000 - activation.timeout, now)
+                        jobs.append(_job(job, now + activation.timeout))
+            finally:
+                answers.cancel()
         except RpcError as error:
             if not jobs:
                 raise self._refused(error) from None
@@ -105,14 +109,13 @@ class ZeebeGateway:
         try:
             while True:
                 try:
-                    message = await answers.read()
+                    if (message := await answers.read()) is None:
+                        return
+                    job = _parsed(_STREAM, message)
                 except RpcError as error:
                     if time.monotonic() >= ends:
                         return
                     raise self._refused(error) from None
-                if message is None:
-                    return
-                job = _STREAM.parse_answer(message)
                 now = time.monotonic()
                 age = self._clock.age(job.deadline / 1000 - activation.timeout, now)
                 yield _job(job, now + activation.timeout - age)
@@ -232,15 +235,22 @@ class ZeebeGateway:
             answer = await self._channel.unary(
                 method.path, request.SerializeToString(), seconds=timeout or self._timeout, metadata=metadata
             )
+            return _parsed(method, answer)
         except RpcError as error:
             raise self._refused(error) from None
-        return method.parse_answer(answer)
 
     def _refused(self, error: RpcError) -> GatewayError:
         """Returns the error that says why a call failed; a refused token is not used again."""
         if error.status is Status.UNAUTHENTICATED:
             self._credentials.refused()
         return GatewayError(error.status.name, error.message or "no details given")
+
+
+def _parsed(method: GatewayMethod, answer: bytes) -> Any:
+    try:
+        return method.parse_answer(answer)
+    except DecodeError:
+        raise RpcError(Status.INTERNAL, "the answer is not what the gateway's protocol says") from None
 
 
 class _EngineClock:
