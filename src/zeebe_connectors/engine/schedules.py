@@ -21,14 +21,14 @@ _MAX_MS = 253_370_764_800_000  # the end of the year 9998, the last that `dateti
 _NUMBER = r"([+-]?\d{1,30})"
 _DURATION = re.compile(
     rf"([+-])?P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
-    rf"(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:([+-]?\d{{1,30}}(?:[.,]\d{{1,9}})?)S)?)?",
+    rf"(?:(?-i:T)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:([+-]?\d{{1,30}}(?:[.,]\d{{1,9}})?)S)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::?\d\d)?)?(?:\[([^\]]+)\]|@(.+))?",
     re.ASCII | re.IGNORECASE,
 )
-_REPETITIONS = re.compile(r"R(\d{0,30})", re.ASCII)
+_REPETITIONS = re.compile(r"R(-1|\d{0,30})", re.ASCII)  # -1 is for ever, as none
 
 
 class ScheduleError(Exception):
@@ -197,7 +197,7 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
         return Schedule(_MAX_MS, 1, interval)  # it never fires
     if not begin:
         return Schedule(max(now_ms, interval.after(now_ms)), left, interval)
-    return Schedule(_first_of_cycle(_date(begin), interval, now_ms), left, interval)
+    return Schedule(max(now_ms, _date(begin)), left, interval)  # from a start in the past: at once, then from now on
 
 
 def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
