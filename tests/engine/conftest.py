@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from zeebe_connectors.engine import Clock, Engine, Rejection, RejectionCode
+from zeebe_connectors.engine import Clock, Engine, Rejection, RejectionCode, SqliteStore
 
 NOON = 1_780_000_000_000
 AGES = 10**11  # a worker's time that no test outlasts
@@ -59,6 +59,23 @@ class Bench:
     def advance(self, seconds: float) -> None:
         self.engine.advance(seconds)
 
+    def fail(self, job, retries=0, message="broken", *, backoff=0.0, **variables) -> None:
+        self.engine.fail_job(job.key, retries, message, backoff_ms=round(backoff * 1000), variables=variables)
+
+    def throw(self, job, code, **variables) -> None:
+        self.engine.throw_error(job.key, code, variables=variables)
+
+    def broadcast(self, name, **variables) -> int:
+        return self.engine.broadcast_signal(name, variables)
+
+    def start_at(self, *elements, process="p", **variables) -> int:
+        return self.engine.create_instance(process, variables=variables, start_at=elements).key
+
+    def element(self, element_id: str) -> int:
+        """The key of the only active instance of an element; of a multi-instance activity, its body."""
+        found = [view for view in self.engine.queries.element_instances() if view.state == "ACTIVE"]
+        return next(view.key for view in found if view.element_id == element_id)
+
     def active(self, key: int) -> bool:
         return key in self.engine.instances
 
@@ -79,7 +96,8 @@ class Bench:
         return found
 
     def resolve(self) -> None:
-        self.engine.resolve_incident(self.incident().key)
+        key = self.incident().key
+        self.engine.resolve_incident(key)
 
     def set(self, key: int, *, local=False, **variables) -> None:
         self.engine.set_variables(key, variables, local=local)
@@ -97,3 +115,49 @@ class Bench:
 @pytest.fixture
 def bench():
     return Bench()
+
+
+class KilledBench(Bench):
+    """An engine that is killed before each command, and goes on with what it had written.
+
+    A restarted engine does not know those that have ended, so the bench remembers how each ended.
+    """
+
+    def __init__(self, path) -> None:
+        self._path = path
+        self._ended: dict[int, tuple[str, dict]] = {}
+        super().__init__(SqliteStore(path))
+
+    @property
+    def engine(self):
+        self._remember()
+        self._engine.store._db.close()  # what was not written by now is gone, as with SIGKILL
+        self._engine = Engine(SqliteStore(self._path), Clock(NOON))
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine) -> None:
+        self._engine = engine
+
+    def _remember(self) -> None:
+        for process in self._engine.finished:
+            self._ended.setdefault(process.key, (process.state.name, dict(process.root.variables or {})))
+
+    def ended(self, key: int) -> bool:
+        self._remember()
+        return self._ended.get(key, ("ACTIVE",))[0] == "COMPLETED"
+
+    def result(self, key: int) -> dict:
+        assert self.ended(key), (self._ended.get(key), self._engine.queries.incidents())
+        return self._ended[key][1]
+
+
+@pytest.fixture(params=["in memory", "killed before each command"])
+def both(request, tmp_path):
+    """An engine in memory, and one whose state is read back from the disk before each command."""
+    if request.param == "in memory":
+        yield Bench()
+        return
+    bench = KilledBench(tmp_path / "engine.db")
+    yield bench
+    bench.engine.close()
