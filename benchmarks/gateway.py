@@ -1,7 +1,8 @@
 """A gateway that never limits: hands out as many jobs as asked for, takes every completion, and tells how long it took.
 
-`python benchmarks/gateway.py JOBS TYPE VARIABLES HEADERS` prints its port, and one JSON line when all are completed. In
-the variables, `"@NUMBER"` becomes a number from 0 to 999, another one for each job.
+`python benchmarks/gateway.py JOBS TYPES VARIABLES HEADERS` prints its port, and one JSON line when all are completed.
+Types are separated by commas, and have the same number of jobs each. In the variables, `"@NUMBER"` becomes a number
+from 0 to 999, another one for each job of a type.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc.aio
@@ -23,14 +24,13 @@ NUMBER = '"@NUMBER"'
 class Gateway:
     """Counts jobs; messages that need no look inside stay bytes."""
 
-    def __init__(self, jobs: int, kind: str, variables: str, headers: str) -> None:
-        self._left = jobs
-        self._jobs = jobs
+    def __init__(self, jobs: int, kinds: Sequence[str], variables: str, headers: str) -> None:
+        self._left = dict.fromkeys(kinds, jobs // len(kinds))
+        self._jobs = sum(self._left.values())
         self._done: set[int] = set()
         self._failed = 0
         self._first = 0.0
         self._template = pb.ActivatedJob(
-            type=kind,
             processInstanceKey=1,
             bpmnProcessId="bench",
             processDefinitionVersion=1,
@@ -42,22 +42,24 @@ class Gateway:
             variables=variables,
             tenantId="<default>",
         )
-        self._type = kind
+        self._places = {kind: place * 1_000_000 for place, kind in enumerate(kinds)}
         self._numbered = NUMBER in variables
 
     async def activate(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
         asked = pb.ActivateJobsRequest.FromString(request)
-        count = min(asked.maxJobsToActivate, self._left) if asked.type == self._type else 0
+        left = self._left.get(asked.type, 0)
+        count = min(asked.maxJobsToActivate, left)
         if not count:
             await asyncio.sleep(max(0, asked.requestTimeout) / 1000)
             return
-        self._left -= count
+        self._left[asked.type] = left - count
         answer = pb.ActivateJobsResponse()
         deadline = int(time.time() * 1000) + asked.timeout
-        for number in range(self._left + 1, self._left + count + 1):
+        for number in range(left - count + 1, left + 1):
             job = answer.jobs.add()
             job.CopyFrom(self._template)
-            job.key = number
+            job.type = asked.type
+            job.key = self._places[asked.type] + number
             if self._numbered:
                 job.variables = self._template.variables.replace(NUMBER, str(number % 1000))
             job.deadline = deadline
@@ -88,7 +90,7 @@ class Gateway:
 
 
 async def main() -> None:
-    gateway = Gateway(int(sys.argv[1]), *sys.argv[2:5])
+    gateway = Gateway(int(sys.argv[1]), sys.argv[2].split(","), *sys.argv[3:5])
     server = grpc.aio.server()
     handlers = {
         "ActivateJobs": grpc.unary_stream_rpc_method_handler(gateway.activate),

@@ -1,9 +1,10 @@
 """Measures our runtime beside bare workers that make the same web call: `python benchmarks/run.py` (Linux).
 
-Each worker gets the same jobs, made before it starts, in three scenes: a gateway that never limits, the local engine,
-and the local engine with a web service that takes 200 ms. Ours does what it does in production (inputs validated, a
-secret resolved, a FEEL result expression, a log line per job); the bare ones only fetch, call and complete. All
-processes share this machine, so compare within one run.
+Each worker gets the same jobs, made before it starts, from a gateway that never limits or from the local engine, for a
+web service that answers at once or after 200 ms. Ours does what it does in production (inputs validated, a secret
+resolved, a FEEL result expression, a log line per job); the bare ones only fetch, call and complete. Two further scenes
+compare ours with itself: two replicas with one, and twenty connectors with one. All processes share this machine, so
+compare within one run.
 """
 
 from __future__ import annotations
@@ -39,9 +40,15 @@ BARE = "stubs+aiohttp"
 """What every other worker is compared with, round by round."""
 WARM = 0.15
 """Share of the jobs after which CPU is counted: what happens once, such as imports, is the start's."""
+WAITING_SLOTS = 256
+MANY = 20
+"""Connectors of the scene that has many."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SCENES = {
     "fake": "a gateway that never limits, {slots} in flight",
+    "wait": "a gateway that never limits and a web service that takes 200 ms, {slots} in flight",
+    "replicas": "replicas on one machine, a gateway that never limits, {slots} in flight for each",
+    "connectors": "mixed work for one connector and for many, a gateway that never limits, {slots} in flight for each",
     "engine": "the local engine on the same machine, {slots} in flight",
     "slow": "the local engine and a web service that takes 200 ms, {slots} in flight",
 }
@@ -70,10 +77,18 @@ class Scene:
     """Jobs per second once all are completed, else 0."""
 
 
+Start = Callable[[Scene], tuple[list[str], dict[str, str]]]
+"""How to start a worker: its command, and what to add to its environment."""
+
+
 def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _cpu_of_all(pids: Sequence[int]) -> float:
+    return sum(map(cpu_of, pids))
 
 
 def _peak(pid: int) -> float:
@@ -130,14 +145,14 @@ def ours(scene: Scene, secret: str = "bench") -> tuple[list[str], dict[str, str]
     return [str(Path(sys.executable).with_name("zeebe-connectors")), "run"], settings
 
 
-def workers(chosen: Sequence[str]) -> dict[str, Callable[[Scene], tuple[list[str], dict[str, str]]]]:
+def workers(chosen: Sequence[str]) -> dict[str, Start]:
     """By name, how to start each worker: its command and what to add to its environment."""
     python = sys.executable
 
-    def bare(file: str) -> Callable[[Scene], tuple[list[str], dict[str, str]]]:
+    def bare(file: str) -> Start:
         return lambda scene: ([python, str(HERE / "workers" / file), scene.address, TYPE, str(scene.slots)], {})
 
-    known: dict[str, Callable[[Scene], tuple[list[str], dict[str, str]]]] = {
+    known: dict[str, Start] = {
         "zeebe-connectors": ours,
         "stubs+aiohttp": bare("stubs_aiohttp.py"),
         "pyzeebe+aiohttp": bare("pyzeebe_aiohttp.py"),
@@ -166,49 +181,56 @@ def _build_go() -> str | None:
     return str(binary)
 
 
-def measure(start: Callable[[Scene], tuple[list[str], dict[str, str]]], scene: Scene, target: Target) -> Figures:
-    """Runs one worker through one scene."""
+def measure(start: Start, scene: Scene, target: Target, replicas: int = 1) -> Figures:
+    """Runs one worker, or several that are alike, through one scene."""
     target.reset()
     cpu_when_warm = first = 0.0
     warm = 0
 
-    def look(pid: int) -> None:
+    def look(pids: Sequence[int]) -> None:
         nonlocal cpu_when_warm, first, warm
         if warm:
             return
         stats = target.stats()
         first = stats["first"]
         if stats["count"] >= scene.jobs * WARM:
-            cpu_when_warm, warm = cpu_of(pid), int(target.stats()["count"])
+            cpu_when_warm, warm = _cpu_of_all(pids), int(target.stats()["count"])
 
-    with at_work(start(scene), scene, look) as (pid, rate, began):
-        cpu = cpu_of(pid) - cpu_when_warm
-        return Figures(rate, cpu / (scene.jobs - warm) * 1000, _peak(pid), first - began)
+    with at_work(start(scene), scene, look, replicas) as (pids, rate, began):
+        cpu = _cpu_of_all(pids) - cpu_when_warm
+        return Figures(rate, cpu / (scene.jobs - warm) * 1000, max(map(_peak, pids)), first - began)
 
 
 @contextlib.contextmanager
 def at_work(
-    started: tuple[Sequence[str], Mapping[str, str]], scene: Scene, look: Callable[[int], None] = lambda _: None
-) -> Iterator[tuple[int, float, float]]:
-    """Runs a worker until all jobs are done; gives its process's number, the jobs per second, and when it began.
+    started: tuple[Sequence[str], Mapping[str, str]],
+    scene: Scene,
+    look: Callable[[Sequence[int]], None] = lambda _: None,
+    replicas: int = 1,
+) -> Iterator[tuple[list[int], float, float]]:
+    """Runs a worker until all jobs are done; gives its processes' numbers, the jobs per second, and when it began.
 
     Args:
         started: Its command, and what to add to its environment.
         scene: Its jobs.
-        look: Called on and on with its process's number while it works.
+        look: Called on and on with its processes' numbers while it works.
+        replicas: How many of it work beside each other.
     """
     command, more = started
     with tempfile.TemporaryDirectory() as directory, (Path(directory) / "log").open("w+") as log:
         began = time.monotonic()
         ends = began + 120 + scene.jobs / 10
-        with process(command, cwd=directory, env={**os.environ, **more}, stdout=log, stderr=log) as worker:
+        options = {"cwd": directory, "env": {**os.environ, **more}, "stdout": log, "stderr": log}
+        with contextlib.ExitStack() as running:
+            alike = [running.enter_context(process(command, **options)) for _ in range(replicas)]
+            pids = [worker.pid for worker in alike]
             while not (rate := scene.done()):
-                if worker.poll() is not None or time.monotonic() > ends:
+                if any(worker.poll() is not None for worker in alike) or time.monotonic() > ends:
                     log.seek(0)
                     raise SystemExit(f"{command[0]} did not finish:\n{log.read()[-3000:]}")
-                look(worker.pid)
+                look(pids)
                 time.sleep(0.02)
-            yield worker.pid, rate, began
+            yield pids, rate, began
 
 
 # The scenes
@@ -225,10 +247,10 @@ def fake_scene(target: Target, jobs: int, slots: int, *, path: str = "/ok") -> I
 
 
 @contextlib.contextmanager
-def gateway_scene(kind: str, inputs: Mapping[str, object], expression: str, jobs: int, slots: int) -> Iterator[Scene]:
-    """A gateway that never limits, with jobs of one type."""
+def gateway_scene(kinds: str, inputs: Mapping[str, object], expression: str, jobs: int, slots: int) -> Iterator[Scene]:
+    """A gateway that never limits, with jobs of one type, or of several that are separated by commas."""
     headers = json.dumps({"resultExpression": expression, "retryBackoff": "PT1S"})
-    command = [sys.executable, str(HERE / "gateway.py"), str(jobs), kind, json.dumps(inputs), headers]
+    command = [sys.executable, str(HERE / "gateway.py"), str(jobs), kinds, json.dumps(inputs), headers]
     with process(command, stdout=subprocess.PIPE) as gateway:
         assert gateway.stdout is not None
         port = gateway.stdout.readline().strip()
@@ -248,6 +270,38 @@ def gateway_scene(kind: str, inputs: Mapping[str, object], expression: str, jobs
             return float(jobs / (told["last"] - told["first"]))
 
         yield Scene(f"127.0.0.1:{port}", jobs, slots, done)
+
+
+@contextlib.contextmanager
+def mixed_scene(target: Target, jobs: int, slots: int, count: int) -> Iterator[Scene]:
+    """Mixed work for as many connectors, each with its slots."""
+    kinds = ",".join(f"mixed:{number}" for number in range(count))
+    inputs = {"url": target.url, "number": "@NUMBER"}
+    with gateway_scene(kinds, inputs, "={status: response.status}", jobs, slots) as scene:
+        yield scene
+
+
+@contextlib.contextmanager
+def mixed_connectors() -> Iterator[Callable[[int], Start]]:
+    """Installs the connectors of `workers/mixed.py`; gives how to start our runtime with some of them alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "mixed-1.dist-info"
+        package.mkdir()
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mixed\nVersion: 1\n")
+        points = "".join(f"mixed-{number} = mixed:work{number}\n" for number in range(MANY))
+        (package / "entry_points.txt").write_text(f"[zeebe_connectors]\n{points}")
+        path = os.pathsep.join([folder, str(HERE / "workers")])
+
+        def with_some(count: int) -> Start:
+            names = ",".join(f"mixed-{number}" for number in range(count))
+
+            def start(scene: Scene) -> tuple[list[str], dict[str, str]]:
+                command, more = ours(scene)
+                return command, {**more, "PYTHONPATH": path, "CONNECTOR_OUTBOUND_ENABLED": names}
+
+            return start
+
+        yield with_some
 
 
 def diagram(name: str, inputs: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
@@ -329,17 +383,19 @@ async def engine_scene(zeebe: EngineProcess, target: Target, path: str, jobs: in
 
 
 def _print(scene: str, slots: int, results: dict[str, list[Figures]]) -> None:
+    """Prints a scene's table; each worker is compared with the bare one, or with the first where there is none."""
+    base = BARE if BARE in results else next(iter(results))
     print(f"\n{SCENES[scene].format(slots=slots)}")
     titles = f"{'':<20}{'jobs/s':>10}{'CPU ms/job':>12}{'peak MiB':>10}{'first job s':>13}"
-    print(f"{titles}{'jobs/s : bare':>20}{'CPU : bare':>20}")
+    print(f"{titles}{'jobs/s ratio':>20}{'CPU ratio':>20}{'peak ratio':>20}   to {base}")
     for name, figures in results.items():
         middle = [
             statistics.median(getattr(one, what) for one in figures)
             for what in ("jobs_per_second", "cpu_ms", "peak_mib", "first_job")
         ]
         line = f"{name:<20}{middle[0]:>10.0f}{middle[1]:>12.2f}{middle[2]:>10.0f}{middle[3]:>13.2f}"
-        if bare := results.get(BARE):
-            line += f"{_ratio(figures, bare, 'jobs_per_second'):>20}{_ratio(figures, bare, 'cpu_ms'):>20}"
+        for what in ("jobs_per_second", "cpu_ms", "peak_mib"):
+            line += f"{_ratio(figures, results[base], what):>20}"
         print(line, flush=True)
 
 
@@ -349,31 +405,68 @@ def _ratio(figures: list[Figures], bare: list[Figures], what: str) -> str:
     return f"{statistics.median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
 
 
-async def run(options: argparse.Namespace) -> None:
+def _replicas(target: Target, options: argparse.Namespace) -> dict[str, list[Figures]]:
+    results: dict[str, list[Figures]] = {"one replica": [], "two replicas": []}
+    for _ in range(options.rounds):
+        for count, found in enumerate(results.values(), 1):
+            with fake_scene(target, options.jobs, options.slots) as scene:
+                found.append(measure(ours, scene, target, replicas=count))
+    return results
+
+
+def _connectors(target: Target, options: argparse.Namespace) -> dict[str, list[Figures]]:
+    counts = {"one connector": 1, f"{MANY} connectors": MANY}
+    results: dict[str, list[Figures]] = {name: [] for name in counts}
+    jobs = options.jobs // MANY * MANY
+    with mixed_connectors() as with_some:
+        for _ in range(options.rounds):
+            for name, count in counts.items():
+                with mixed_scene(target, jobs, options.slots, count) as scene:
+                    results[name].append(measure(with_some(count), scene, target))
+    return results
+
+
+def _beside_bare(
+    target: Target, options: argparse.Namespace, chosen: Mapping[str, Start], path: str, slots: int
+) -> dict[str, list[Figures]]:
+    results: dict[str, list[Figures]] = {name: [] for name in chosen}
+    for _ in range(options.rounds):
+        for name, start in chosen.items():
+            with fake_scene(target, options.jobs, slots, path=path) as scene:
+                results[name].append(measure(start, scene, target))
+    return results
+
+
+async def _on_engine(target: Target, options: argparse.Namespace, chosen: Mapping[str, Start]) -> None:
+    scenes = (("engine", "/ok", options.slots, 1.0), ("slow", "/slow/200", WAITING_SLOTS, 0.6))
+    async with engine() as zeebe:
+        for scene_name, path, slots, share in scenes:
+            if scene_name not in options.scene:
+                continue
+            results: dict[str, list[Figures]] = {name: [] for name in chosen}
+            for _ in range(options.rounds):
+                for name, start in chosen.items():
+                    scene = await engine_scene(zeebe, target, path, round(options.jobs * share), slots)
+                    results[name].append(await asyncio.to_thread(measure, start, scene, target))
+            _print(scene_name, slots, results)
+
+
+def run(options: argparse.Namespace) -> None:
     chosen = workers(options.worker)
     compileall.compile_dir(HERE.parent / "src", quiet=1)  # as pip does when it installs
     with process([sys.executable, str(HERE / "target.py")], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         target = Target(server.stdout.readline().strip())
         if "fake" in options.scene:
-            results: dict[str, list[Figures]] = {name: [] for name in chosen}
-            for _ in range(options.rounds):
-                for name, start in chosen.items():
-                    with fake_scene(target, options.jobs, options.slots) as scene:
-                        results[name].append(measure(start, scene, target))
-            _print("fake", options.slots, results)
+            _print("fake", options.slots, _beside_bare(target, options, chosen, "/ok", options.slots))
+        if "wait" in options.scene:
+            _print("wait", WAITING_SLOTS, _beside_bare(target, options, chosen, "/slow/200", WAITING_SLOTS))
+        if "replicas" in options.scene:
+            _print("replicas", options.slots, _replicas(target, options))
+        if "connectors" in options.scene:
+            _print("connectors", options.slots, _connectors(target, options))
         if {"engine", "slow"} & set(options.scene):
-            async with engine() as zeebe:
-                for scene_name, path, slots in (("engine", "/ok", options.slots), ("slow", "/slow/200", 256)):
-                    if scene_name not in options.scene:
-                        continue
-                    results = {name: [] for name in chosen}
-                    jobs = options.jobs if scene_name == "engine" else options.jobs * 3 // 5
-                    for _ in range(options.rounds):
-                        for name, start in chosen.items():
-                            scene = await engine_scene(zeebe, target, path, jobs, slots)
-                            results[name].append(await asyncio.to_thread(measure, start, scene, target))
-                    _print(scene_name, slots, results)
+            asyncio.run(_on_engine(target, options, chosen))
 
 
 def main() -> None:
@@ -385,7 +478,7 @@ def main() -> None:
     )
     parser.add_argument("--scene", nargs="*", default=list(SCENES), choices=list(SCENES))
     parser.add_argument("--worker", nargs="*", default=[], help="zeebe-connectors, stubs+aiohttp, pyzeebe+aiohttp, go")
-    asyncio.run(run(parser.parse_args()))
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

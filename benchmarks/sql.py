@@ -160,7 +160,7 @@ def measure(name: str, url: str, statement: str, operation: str, jobs: int, slot
     result = "rows" if operation == "query" else "affected"
     with (
         gateway_scene(KIND, inputs, f"={{{result}: response.{result}}}", jobs, slots) as scene,
-        at_work(started(name, scene, url, statement), scene) as (pid, rate, _),
+        at_work(started(name, scene, url, statement), scene) as ((pid,), rate, _),
     ):
         return rate, cpu_of(pid) / jobs * 1000
 
