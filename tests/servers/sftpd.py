@@ -23,6 +23,8 @@ class SftpServer:
         posix_rename: Whether a rename may replace a file (OpenSSH's extension).
         files: What its file operations do otherwise: a class put before the library's.
         login: What its login does otherwise, likewise.
+        port: Where it listens; 0 for a free port.
+        ciphers: The algorithms that encrypt, as asyncssh writes them; empty for the usual ones.
     """
 
     def __init__(
@@ -33,11 +35,14 @@ class SftpServer:
         posix_rename: bool = True,
         files: type = object,
         login: type = object,
+        port: int = 0,
+        ciphers: str = "",
     ) -> None:
         self._oddities = (files, login)
         self.root = root
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.port = 0
+        self.port = port
+        self._ciphers = ciphers
         self.connections: list[asyncssh.SSHServerConnection] = []
         self.signed_in = 0
         self._key = key
@@ -80,7 +85,9 @@ class SftpServer:
         odd_files, odd_login = self._oddities
         self._server = await asyncssh.listen(
             "127.0.0.1",
-            0,
+            self.port,
+            reuse_address=True,
+            encryption_algs=self._ciphers or (),
             server_factory=_before(odd_login, Login),
             server_host_keys=[self.host_key],
             sftp_factory=_before(odd_files, Files),

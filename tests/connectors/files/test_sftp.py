@@ -42,6 +42,43 @@ async def test_first_use_is_remembered(sftp, places):
     assert sftp.server.signed_in == signed_in
 
 
+@pytest.mark.parametrize("kind", ["knownHosts", "fingerprint", "firstUse"])
+async def test_the_key_changes_while_sessions_are_open(sftp, places, kind):
+    """The server comes back with another key: nothing is sent to it, until the operator has the new one."""
+    given = {"hostKey": kind, "fingerprint": sftp.server.fingerprint}
+    await sftp.do("list", **given)
+    sftp.server.cut()
+    sftp.server._server.close()
+    await sftp.server._server.wait_closed()
+    other = await places.sftp(port=sftp.server.port)
+    fail = await sftp.fails("list", **given)
+    assert (fail.code, fail.retries) == ("FILES_HOST_KEY", 0)
+    assert other.server.fingerprint in fail.message
+    assert other.server.signed_in == 0
+    if kind == "firstUse":
+        await sftp.memory.forget("files:host-keys", f"127.0.0.1:{sftp.server.port}")
+    known = {"knownHosts": other.inputs["knownHosts"], "fingerprint": other.server.fingerprint}
+    await sftp.do("list", **{**given, **known})
+
+
+@pytest.mark.parametrize(
+    ("offered", "used"),
+    [
+        ("", "aes256-gcm@openssh.com"),
+        ("-aes256-gcm@openssh.com", "aes128-gcm@openssh.com"),
+        ("chacha20-poly1305@openssh.com,aes256-ctr", "chacha20-poly1305@openssh.com"),
+        ("aes256-ctr", "aes256-ctr"),
+    ],
+)
+@pytest.mark.parametrize("legacy", [False, True])
+async def test_the_quickest_encryption_first(places, offered, used, legacy):
+    """It costs the processor two thirds of what the library's first choice does; a server need not have it."""
+    place = await places.sftp(ciphers=offered)
+    await place.do("write", file="x", content="x", legacyAlgorithms=legacy)
+    (connection,) = place.server.connections
+    assert connection.get_extra_info("recv_cipher") == used
+
+
 @pytest.mark.parametrize("phrase", [None, "s3cret"])
 @pytest.mark.parametrize("form", ["openssh", "pkcs8-pem"])
 async def test_keys(places, phrase, form):

@@ -15,10 +15,12 @@ from zeebe_connectors.net.connect import Resolver, connect_error, connected
 if TYPE_CHECKING:  # asyncssh takes 28 MB and 0.2 s, which only those pay who use SFTP
     import asyncssh
 
+_CIPHERS = "aes*-gcm@openssh.com,*@openssh.com,aes*-ctr"
+"""The library's own, with AES-GCM before ChaCha20, which it carries out in three calls a packet instead of one."""
 _LEGACY = {
     "server_host_key_algs": "+ssh-rsa,ssh-dss",
     "kex_algs": "+diffie-hellman-group14-sha1,diffie-hellman-group1-sha1,diffie-hellman-group-exchange-sha1",
-    "encryption_algs": "+aes256-cbc,aes128-cbc,3des-cbc",
+    "encryption_algs": f"{_CIPHERS},aes256-cbc,aes128-cbc,3des-cbc",
 }
 _SERVICE_NOT_AVAILABLE, _TOO_MANY_CONNECTIONS = 7, 12
 """Codes with which a server disconnects (RFC 4253)."""
@@ -116,6 +118,7 @@ async def open_sftp(server: Server, resolver: Resolver | None, *, first: str, re
         "client_factory": dialogue.client(),
         "config": None,
         "agent_path": None,
+        "encryption_algs": _CIPHERS,
         "x509_trusted_certs": None,
         "keepalive_interval": 30,
         "connect_timeout": server.timeout,
