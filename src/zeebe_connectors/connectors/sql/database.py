@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # SQLAlchemy takes 30 MB and 0.4 s, which only those pay who 
 ResultT = TypeVar("ResultT")
 IDLE_BEFORE_TEST = 0.1
 """Seconds that a connection may rest without being tested before use."""
+TEST_PATIENCE = 5.0
+"""Seconds that the test may take: firewalls forget connections that rest, and then drop what is sent."""
+OPENING = 30.0
+"""Seconds for a connection from the pool: the test of the old one, and a new one with its login."""
 MAX_AGE = 1800
 _GRACE = 2.0
 """Seconds beyond its limit for the server to stop a statement before the runtime does."""
@@ -117,15 +121,14 @@ class Session:
         await connection.close()
 
     async def answers(self) -> bool:
-        """Tests a connection that has rested; a dead one is not used again."""
+        """Tests a connection that has rested; a dead one, or one that says nothing, is not used again."""
+        answers = False
         try:
-            await self.driver.execute("SELECT 1")
-        except BaseException as error:  # whatever is wrong with it, or the job's time is over
-            await self.connection.invalidate()
-            if not isinstance(error, Exception):
-                raise
-            return False
-        return True
+            answers = bool(await self.driver.answers(TEST_PATIENCE))
+        finally:  # or the job's time is over
+            if not answers:
+                await self.connection.invalidate()
+        return answers
 
     async def limit(self) -> None:
         """Tells the server how long a statement may take; only when that differs from the last time."""
@@ -288,7 +291,13 @@ class Database:
             if is_young and (now - session.left < IDLE_BEFORE_TEST or await session.answers()):
                 return session
             await session.close()
-        return Session(await self.engine.connect(), self)
+        try:
+            async with asyncio.timeout(OPENING):
+                return Session(await self.engine.connect(), self)
+        except TimeoutError:
+            raise TransientError(
+                "SQL_UNREACHABLE", f"{self.access.where}: does not answer in time; check host, port and firewall"
+            ) from None
 
     async def _begin(
         self, stack: contextlib.AsyncExitStack, session: Session, isolation: str | None, *, read_only: bool
@@ -380,9 +389,17 @@ def _test_rested(engine: AsyncEngine) -> None:
     """Makes the pool test every idle connection before use, and replace a dead one."""
     from sqlalchemy import event  # noqa: PLC0415 - as above
     from sqlalchemy.exc import InvalidatePoolError  # noqa: PLC0415
+    from sqlalchemy.util import await_only, greenlet_spawn  # noqa: PLC0415
 
     pool = engine.sync_engine.pool
     dialect = engine.sync_engine.dialect
+
+    async def answers(connection: Any) -> bool:
+        if dialect.name == "postgresql":
+            return bool(await connection.driver_connection.answers(TEST_PATIENCE))
+        async with asyncio.timeout(TEST_PATIENCE):
+            # What the pool's own test before use calls.
+            return bool(await greenlet_spawn(dialect._do_ping_w_event, connection))  # noqa: SLF001 - see above
 
     def rested(_connection: Any, record: Any) -> None:
         record.info["zeebe_rested"] = time.monotonic()
@@ -392,7 +409,7 @@ def _test_rested(engine: AsyncEngine) -> None:
         if since is None or time.monotonic() - since < IDLE_BEFORE_TEST:
             return
         try:
-            alive = dialect._do_ping_w_event(connection)  # noqa: SLF001 - what the pool's own test before use calls
+            alive = await_only(answers(connection))
         except Exception as error:
             raise InvalidatePoolError from error
         if not alive:

@@ -31,6 +31,23 @@ class WatchedConnection(AsyncConnection[Any]):
     _is_unread = False
     """Whether the socket was ready for reading once since the last wait."""
     _paused = 0.0
+    _is_tested = False
+
+    async def answers(self, patience: float) -> bool:
+        """Returns whether the server answers; a connection that does not is ended.
+
+        Args:
+            patience: Seconds that the answer may take.
+        """
+        self._is_tested = True
+        try:
+            async with asyncio.timeout(patience):
+                await self.execute("SELECT 1")
+        except Exception:  # noqa: BLE001 - whatever is wrong with it
+            return False
+        finally:
+            self._is_tested = False
+        return True
 
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - psycopg's own
         """See `psycopg.AsyncConnection.wait`: carries on a generator whenever the socket is ready."""
@@ -99,6 +116,8 @@ class WatchedConnection(AsyncConnection[Any]):
     async def _stop(self, gen: Any) -> None:
         """Stops the running statement on the server too, as psycopg does; the connection ends if that takes long."""
         self._forget_socket()
+        if self._is_tested:
+            self.pgconn.finish()
         if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         try:
