@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from zeebe_connectors.rpc import frames
+from zeebe_connectors.rpc.budget import Budget
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, Setting, StreamFaultError
 from zeebe_connectors.rpc.header_blocks import MAX_BYTES, TABLE_BYTES, Decoder, Encoder, Headers
-from zeebe_connectors.rpc.sending import Sender, StreamT
+from zeebe_connectors.rpc.sending import MAX_SENT_FRAME_BYTES, Sender, StreamT
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,10 @@ STREAM_WINDOW = 1024 * 1024
 """Bytes that the other side may send on one stream before we have read them."""
 _MAX_SURPLUS = 10_000
 """Frames that carry nothing forward and that one side may send in a row."""
+_SURPLUS_PER_SECOND = 100.0
+_MAX_WINDOW_CHANGES = 200_000
+"""Windows of open streams that the other side's settings may change at once."""
+_WINDOW_CHANGES_PER_SECOND = 20_000.0
 _CLOSING_SECONDS = 5.0
 
 
@@ -46,7 +51,8 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self._block: tuple[int, bool, list[bytes]] | None = None
         self._block_bytes = 0
         self._receive_window = CONNECTION_WINDOW
-        self._surplus = 0
+        self._surplus = Budget(_MAX_SURPLUS, _SURPLUS_PER_SECOND, self.loop.time)
+        self._window_changes = Budget(_MAX_WINDOW_CHANGES, _WINDOW_CHANGES_PER_SECOND, self.loop.time)
         self._has_settings = False
         self._abort_timer: asyncio.TimerHandle | None = None
         self.is_lost: asyncio.Future[None] = self.loop.create_future()
@@ -62,6 +68,13 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         """Returns what follows the other side's preface; None while it is incomplete."""
         return data
 
+    def check_stream(self, number: int) -> None:
+        """Looks at the number of a stream whose headers arrive, before they are looked at.
+
+        Raises:
+            ConnectionFaultError: There cannot be headers on this stream.
+        """
+
     def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
         """Takes the headers of a stream."""
         raise NotImplementedError
@@ -69,6 +82,9 @@ class Connection(Sender[StreamT], asyncio.Protocol):
     def on_data(self, stream: StreamT, data: bytes, *, ends: bool) -> None:
         """Takes a piece of a stream's data."""
         raise NotImplementedError
+
+    def on_stray_data(self, number: int) -> None:
+        """Takes note of data on a stream that has ended; it may have been on its way."""
 
     def on_reset(self, stream: StreamT, code: int) -> None:
         """Takes note that the other side has ended a stream."""
@@ -126,7 +142,8 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         if self._unread:
             data = self._unread + data
         try:
-            self._unread = self._take(data)
+            unread = self._take(data)
+            self._unread = b"" if self.is_closed else unread
         except ConnectionFaultError as fault:
             self.close(fault.code, str(fault))
         except Exception:
@@ -174,12 +191,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         length = len(payload)
-        self._receive_window -= length
-        if self._receive_window < CONNECTION_WINDOW // 2:
-            if self._receive_window < 0:
-                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "data beyond the connection's window")
-            self.write(frames.window_update(0, CONNECTION_WINDOW - self._receive_window))
-            self._receive_window = CONNECTION_WINDOW
+        self._count_received(length)
         if flags & frames.PADDED:
             payload = frames.unpadded(frames.DATA, flags, payload)
         ends = bool(flags & frames.END_STREAM)
@@ -190,17 +202,28 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             if self.is_idle(number):
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "data on a stream that is not open")
             self.count_surplus()
+            self.on_stray_data(number)
             return
         if stream.has_ended:
             raise StreamFaultError(number, ErrorCode.STREAM_CLOSED, "data after the stream's end")
         stream.receive_window -= length
         if stream.receive_window < 0:
             raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "data beyond the stream's window")
-        self._surplus = 0 if payload else self._surplus
+        if payload:
+            self._surplus.refill()
         stream.has_ended = ends
         self.on_data(stream, payload, ends=ends)
         if not ends and stream.reads_at_once:
             self.grant(stream)
+
+    def _count_received(self, length: int) -> None:
+        """Counts data in the connection's window, and opens it anew once half is used."""
+        self._receive_window -= length
+        if self._receive_window < CONNECTION_WINDOW // 2:
+            if self._receive_window < 0:
+                raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "data beyond the connection's window")
+            self.write(frames.window_update(0, CONNECTION_WINDOW - self._receive_window))
+            self._receive_window = CONNECTION_WINDOW
 
     def grant(self, stream: StreamT) -> None:
         """Lets the other side send on, once half of a stream's window is used."""
@@ -215,7 +238,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             payload = frames.unpadded(frames.HEADERS, flags, payload)
         ends = bool(flags & frames.END_STREAM)
         if flags & frames.END_HEADERS:
-            self.on_headers(number, self._decoder.decode(payload), ends=ends)
+            self._end_block(number, payload, ends=ends)
         else:
             self._block = (number, ends, [payload])
             self._block_bytes = len(payload)
@@ -231,7 +254,14 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self.count_surplus()
         if flags & frames.END_HEADERS:
             self._block = None
-            self.on_headers(number, self._decoder.decode(b"".join(pieces)), ends=ends)
+            self._end_block(number, b"".join(pieces), ends=ends)
+
+    def _end_block(self, number: int, block: bytes, *, ends: bool) -> None:
+        headers = self._decoder.decode(block)
+        self.check_stream(number)
+        if headers is None:
+            raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers that HTTP/2 does not allow")
+        self.on_headers(number, headers, ends=ends)
 
     def _priority(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002 - all handlers take the same
         if not number:
@@ -260,27 +290,28 @@ class Connection(Sender[StreamT], asyncio.Protocol):
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "the first frame is an acknowledgement")
             return
         self._has_settings = True
+        found: dict[int, int] = {}
         for key, value in frames.read_settings(payload):
-            match key:
-                case Setting.HEADER_TABLE_SIZE:
-                    self.encoder.limit_table(value)
-                case Setting.MAX_CONCURRENT_STREAMS:
-                    self.max_peer_streams = value
-                case Setting.INITIAL_WINDOW_SIZE:
-                    self._set_initial_window(value)
-                case Setting.MAX_FRAME_SIZE:
-                    self.max_frame = value
-        self.reply(frames.SETTINGS_ACK)
+            found[key] = value
+            if key == Setting.HEADER_TABLE_SIZE:  # the smallest of several counts as well
+                self.encoder.limit_table(value)
+        self.max_peer_streams = found.get(Setting.MAX_CONCURRENT_STREAMS, self.max_peer_streams)
+        self.max_frame = min(found.get(Setting.MAX_FRAME_SIZE, self.max_frame), MAX_SENT_FRAME_BYTES)
+        if (window := found.get(Setting.INITIAL_WINDOW_SIZE, self.initial_send_window)) != self.initial_send_window:
+            self._set_initial_window(window)
+        self.write(frames.SETTINGS_ACK)
         self.on_settings()
-        self.send_blocked()
 
     def _set_initial_window(self, size: int) -> None:
+        if not self._window_changes.use(len(self.streams)):
+            raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "windows are changed too often")
         change = size - self.initial_send_window
         self.initial_send_window = size
         for stream in self.streams.values():
             stream.send_window += change
             if stream.send_window > frames.MAX_WINDOW:
                 raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+        self.send_blocked(*self.streams.values())
 
     def _push_promise(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a push, which nobody may send")
@@ -292,7 +323,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "PING of an impossible length")
         self.count_surplus()
         if not flags & frames.ACK:
-            self.reply(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self.write(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _goaway(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         if number:
@@ -310,33 +341,33 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             if not amount:
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of zero")
             self.widen(amount)
+            self.send_blocked()
         elif (stream := self.streams.get(number)) is not None:
             if not amount:
                 raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "a window update of zero")
             stream.send_window += amount
             if stream.send_window > frames.MAX_WINDOW:
                 raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
+            self.send_blocked(stream)
         elif self.is_idle(number):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a window update of a stream that is not open")
-        self.send_blocked()
 
     def count_surplus(self) -> None:
-        """Counts a frame that carries nothing forward; data and what we send ourselves start anew."""
+        """Counts a frame that carries nothing forward; data and data that we send start anew."""
         if self.has_sent:
             self.has_sent = False
-            self._surplus = 0
-        self._surplus += 1
-        if self._surplus > _MAX_SURPLUS:
+            self._surplus.refill()
+        if not self._surplus.use():
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
 
     def moved_on(self) -> None:
         """Takes note that a frame has carried something forward."""
-        self._surplus = 0
+        self._surplus.refill()
 
     def _end_faulty(self, fault: StreamFaultError) -> None:
         stream = self.discard(fault.stream)
         self.count_surplus()
-        self.reply(frames.reset(fault.stream, fault.code))
+        self.write(frames.reset(fault.stream, fault.code))
         if stream is not None:
             self.on_reset(stream, fault.code)
 
@@ -344,8 +375,10 @@ class Connection(Sender[StreamT], asyncio.Protocol):
 
     def discard(self, number: int) -> StreamT | None:
         """Removes a stream, with what it has not sent; returns it if it was open."""
-        self.forget(number)
-        return self.streams.pop(number, None)
+        stream = self.streams.pop(number, None)
+        if stream is not None:
+            self.forget(stream)
+        return stream
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, reason: str = "") -> None:
         """Ends the connection; with the reason, if there is one."""
@@ -362,6 +395,8 @@ class Connection(Sender[StreamT], asyncio.Protocol):
 
     def lose(self, error: Exception) -> None:
         """Drops the connection without a word, as if it had been lost."""
+        if self.is_closed:
+            return
         self.is_closed = True
         self.abort()
         self.on_lost(error)

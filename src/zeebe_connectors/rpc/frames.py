@@ -176,14 +176,17 @@ def unpadded(kind: int, flags: int, payload: bytes) -> bytes:
     """Returns the payload of a DATA or HEADERS frame without padding and without a priority.
 
     Raises:
-        ConnectionFaultError: The padding is longer than the payload.
+        ConnectionFaultError: The payload is too short for its flags, or the padding longer than the payload.
     """
     begin, end = 0, len(payload)
     if flags & PADDED:
         begin = 1
-        end -= payload[0] if payload else 1
     if kind == HEADERS and flags & WITH_PRIORITY:
         begin += 5
+    if begin > end:
+        raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "a frame too short for its flags")
+    if flags & PADDED:
+        end -= payload[0]
     if begin > end:
         raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a frame with more padding than payload")
     return payload[begin:end]

@@ -7,6 +7,7 @@ means the same until another one changes the table, and is remembered until then
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hpack import Decoder as _Decoder
@@ -22,6 +23,11 @@ MAX_BYTES = 64 * 1024
 """Maximum size of a list of headers, as HTTP/2 counts it, and of the block that holds it."""
 TABLE_BYTES = 4096
 _REMEMBERED = 64
+_MAX_REMEMBERED_BYTES = 4096
+"""Maximum size of a list of headers that is remembered: a block of a few bytes may mean 64 KiB."""
+# RFC 9113, section 8.2.1. White space around values is let through, as gRPC's other libraries send it in messages.
+_NAME = re.compile(rb":?[!-9;-@\[-~]+")
+_NOT_IN_VALUES = re.compile(rb"[\0\r\n]")
 
 
 def _state(table: HeaderTable) -> tuple[object, int, int]:
@@ -41,8 +47,8 @@ class Decoder:
         self._decoder = _Decoder(max_header_list_size=MAX_BYTES)
         self._known: dict[bytes, Headers] = {}
 
-    def decode(self, block: bytes) -> Headers:
-        """Returns the headers of a block.
+    def decode(self, block: bytes) -> Headers | None:
+        """Returns the headers of a block; None if one has a name or a value that HTTP/2 does not allow.
 
         Raises:
             ConnectionFaultError: The block is not valid or too long; the tables of both sides differ from then on.
@@ -57,9 +63,12 @@ class Decoder:
         except HPACKError:
             raise ConnectionFaultError(ErrorCode.COMPRESSION_ERROR, "headers that cannot be decompressed") from None
         found: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in decoded)
-        if not _is_same(before, _state(self._decoder.header_table)) or len(self._known) >= _REMEMBERED:
+        is_same = _is_same(before, _state(self._decoder.header_table))
+        if not is_same or len(self._known) >= _REMEMBERED:
             self._known.clear()
-        else:
+        if any(_NAME.fullmatch(name) is None or _NOT_IN_VALUES.search(value) for name, value in decoded):
+            return None
+        if is_same and sum(len(name) + len(value) + 32 for name, value in found) <= _MAX_REMEMBERED_BYTES:
             self._known[block] = found
         return found
 
@@ -85,13 +94,18 @@ class Encoder:
         """Returns the block of some headers."""
         if (known := self._known.get(headers)) is not None:
             return known
-        before = _state(self._encoder.header_table)
+        table = self._encoder.header_table
+        before, is_resized = _state(table), table.resized
         block: bytes = self._encoder.encode(headers, huffman=False)
-        if not _is_same(before, _state(self._encoder.header_table)) or len(self._known) >= _REMEMBERED:
+        if is_resized or not _is_same(before, _state(table)) or len(self._known) >= _REMEMBERED:
             self._known.clear()
         else:
             self._known[headers] = block
         return block
+
+
+EMPTY_TABLE = b"\x20"
+"""The beginning of a first block by which its sender never uses a table (RFC 7541, section 6.3)."""
 
 
 def literal(headers: Sequence[tuple[str, str]]) -> bytes:

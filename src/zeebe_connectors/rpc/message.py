@@ -16,7 +16,8 @@ MAX_STATUS_BYTES = 6_000
 """Bytes of a status' text: a client's usual limit for all headers of an answer is 8 KiB."""
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
-_TO_ESCAPE = re.compile(rb"[^ -$&-~]")
+# White space at either end is no part of a value in HTTP/2.
+_TO_ESCAPE = re.compile(rb"[^ -$&-~]|\A | \Z")
 
 
 def prefixed(message: bytes) -> bytes:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Generic, TypeVar
 
 from zeebe_connectors.rpc import frames
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode
 
-_MAX_UNREAD_REPLIES = 1_000
-"""Answers to pings, settings and faults that may wait for a side that does not read."""
+MAX_SENT_FRAME_BYTES = 64 * 1024
+"""Size of a frame's payload that we send at most, whatever the other side takes: others wait their turn."""
+_MAX_UNREAD_BYTES = 4 * 1024 * 1024
+"""Bytes of frames that are not data, and so obey no window, for a side that does not read."""
+_MAX_TURN_BYTES = 64 * 1024
+"""Bytes that one turn of the event loop collects before the transport gets them, and may say that it has enough."""
+_STALLED_SECONDS = 60.0
+"""Time in which the other side must take something of what the transport holds for it."""
 
 
 class Stream:
@@ -23,7 +29,7 @@ class Stream:
         reads_at_once: Whether what arrives is read at once, so that the other side may go on.
     """
 
-    __slots__ = ("has_ended", "number", "reads_at_once", "receive_window", "send_window", "unsent")
+    __slots__ = ("has_ended", "number", "reads_at_once", "receive_window", "send_window", "sender", "unsent")
 
     def __init__(self, number: int, send_window: int, receive_window: int, *, reads_at_once: bool = True) -> None:
         self.number = number
@@ -33,6 +39,9 @@ class Stream:
         self.has_ended = False
         """Whether the other side has sent everything."""
         self.unsent: deque[tuple[memoryview, bool, bytes]] | None = None
+        """Data that waits: each with whether the stream ends with it, and frames to send after it."""
+        self.sender: asyncio.Future[None] | None = None
+        """What waits until all is sent."""
 
 
 StreamT = TypeVar("StreamT", bound=Stream)
@@ -48,33 +57,52 @@ class Sender(Generic[StreamT]):
         self.transport: asyncio.Transport | None = None
         self.is_closed = False
         self.has_sent = False
-        """Whether headers or data were sent since this was last set to False."""
+        """Whether data was sent since this was last set to False."""
+        self.unsent_bytes = 0
+        """Bytes that wait on all streams together."""
         self._window = frames.DEFAULT_WINDOW
-        self._blocked: dict[int, StreamT] = {}
+        # The streams with data whose own windows are open: what they wait for is the connection's.
+        self._sendable: OrderedDict[int, StreamT] = OrderedDict()
         self._unwritten: list[bytes] = []
+        self._unwritten_bytes = 0
         self._is_writing_scheduled = False
         self._is_paused = False
-        self._waiting_senders: list[asyncio.Future[None]] = []
-        self._unread_replies = 0
+        self._stalled: asyncio.TimerHandle | None = None
 
     def on_sent(self, stream: StreamT) -> None:
         """Takes note that a stream has sent what waited for a window."""
 
+    def lose(self, error: Exception) -> None:
+        """Drops the connection without a word, as if it had been lost."""
+        raise NotImplementedError
+
     def write(self, data: bytes) -> None:
         """Writes frames, together with all others of this turn of the event loop."""
         self._unwritten.append(data)
-        if not self._is_writing_scheduled:
+        self._unwritten_bytes += len(data)
+        if self._unwritten_bytes > _MAX_TURN_BYTES:
+            self.flush()
+        elif not self._is_writing_scheduled:
             self._is_writing_scheduled = True
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._is_writing_scheduled = False
+        self.flush()
 
     def flush(self) -> None:
-        """Writes what this turn has to write."""
-        self._is_writing_scheduled = False
+        """Hands the transport what waits for the end of the turn."""
         if self._unwritten:
             written = self._unwritten
             self._unwritten = []
-            if self.transport is not None and not self.transport.is_closing():
-                self.transport.write(written[0] if len(written) == 1 else b"".join(written))
+            self._unwritten_bytes = 0
+            transport = self.transport
+            if transport is None or transport.is_closing():
+                return
+            transport.write(written[0] if len(written) == 1 else b"".join(written))
+            if self._is_paused and transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+                # Later, as who writes does not expect to be cancelled.
+                self.loop.call_soon(self.lose, ConnectionError("the other side does not read its answers"))
 
     def send_data(self, stream: StreamT, data: bytes, *, ends: bool, then: bytes = b"") -> None:
         """Sends data on a stream as the other side's windows allow.
@@ -86,7 +114,6 @@ class Sender(Generic[StreamT]):
             then: Frames to send after the data, such as trailers.
         """
         size = len(data)
-        self.has_sent = True
         if (
             size <= self.max_frame
             and size <= stream.send_window
@@ -94,15 +121,16 @@ class Sender(Generic[StreamT]):
             and stream.unsent is None
             and not self._is_paused
         ):
+            self.has_sent = True
             stream.send_window -= size
             self._window -= size
             self.write(frames.data_head(size, stream.number, ends=ends) + data + then)
             return
         if stream.unsent is None:
             stream.unsent = deque()
-            self._blocked[stream.number] = stream
         stream.unsent.append((memoryview(data), ends, then))
-        self.send_blocked()
+        self.unsent_bytes += size
+        self.send_blocked(stream)
 
     def send_after_data(self, stream: StreamT, then: bytes) -> None:
         """Sends frames on a stream after all of its data."""
@@ -112,60 +140,54 @@ class Sender(Generic[StreamT]):
             data, ends, before = stream.unsent.pop()
             stream.unsent.append((data, ends, before + then))
 
-    def send_blocked(self) -> None:
-        """Sends what waited for a window, as far as the windows reach now."""
-        for stream in list(self._blocked.values()):
-            if self._is_paused or self.is_closed:
-                return
-            self._send_unsent(stream)
-            if stream.unsent is None:
-                self._blocked.pop(stream.number, None)
-                self._wake_senders()
-                self.on_sent(stream)
+    def send_blocked(self, *streams: StreamT) -> None:
+        """Sends what waited for a window, as far as the windows reach now, a frame of each stream in turn.
 
-    def _send_unsent(self, stream: StreamT) -> None:
+        Args:
+            streams: Those whose own windows may have opened.
+        """
+        for stream in streams:
+            if stream.unsent and stream.send_window > 0:
+                self._sendable[stream.number] = stream
+        while self._sendable and self._window > 0 and not self._is_paused and not self.is_closed:
+            number, stream = self._sendable.popitem(last=False)
+            if not self._send_frame(stream):
+                stream.unsent = None
+                self._wake_sender(stream)
+                self.on_sent(stream)
+            elif stream.send_window > 0:
+                self._sendable[number] = stream
+
+    def _send_frame(self, stream: StreamT) -> bool:
+        """Sends one frame of what waits on a stream; returns whether there is more."""
         unsent = stream.unsent
-        while unsent:
-            data, ends, then = unsent[0]
-            size = min(len(data), stream.send_window, self._window, self.max_frame)
-            if size <= 0 and data.nbytes:
-                return
-            is_last = size == len(data)
-            stream.send_window -= size
-            self._window -= size
-            self.has_sent = True
-            head = frames.data_head(size, stream.number, ends=ends and is_last)
-            self.write(b"".join((head, data[:size], then if is_last else b"")))
-            if is_last:
-                unsent.popleft()
-            else:
-                unsent[0] = (data[size:], ends, then)
-        stream.unsent = None
+        if not unsent:
+            return False
+        data, ends, then = unsent[0]
+        size = min(len(data), stream.send_window, self._window, self.max_frame)
+        is_last = size == len(data)
+        stream.send_window -= size
+        self._window -= size
+        self.unsent_bytes -= size
+        self.has_sent = True
+        head = frames.data_head(size, stream.number, ends=ends and is_last)
+        if is_last:
+            unsent.popleft()
+        else:
+            unsent[0] = (data[size:], ends, then)
+        self.write(b"".join((head, data[:size], then if is_last else b"")))
+        return bool(unsent)
+
+    def _wake_sender(self, stream: StreamT) -> None:
+        sender, stream.sender = stream.sender, None
+        if sender is not None and not sender.done():
+            sender.set_result(None)
 
     async def drained(self, stream: StreamT) -> None:
-        """Waits until a stream's data is on its way, for senders that would otherwise heap it up."""
-        while not self.is_closed and (self._is_paused or stream.unsent):
-            waiter = self.loop.create_future()
-            self._waiting_senders.append(waiter)
-            await waiter
-
-    def _wake_senders(self) -> None:
-        waiting, self._waiting_senders = self._waiting_senders, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def reply(self, answer: bytes) -> None:
-        """Writes what the other side's frame asks for.
-
-        Raises:
-            ConnectionFaultError: It asks and asks, and does not read the answers.
-        """
-        if self._is_paused:
-            self._unread_replies += 1
-            if self._unread_replies > _MAX_UNREAD_REPLIES:
-                raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read")
-        self.write(answer)
+        """Waits until a stream's data is on its way or the stream is discarded, for senders that have more."""
+        if stream.unsent is not None:
+            stream.sender = self.loop.create_future()
+            await stream.sender
 
     def widen(self, amount: int) -> None:
         """Adds to the bytes that may be sent on all streams together.
@@ -180,14 +202,21 @@ class Sender(Generic[StreamT]):
     def pause_writing(self) -> None:
         """Sends no more data until what was sent before is on its way."""
         self._is_paused = True
+        self._stalled = self.loop.call_later(
+            _STALLED_SECONDS, lambda: self.lose(TimeoutError("the other side takes nothing of what is sent"))
+        )
 
     def resume_writing(self) -> None:
         """Sends on."""
         self._is_paused = False
-        self._unread_replies = 0
-        self._wake_senders()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
         self.send_blocked()
 
-    def forget(self, number: int) -> None:
+    def forget(self, stream: StreamT) -> None:
         """Discards what a stream has not sent."""
-        self._blocked.pop(number, None)
+        if stream.unsent is not None:
+            self._sendable.pop(stream.number, None)
+            self.unsent_bytes -= sum(len(data) for data, _, _ in stream.unsent)
+            self._wake_sender(stream)

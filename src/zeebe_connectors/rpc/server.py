@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from zeebe_connectors.rpc import frames
+from zeebe_connectors.rpc.budget import Budget
 from zeebe_connectors.rpc.connection import Connection
 from zeebe_connectors.rpc.frames import ConnectionFaultError, ErrorCode, StreamFaultError
-from zeebe_connectors.rpc.header_blocks import Headers, literal
-from zeebe_connectors.rpc.message import CONTENT_TYPE, ENCODINGS, Messages, escaped, prefixed, timeout_of, too_large
+from zeebe_connectors.rpc.header_blocks import EMPTY_TABLE, Headers, literal
+from zeebe_connectors.rpc.message import (
+    CONTENT_TYPE,
+    ENCODINGS,
+    PREFIX_BYTES,
+    Messages,
+    escaped,
+    prefixed,
+    timeout_of,
+    too_large,
+)
 from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import RpcError, Status
 
@@ -23,11 +35,14 @@ Unary: TypeAlias = Callable[[Any], Awaitable[Any]]
 Streaming: TypeAlias = Callable[[Any], AsyncIterator[Any]]
 
 _PREFACE_SECONDS = 20.0
-_MAX_UNREAD_BYTES = 256 * 1024 * 1024
-"""Bytes of incomplete requests, on all streams of a connection together."""
+_MAX_HELD_BYTES = 256 * 1024 * 1024
+"""Bytes of requests that are incomplete or under way, on all streams of a connection together."""
+_MAX_UNSENT_BYTES = 256 * 1024 * 1024
+"""Bytes of answers for which a client does not open its windows, on all streams of a connection together."""
 _MAX_RESETS = 1_000
-"""Calls that a client may end early, in a row; 100 a second are forgiven."""
-_FORGIVEN_PER_SECOND = 100.0
+"""Calls that a client may give up at once within their first second; 100 a second are forgiven."""
+_RESETS_PER_SECOND = 100.0
+_CONTENT_TYPES = frozenset({CONTENT_TYPE, f"{CONTENT_TYPE}+proto"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,10 @@ class Method:
 class _Request(Stream):
     """A call under way."""
 
-    __slots__ = ("is_answered", "messages", "method", "path", "task", "timer")
+    __slots__ = (
+        "begun_at", "content_left", "has_headers", "held_bytes", "is_answered", "messages", "method", "path", "task",
+        "timer",
+    )  # fmt: skip
 
     def __init__(
         self, number: int, connection: ServerConnection, path: str, method: Method, messages: Messages
@@ -57,6 +75,13 @@ class _Request(Stream):
         self.path = path
         self.method = method
         self.messages = messages
+        self.held_bytes = 0
+        """Bytes of the request, as counted among its connection's."""
+        self.content_left: int | None = None
+        """Bytes of the request that are still to come, if its headers say so."""
+        self.begun_at = connection.loop.time()
+        self.has_headers = False
+        """Whether the answer's headers were sent."""
         self.is_answered = False
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -78,9 +103,9 @@ class ServerConnection(Connection[_Request]):
         self._server = server
         self._has_preface = False
         self._last = 0
-        self._resets = 0.0
-        self._resets_at = self.loop.time()
-        self._unread_bytes = 0
+        self._resets = Budget(_MAX_RESETS, _RESETS_PER_SECOND, self.loop.time)
+        self._held_bytes = 0
+        self._opening = EMPTY_TABLE
         self._waiting = self.loop.call_later(_PREFACE_SECONDS, self._end_silent)
 
     def without_preface(self, data: bytes) -> bytes | None:
@@ -105,6 +130,10 @@ class ServerConnection(Connection[_Request]):
         """Greets the client."""
         self._server.connections.add(self)
         super().connection_made(transport)
+        # A client that vanished without a word holds its connection for two hours and not for ever.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if self._server.is_stopping:
+            self.close()
 
     def is_idle(self, number: int) -> bool:
         """Returns whether the client has not opened a stream of that number."""
@@ -116,31 +145,39 @@ class ServerConnection(Connection[_Request]):
 
     # --- what the client sends
 
-    def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
-        """Begins a call, or ends its request."""
-        self.moved_on()
-        request = self.streams.get(number)
-        if request is not None:
-            if request.has_ended or not ends:
-                raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers within a request")
-            request.has_ended = True
-            self._run(request)
+    def check_stream(self, number: int) -> None:
+        """Takes note of a new stream."""
+        if number in self.streams:
             return
         if number % 2 == 0:
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a stream of an even number")
         if number <= self._last:
             raise ConnectionFaultError(ErrorCode.STREAM_CLOSED, "headers on a stream that has ended")
         self._last = number
-        if self._server.is_stopping or len(self.streams) >= self._server.max_calls:
+
+    def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
+        """Begins a call, or ends its request."""
+        self.moved_on()
+        request = self.streams.get(number)
+        if request is not None:
+            if request.has_ended:
+                raise StreamFaultError(number, ErrorCode.STREAM_CLOSED, "headers after the stream's end")
+            if not ends or any(name.startswith(":") for name, _ in headers):
+                raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers within a request")
+            request.has_ended = True
+            self._run(request)
+        elif self._server.is_stopping or len(self.streams) >= self._server.max_calls:
             raise StreamFaultError(number, ErrorCode.REFUSED_STREAM, "too many calls at the same time")
-        self._open(number, headers, ends=ends)
+        else:
+            self._open(number, headers, ends=ends)
 
     def _open(self, number: int, headers: Headers, *, ends: bool) -> None:
         found = dict(headers)
         if not _is_well_formed(headers, found):
             raise StreamFaultError(number, ErrorCode.PROTOCOL_ERROR, "headers that HTTP/2 does not allow")
-        if found[":method"] != "POST" or not found.get("content-type", "").startswith(CONTENT_TYPE):
-            self._answer_without_grpc(number, "405" if found[":method"] != "POST" else "415", ends=ends)
+        if found[":method"] != "POST" or found.get("content-type", "").partition(";")[0] not in _CONTENT_TYPES:
+            code = "405" if found[":method"] != "POST" else "415"
+            self._answer_at_once(number, literal(((":status", code),)), ends=ends)
             return
         path = found[":path"]
         method = self._server.methods.get(path)
@@ -153,9 +190,15 @@ class ServerConnection(Connection[_Request]):
             error = RpcError(Status.UNIMPLEMENTED, f"requests may be compressed as {known}, not as {encoding[:100]}")
             self._refuse(number, error, ends=ends)
             return
+        seconds = None
+        if (text := found.get("grpc-timeout")) is not None and (seconds := timeout_of(text)) is None:
+            self._refuse(number, RpcError(Status.INTERNAL, f"malformed grpc-timeout: {text[:100]}"), ends=ends)
+            return
         request = _Request(number, self, path, method, Messages(self._server.limit, encoding))
         self.streams[number] = request
-        if (text := found.get("grpc-timeout")) is not None and (seconds := timeout_of(text)) is not None:
+        if "content-length" in found:
+            request.content_left = int(found["content-length"])
+        if seconds is not None:
             request.timer = self.loop.call_later(seconds, self._time_over, request)
         if ends:
             request.has_ended = True
@@ -163,28 +206,41 @@ class ServerConnection(Connection[_Request]):
 
     def on_data(self, stream: _Request, data: bytes, *, ends: bool) -> None:
         """Takes a piece of a request."""
-        stream.messages.feed(data)
-        self._unread_bytes += len(data)
+        messages = stream.messages
+        messages.feed(data)
+        self._hold(stream, len(messages))
+        if stream.content_left is not None:
+            stream.content_left -= len(data)
+            if stream.content_left < 0:
+                raise StreamFaultError(stream.number, ErrorCode.PROTOCOL_ERROR, "more data than content-length says")
         if ends:
             self._run(stream)
-        elif len(stream.messages) > self._server.limit + 5:
+            return
+        try:
+            messages.end()
+        except RpcError as error:
+            self._fail(stream, error)
+            return
+        if len(messages) > self._server.limit + PREFIX_BYTES:
             self._fail(stream, too_large(self._server.limit))
-        elif self._unread_bytes > _MAX_UNREAD_BYTES:
-            self._fail(stream, RpcError(Status.RESOURCE_EXHAUSTED, "too many large requests at the same time"))
+        elif self._held_bytes > _MAX_HELD_BYTES:
+            self._fail(stream, _too_many_bytes())
+
+    def on_stray_data(self, number: int) -> None:
+        """Tells a client that its stream has ended."""
+        raise StreamFaultError(number, ErrorCode.STREAM_CLOSED, "data on a stream that has ended")
 
     def on_reset(self, stream: _Request, code: int) -> None:  # noqa: ARG002 - the method of both sides
         """Ends a call that the client gave up."""
-        now = self.loop.time()
-        self._resets = max(0.0, self._resets - (now - self._resets_at) * _FORGIVEN_PER_SECOND) + 1
-        self._resets_at = now
         self._end(stream)
-        if self._resets > _MAX_RESETS:
+        if self.loop.time() - stream.begun_at < 1.0 and not self._resets.use():
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many calls are given up")
 
     def on_sent(self, stream: _Request) -> None:
         """Discards a call whose answer had to wait."""
         if stream.is_answered:
             self.discard(stream.number)
+            self._end(stream)
 
     def on_goaway(self, last: int, code: int, reason: str) -> None:
         """Does nothing: the client makes no more calls."""
@@ -205,23 +261,38 @@ class ServerConnection(Connection[_Request]):
 
     # --- calls
 
+    def _hold(self, request: _Request, size: int) -> None:
+        """Counts the bytes of a request among the connection's."""
+        self._held_bytes += size - request.held_bytes
+        request.held_bytes = size
+
     def _run(self, request: _Request) -> None:
-        """Handles a request that has arrived."""
-        self._unread_bytes -= len(request.messages)
+        """Handles a request that has arrived.
+
+        Raises:
+            StreamFaultError: It is shorter than its headers say.
+        """
+        if request.content_left:
+            raise StreamFaultError(request.number, ErrorCode.PROTOCOL_ERROR, "less data than content-length says")
         try:
-            message = request.messages.next()
-            parsed = None if message is None else request.method.parse(message)
+            parsed = request.method.parse(self._message(request))
         except RpcError as error:
             self._fail(request, error)
             return
         except Exception:  # noqa: BLE001 - whatever the parser raises
             self._fail(request, RpcError(Status.INTERNAL, "the request cannot be read"))
             return
-        if parsed is None:
-            self._fail(request, RpcError(Status.INTERNAL, "the request has no message, or half of one"))
-            return
         work = self._stream(request, parsed) if request.method.streams else self._unary(request, parsed)
         request.task = self.loop.create_task(work)
+
+    def _message(self, request: _Request) -> bytes:
+        message = request.messages.next()
+        if message is None or len(request.messages):
+            raise RpcError(Status.INTERNAL, "the request is not one whole message")
+        self._hold(request, len(message))
+        if self._held_bytes > _MAX_HELD_BYTES:
+            raise _too_many_bytes()
+        return message
 
     async def _unary(self, request: _Request, parsed: Any) -> None:
         try:
@@ -234,87 +305,104 @@ class ServerConnection(Connection[_Request]):
             self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
         else:
             if request.number in self.streams:
-                number = request.number
-                self.write(frames.headers(number, _ANSWER, ends=False))
-                self.send_data(request, data, ends=False, then=frames.headers(number, _OK, ends=True))
+                self._begin_answer(request)
+                self._send(request, data, then=frames.headers(request.number, _OK, ends=True))
                 self._discard_answered(request)
 
     async def _stream(self, request: _Request, parsed: Any) -> None:
-        number = request.number
         answers = request.method.handle(parsed)
         try:
-            self.write(frames.headers(number, _ANSWER, ends=False))
+            self._begin_answer(request)
             async for answer in answers:
-                if number not in self.streams:
-                    return
-                self.send_data(request, prefixed(answer.SerializeToString()), ends=False)
+                self._send(request, prefixed(answer.SerializeToString()))
                 await self.drained(request)
-            if number in self.streams:
-                self.send_after_data(request, frames.headers(number, _OK, ends=True))
-                self._discard_answered(request)
+                if request.number not in self.streams:
+                    return
+            self.send_after_data(request, frames.headers(request.number, _OK, ends=True))
+            self._discard_answered(request)
         except RpcError as error:
-            self._fail(request, error, has_begun=True)
+            self._fail(request, error)
         except Exception:
             log.exception("A call of %s failed", request.path)
-            self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"), has_begun=True)
+            self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
         finally:
             await answers.aclose()
 
     def _time_over(self, request: _Request) -> None:
         request.timer = None
-        task, request.task = request.task, None
-        if request.number in self.streams:
-            has_begun = request.method.streams and task is not None
-            self._fail(request, RpcError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded"), has_begun=has_begun)
-        if task is not None:
-            task.cancel()
+        if request.unsent is None:
+            task = request.task
+            self._fail(request, RpcError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+            if task is not None:
+                task.cancel()
+        else:  # a status would wait behind data that the client does not take
+            self.discard(request.number)
+            self.write(frames.reset(request.number, ErrorCode.CANCEL))
+            self._end(request)
 
-    def _fail(self, request: _Request, error: RpcError, *, has_begun: bool = False) -> None:
+    # --- answers
+
+    def _first(self, block: bytes) -> bytes:
+        """Returns the block of an answer's first headers as this connection needs it."""
+        block, self._opening = self._opening + block, b""
+        return block
+
+    def _begin_answer(self, request: _Request) -> None:
+        request.has_headers = True
+        self.write(frames.headers(request.number, self._first(_ANSWER), ends=False))
+
+    def _send(self, request: _Request, data: bytes, *, then: bytes = b"") -> None:
+        self.send_data(request, data, ends=False, then=then)
+        if self.unsent_bytes > _MAX_UNSENT_BYTES:
+            self.close(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read")
+
+    def _fail(self, request: _Request, error: RpcError) -> None:
         """Answers a call with a status other than OK."""
         if request.number not in self.streams or request.is_answered:
             return
-        trailers = (("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message)))
-        block = (b"" if has_begun else _ANSWER) + literal(trailers)
-        self.send_after_data(request, frames.headers(request.number, block, ends=True, limit=self.max_frame))
+        block = _trailers(error) if request.has_headers else self._first(_ANSWER + _trailers(error))
+        self.send_after_data(request, frames.headers(request.number, block, ends=True))
         self._discard_answered(request)
 
     def _refuse(self, number: int, error: RpcError, *, ends: bool) -> None:
         """Answers a call that does not begin."""
-        trailers = (("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message)))
-        self.write(frames.headers(number, _ANSWER + literal(trailers), ends=True))
-        if not ends:
-            self.write(frames.reset(number, ErrorCode.NO_ERROR))
+        self._answer_at_once(number, _ANSWER + _trailers(error), ends=ends)
 
-    def _answer_without_grpc(self, number: int, code: str, *, ends: bool) -> None:
-        self.write(frames.headers(number, literal(((":status", code),)), ends=True))
+    def _answer_at_once(self, number: int, block: bytes, *, ends: bool) -> None:
+        """Answers with headers alone, whether the client has sent everything or not."""
+        self.write(frames.headers(number, self._first(block), ends=True))
         if not ends:
             self.write(frames.reset(number, ErrorCode.NO_ERROR))
 
     def _discard_answered(self, request: _Request) -> None:
-        """Discards a call that was answered, once its answer is on its way."""
-        if request.timer is not None:
-            request.timer.cancel()
-            request.timer = None
+        """Discards a call that was answered, once its answer is on its way; its deadline holds until then."""
+        self._hold(request, 0)
         if not request.has_ended:
-            self._unread_bytes -= len(request.messages)
             self.send_after_data(request, frames.reset(request.number, ErrorCode.NO_ERROR))
             request.has_ended = True
+        request.is_answered = True
         if request.unsent is None:
-            self.discard(request.number)
-        else:
-            request.is_answered = True
+            self.on_sent(request)
 
     def _end(self, request: _Request) -> None:
         """Ends what works on a call."""
-        if not request.has_ended:
-            self._unread_bytes -= len(request.messages)
+        self._hold(request, 0)
         if request.timer is not None:
             request.timer.cancel()
             request.timer = None
-        if request.task is not None:
+        if request.task is not None and not request.is_answered:
             request.task.cancel()
 
 
+def _too_many_bytes() -> RpcError:
+    return RpcError(Status.RESOURCE_EXHAUSTED, "too many large requests at the same time")
+
+
+def _trailers(error: RpcError) -> bytes:
+    return literal((("grpc-status", str(int(error.status))), ("grpc-message", escaped(error.message))))
+
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _PSEUDO_HEADERS = frozenset({":method", ":scheme", ":path", ":authority"})
 _CONNECTION_HEADERS = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 
@@ -332,9 +420,13 @@ def _is_well_formed(headers: Headers, found: Mapping[str, str]) -> bool:
             pseudo += 1
         else:
             is_regular = True
-            if name in _CONNECTION_HEADERS or name != name.lower():
+            if name in _CONNECTION_HEADERS:
                 return False
-    return pseudo == sum(name in found for name in _PSEUDO_HEADERS) and found.get("te", "trailers") == "trailers"
+    return (
+        pseudo == sum(name in found for name in _PSEUDO_HEADERS)
+        and found.get("te", "trailers") == "trailers"
+        and _LENGTH.fullmatch(found.get("content-length", "0")) is not None
+    )
 
 
 class Server:
