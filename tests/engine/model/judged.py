@@ -10,6 +10,7 @@ from tests.engine.diagrams import (
     catch,
     cycle,
     date,
+    document,
     end,
     error,
     event_sub,
@@ -39,11 +40,25 @@ COMPENSATE = "<bpmn:compensateEventDefinition/>"
 CONDITIONAL = (
     "<bpmn:conditionalEventDefinition><bpmn:condition>=x &gt; 1</bpmn:condition></bpmn:conditionalEventDefinition>"
 )
+DOCUMENTED = "<bpmn:documentation>text</bpmn:documentation>"
+TYPED = f"<bpmn:extensionElements>{job('t')}</bpmn:extensionElements>"
+COMES, GOES = "<bpmn:incoming>f</bpmn:incoming>", "<bpmn:outgoing>g</bpmn:outgoing>"
+NOTE = '<bpmn:textAnnotation id="n"/>'
 NO_REFERENCE = "<bpmn:messageEventDefinition/>"
 
 
 def line(*nodes: Node, roots: str = "", **more) -> bytes:
     return process("p", f"start > {' > '.join(node.id for node in nodes)} > end", *nodes, roots=roots, **more)
+
+
+def by_hand(parts: str, *, start: str = "", rest: str = "", roots: str = "") -> bytes:
+    """A process whose start event and task have exactly these parts."""
+    return document(
+        f'<bpmn:process id="p" isExecutable="true"><bpmn:startEvent id="s">{start}</bpmn:startEvent>'
+        f'<bpmn:serviceTask id="t">{parts}</bpmn:serviceTask><bpmn:endEvent id="e"/>'
+        '<bpmn:sequenceFlow id="f" sourceRef="s" targetRef="t"/>'
+        f'<bpmn:sequenceFlow id="g" sourceRef="t" targetRef="e"/>{rest}</bpmn:process>{roots}'
+    )
 
 
 def plain(tag: str, *, ext=(), inner="", **attrs) -> bytes:
@@ -356,4 +371,42 @@ DIAGRAMS: dict[str, bytes] = {
     ).replace(b"</bpmn:definitions>", message("m", "=k").encode() + b"</bpmn:definitions>"),
     "io-at-a-gateway": process("p", "start > xor > end", Node("exclusiveGateway", "xor", ext=[io([("=1", "a")])])),
     "io-at-an-end-event": process("p", "start > end", end("end", inputs=[("=1", "a")])),
+    # what the schema says of the parts of an element
+    "parts-in-their-order": by_hand(DOCUMENTED + TYPED + COMES + GOES + '<bpmn:property id="x"/>' + multi("=a")),
+    "parts-without-flows": by_hand(TYPED),
+    "extensions-after-flows": by_hand(COMES + GOES + TYPED),
+    "extensions-twice": by_hand(TYPED + TYPED + COMES + GOES),
+    "documentation-after-extensions": by_hand(TYPED + DOCUMENTED + COMES + GOES),
+    "outgoing-before-incoming": by_hand(TYPED + GOES + COMES),
+    "loop-before-extensions": by_hand(multi("=a") + TYPED + COMES + GOES),
+    "loop-before-flows": by_hand(TYPED + multi("=a") + COMES + GOES),
+    "two-loops": by_hand(TYPED + COMES + GOES + multi("=a") + multi("=a")),
+    "outgoing-that-is-no-flow": by_hand(TYPED + COMES + "<bpmn:outgoing>none</bpmn:outgoing>"),
+    "outgoing-that-is-no-name": by_hand(TYPED + COMES + "<bpmn:outgoing>=g</bpmn:outgoing>"),
+    "incoming-that-is-no-flow": by_hand(TYPED + "<bpmn:incoming>none</bpmn:incoming>" + GOES),
+    "incoming-that-is-empty": by_hand(TYPED + "<bpmn:incoming/>" + GOES),
+    "event-definition-in-a-task": by_hand(TYPED + COMES + GOES + timer("PT1S")),
+    "event-definition-before-outgoing": by_hand(
+        TYPED, start=date("2030-01-01T00:00:00Z") + "<bpmn:outgoing>f</bpmn:outgoing>"
+    ),
+    "data-of-an-event": by_hand(
+        TYPED,
+        start='<bpmn:outgoing>f</bpmn:outgoing><bpmn:property id="x"/><bpmn:dataOutput id="o"/>'
+        "<bpmn:dataOutputAssociation><bpmn:targetRef>x</bpmn:targetRef></bpmn:dataOutputAssociation>",
+    ),
+    "annotation-before-an-element": by_hand(TYPED, rest=NOTE + '<bpmn:dataObject id="o"/>'),
+    "role-after-an-annotation": by_hand(TYPED, rest=NOTE + '<bpmn:resourceRole id="o"/>'),
+    "data-of-a-process": by_hand(TYPED, rest="").replace(
+        b'isExecutable="true">', b'isExecutable="true"><bpmn:auditing/><bpmn:property id="x"/><bpmn:laneSet/>'
+    ),
+    "two-conditions": process("p", "start > xor; xor > end {=x}; xor > end2 {default}").replace(
+        b"<bpmn:conditionExpression>",
+        b"<bpmn:conditionExpression>=y</bpmn:conditionExpression><bpmn:conditionExpression>",
+    ),
+    "two-subscriptions": line(
+        receive("t", "m"),
+        roots=message("m", "=k").replace(
+            "</bpmn:extensionElements>", '<zeebe:subscription correlationKey="=l"/></bpmn:extensionElements>'
+        ),
+    ),
 }

@@ -198,9 +198,9 @@ def loop(node: Node, report: Report) -> Loop | None:
 
 
 def correlation_key(message: Node, report: Report) -> Expression | None:
-    """Read a message's correlation key; None when it has none."""
+    """Read a message's correlation key; None when it does not have exactly one."""
     found = extensions(message, "subscription")
-    if not found:
+    if len(found) != 1:
         return None
     text = _required(found[0], "correlationKey", report)
     return dynamic(text, "the correlation key", report) if text else None

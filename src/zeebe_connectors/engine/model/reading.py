@@ -10,6 +10,7 @@ from zeebe_connectors.engine.model import checks, extensions
 from zeebe_connectors.engine.model.elements import Element, EventKind, Process, SequenceFlow
 from zeebe_connectors.engine.model.events import EventReader
 from zeebe_connectors.engine.model.problems import Problem
+from zeebe_connectors.engine.model.structure import check_structure
 from zeebe_connectors.engine.model.xml import BPMN, XmlError, bpmn_children, bpmn_name, extension, parse, text_of
 
 # The behaviour of each element in the flow; an event's definition may change it.
@@ -114,6 +115,7 @@ class _Reader:
                 found.append(self._process(node))
         if not found:
             self._report("definitions", "Must contain at least one executable process")
+        check_structure(self._root, self._report)
         return found
 
     def _report(self, element: str, reason: str, *, unsupported: bool = False) -> None:
