@@ -6,11 +6,14 @@ import time
 
 import pytest
 
-from zeebe_connectors import ConnectorError
+from zeebe_connectors import ConnectorError, InputError, PermanentError
+from zeebe_connectors.net.egress import RULES, NetworkRules
+from zeebe_connectors.net.proxies import Proxies, Proxy
 from zeebe_connectors.sdk.client_cache import ClientCache
-from zeebe_connectors.web import Call, Exchange, HttpRequest
+from zeebe_connectors.web import Call, Exchange, HttpRequest, client, wire
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
+FOREIGN = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nforeign"
 
 
 class Server:
@@ -77,12 +80,34 @@ async def _forgets(server, number, reader, writer):
 
 
 @pytest.mark.parametrize("name", ["X-Own", "Host"])
-@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "a\0b", "a\x01b", "a\x1bb", "a\x7fb"])
 async def test_a_header_cannot_begin_another(send, name, value):
     async with Server(_answers) as server:
         with pytest.raises(ValueError, match="line break"):
             await send("GET", server.url, **{name: value})
         assert server.heads == []
+
+
+@pytest.mark.parametrize("method", ["GET /other", "GET\r\nX-Other: b", "G\tT", "G\0T", "GÉT", ""])
+async def test_a_method_is_a_word(send, method):
+    async with Server(_answers) as server:
+        with pytest.raises(ValueError, match="method"):
+            await send(method, server.url)
+        assert server.connections == 0
+
+
+async def test_a_method_in_lower_case(send):
+    """It is sent in upper case, and means the same: no body, so no length."""
+    async with Server(_answers) as server:
+        await send("get", server.url)
+        assert server.heads[0].startswith("GET / HTTP/1.1\r\n")
+        assert "Content-Length" not in server.heads[0]
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http:///path", "http://:80/", "127.0.0.1:80/", "//127.0.0.1/"])
+async def test_an_address_of_something_else(send, url):
+    with pytest.raises(InputError, match="url: "):
+        await send("GET", url)
 
 
 async def test_one_host_and_one_length(send):
@@ -157,3 +182,172 @@ async def test_a_service_that_says_to_go_on(send):
 
     async with Server(interim) as server:
         assert (await send("POST", server.url, b"body", Expect="100-continue")).body == b"fine"
+
+
+@pytest.mark.parametrize(
+    "answer", [ANSWER, b"HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n", b"HTTP/1.1 101 Other\r\n\r\n"]
+)
+@pytest.mark.parametrize("later", [FOREIGN, b"HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n", FOREIGN[:20], b"\n"])
+async def test_what_comes_after_a_response_answers_no_request(send, answer, later):
+    """Otherwise one job would receive what belongs to another, or what the service says as it hangs up."""
+
+    async def talks(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(answer if number == 1 else ANSWER)
+        await asyncio.sleep(0.05)
+        if number == 1:
+            writer.write(later)
+        await server.head(reader)
+
+    async with Server(talks) as server:
+        with contextlib.suppress(ConnectorError):
+            await send("POST", server.url)
+        await asyncio.sleep(0.15)
+        assert (await send("POST", server.url)).body == b"fine"
+        assert server.connections == 2
+
+
+async def test_another_protocol_ends_the_connection(send):
+    """After a 101, nothing on this connection is HTTP any more."""
+
+    async def switches(server, number, reader, writer):
+        while True:
+            await server.head(reader)
+            writer.write(b"HTTP/1.1 101 Other\r\n\r\n" if number == 1 else ANSWER)
+
+    async with Server(switches) as server:
+        with pytest.raises(ConnectorError, match="101"):
+            await send("POST", server.url)
+        assert (await send("POST", server.url)).body == b"fine"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+async def test_silence_after_an_interim_answer(send, interim):
+    """It counts as silence, as before one."""
+
+    async def stalls(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(interim)
+        await reader.read()
+
+    async with Server(stalls) as server:
+        with pytest.raises(ConnectorError) as raised:
+            await send("POST", server.url, b"body")
+        assert raised.value.variables["reason"] == "read-timeout"
+
+
+async def test_a_surplus_after_an_interim_answer(send):
+    async def interim(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 204 None\r\nContent-Length: 4\r\n\r\nbody")
+        await reader.read()
+
+    async with Server(interim) as server:
+        assert (await send("POST", server.url)).status == 204
+
+
+async def test_interim_answers_without_an_end(send):
+    async def endless(server, number, reader, writer):
+        await server.head(reader)
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </" + b"a" * 1000 + b">\r\n\r\n")
+            await writer.drain()
+
+    async with Server(endless) as server:
+        with pytest.raises(PermanentError) as raised:
+            await send("GET", server.url)
+        assert raised.value.code == "RESPONSE_TOO_LARGE"
+
+
+async def test_a_body_that_becomes_unreadable(send):
+    """The reader of the body is told at once, and not when the job's time is over."""
+
+    async def breaks(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n")
+        await asyncio.sleep(0.05)
+        writer.write(b"no size\r\n")
+        await reader.read()
+
+    async with Server(breaks) as server:
+        began = time.monotonic()
+        with pytest.raises(ConnectorError) as raised:
+            await send("GET", server.url)
+        assert raised.value.variables["reason"] == "protocol"
+        assert time.monotonic() - began < 3
+
+
+async def test_nothing_of_a_bad_answer_is_quoted(send):
+    async def long_reason(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 " + b"quoted" * 20_000 + b"\r\n\r\n")
+        await reader.read()
+
+    async with Server(long_reason) as server:
+        with pytest.raises(ConnectorError) as raised:
+            await send("GET", server.url)
+        assert raised.value.variables["reason"] == "protocol"
+        assert "quoted" not in raised.value.message
+
+
+async def test_a_request_that_waits_in_the_buffer(send, monkeypatch):
+    """Its connection is not used again: the next request would wait behind it."""
+    monkeypatch.setattr(wire, "_AT_ONCE", 10**9)
+
+    async def refuses(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.sleep(1)
+
+    async with Server(refuses) as server:
+        for connections in (1, 2):
+            assert (await send("POST", server.url, bytes(30_000_000))).status == 413
+            assert server.connections == connections
+
+
+async def test_a_client_that_closes_ends_its_requests(monkeypatch):
+    """Those that take longer than a client may take for closing, wherever they are."""
+    monkeypatch.setattr(client, "_CLOSING", 0.1)
+
+    async def stalls(server, number, reader, writer):
+        await server.head(reader)
+        if "/body" in server.heads[-1]:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nf")
+        await reader.read()
+
+    async with Server(stalls) as server:
+        cache = ClientCache()
+        call = Call(cache, time.monotonic() + 10)
+        running = [
+            asyncio.create_task(Exchange(call, read=0).call(HttpRequest("POST", server.url + path)))
+            for path in ("head", "body")
+        ]
+        await asyncio.sleep(0.2)
+        await cache.aclose()
+        done, _ = await asyncio.wait(running, timeout=2)
+        assert [task.exception().variables["reason"] for task in running if task in done] == ["disconnected"] * 2
+
+
+async def test_requests_through_a_proxy_with_a_login_share_a_connection():
+    async with Server(_answers) as proxy:
+        cache = ClientCache()
+        rules = NetworkRules(proxies=Proxies.only(Proxy(proxy.url.rstrip("/"), "user", "password")))
+
+        async def opened():
+            return rules
+
+        await cache.get(RULES, opened)
+        call = Call(cache, time.monotonic() + 10)
+        for _ in range(3):
+            await Exchange(call).call(HttpRequest("GET", "http://target.invalid/"))
+        assert proxy.connections == 1
+        with pytest.raises(ConnectorError):  # the proxy speaks no TLS behind its tunnel
+            await Exchange(call).call(HttpRequest("GET", "https://target.invalid/"))
+        tunnel = proxy.heads[-1]
+        assert tunnel.startswith("CONNECT target.invalid:443 HTTP/1.1\r\nHost: target.invalid\r\n")
+        assert "User-Agent: zeebe-connectors/" in tunnel
+        assert "Proxy-Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n" in tunnel
+        await cache.aclose()

@@ -20,6 +20,7 @@ The official runtime reports almost every failure as `408`; diagrams rely on it,
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 
 import aiohttp
@@ -35,6 +36,8 @@ _PARSER_WORDS = {
     "in chunk size": "it announced a chunk without its size",
     "Bad status line": "it does not begin with a status line; is another protocol spoken at this port?",
 }
+_QUOTED = re.compile(r""":? (?:bytearray\()?b['"]""")
+"""Where the parser begins to quote what was sent."""
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTDOWN}
 
 
@@ -61,7 +64,7 @@ def failure(error: BaseException, origin: str, *, connect: float | None, read: f
 
 def _what_it_did(error: aiohttp.ClientResponseError) -> str:
     """Says what the server did wrong, with the parser's own reason, but nothing of what it sent."""
-    head = str(error.message).strip().partition("\n\n")[0].partition(": b'")[0].partition(': b"')[0]
+    head = _QUOTED.split(str(error.message).strip().partition("\n\n")[0])[0]
     reason = " ".join(head.split()).rstrip(":")[:200]
     meaning = next((words for part, words in _PARSER_WORDS.items() if part in reason), None)
     return f"{meaning} ({reason})" if meaning else reason or "it cannot be read"

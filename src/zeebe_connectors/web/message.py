@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _MIN_MASKED = 4
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 """A token of HTTP (RFC 9110, 5.6.2), such as a header's name."""
-_FIELD_VALUE = re.compile(r"[^\r\n\0]*")
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 # Framing belongs to the client: a wrong length or a second encoding would let one job write into another's request.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"})
@@ -241,12 +241,13 @@ def header_value(text: str, name: str) -> str:
     """Returns the text if it can be a header's value.
 
     Raises:
-        InputError: `HEADER_INVALID` when it holds a line break or a NUL.
+        InputError: `HEADER_INVALID` when it holds a line break or another control character than a tab.
     """
     text = sendable(text.strip())
     if not _FIELD_VALUE.fullmatch(text):
         raise InputError(
-            f"{name}: holds a line break, which would start another header; remove it", code="HEADER_INVALID"
+            f"{name}: holds a line break or another control character, with which a header could be forged; remove it",
+            code="HEADER_INVALID",
         )
     return text
 

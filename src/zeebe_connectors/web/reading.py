@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import RawHeaders
     from multidict import CIMultiDictProxy
 
-_HEADERS_LIMIT = 256 * 1024
+HEADERS_LIMIT = 256 * 1024
+"""Maximum bytes of a response's headers."""
 _QUICK_CODED = 8 * 1024  # bytes that are decompressed on the event loop; more goes to a thread
 _DESCRIBES_ENCODED = frozenset({"content-encoding", "content-length", "content-md5"})
 _PIECE = 4 * 1024
@@ -103,14 +104,19 @@ def header_list(raw: RawHeaders, url: str) -> list[tuple[str, str]]:
     for name, value in raw:
         size += len(name) + len(value)
         found.append((name.decode("latin-1").strip(), value.decode() if value.isascii() else _text(value)))
-    if size > _HEADERS_LIMIT:
-        raise PermanentError(
-            "RESPONSE_TOO_LARGE",
-            f"The headers of the response of {origin_of(url)} have more than {_HEADERS_LIMIT} bytes; the "
-            "service has to send less",
-            variables={"reason": "too-large", "limit": _HEADERS_LIMIT},
-        )
+    if size > HEADERS_LIMIT:
+        raise headers_too_large(url)
     return found
+
+
+def headers_too_large(url: str) -> PermanentError:
+    """Returns the error of a response whose headers have too many bytes."""
+    return PermanentError(
+        "RESPONSE_TOO_LARGE",
+        f"The headers of the response of {origin_of(url)} have more than {HEADERS_LIMIT} bytes; the service has to "
+        "send less",
+        variables={"reason": "too-large", "limit": HEADERS_LIMIT},
+    )
 
 
 def _text(value: bytes) -> str:

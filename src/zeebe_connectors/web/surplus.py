@@ -1,8 +1,9 @@
-"""Keep a response that is whole when its server sends more than it announced.
+"""Keep a response that is whole when its server sends more than it announced, and keep the surplus from the next one.
 
 Some servers send a body with a 204 or a 304, the end of a chunked body that they never began, or bytes beyond
 `Content-Length`. Browsers and curl take the response, ignore the surplus and close the connection; aiohttp loses the
-response when both come in one piece. `web/client.py` opens its connections with this protocol.
+response when both come in one piece, and takes what comes later for the answer to the next request.
+`web/client.py` opens its connections with this protocol.
 """
 
 from __future__ import annotations
@@ -13,8 +14,20 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpResponseParser
+from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+
+from zeebe_connectors.web.reading import HEADERS_LIMIT
+
+
+class HeadTooLargeError(HttpProcessingError):
+    """More than `HEADERS_LIMIT` bytes came, and no response had begun."""
+
+
+def is_interim(code: int) -> bool:
+    """Returns whether another response follows; after 101 comes another protocol, which nobody here speaks."""
+    return 100 <= code < 200 and code != 101
 
 
 class ToleratingConnector(aiohttp.TCPConnector):
@@ -37,22 +50,40 @@ class _Responses(ResponseHandler):
         self._options: dict[str, Any] = {}
         self._unread: bytes | None = None
         """What has come since the request was sent, until a response was read from it."""
+        self._body: StreamReader | None = None
+        """The body of the response; None until its head is there."""
 
     def set_response_params(self, **options: Any) -> None:
         """Prepares for the next response."""
         self._options = options
         self._unread = b""
+        self._body = None
         super().set_response_params(**options)
 
     def data_received(self, data: bytes) -> None:
-        """Reads what has come."""
+        """Reads what has come; what comes after a whole response ends the connection: it answers no request."""
+        if data and self._body is not None and self._body.is_eof():  # the library reads on with nothing now and then
+            self.force_close()
+            if self.transport is not None:
+                self.transport.abort()
+            return
         if self._unread is not None:
             self._unread += data
         super().data_received(data)
+        if self._unread is not None and len(self._unread) > HEADERS_LIMIT:
+            self._unread = None
+            if self.transport is not None:
+                self.transport.abort()
+            self.set_exception(HeadTooLargeError(message="too many headers"))
 
-    def feed_data(self, data: Any, size: int = 0) -> None:
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Hands over a response whose headers have been read."""
-        self._unread = None
+        message, body = data
+        if not is_interim(message.code):
+            self._unread = None
+            self._body = body
+        if message.code == 101:
+            self.force_close()
         super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
@@ -62,8 +93,19 @@ class _Responses(ResponseHandler):
             self.force_close()  # the transport was closed before
             for response in whole:
                 self.feed_data(response)
-        else:
-            super().set_exception(exc, *cause)
+            return
+        super().set_exception(exc, *cause)
+        self._end_body(exc)
+
+    def close(self) -> None:
+        """Closes the connection, which ends the wait for the rest of a body."""
+        super().close()
+        self._end_body(aiohttp.ClientConnectionError("closed"))
+
+    def _end_body(self, error: BaseException) -> None:
+        """Hands an error to the reader of an unfinished body; the library tells only who waits for a head."""
+        if self._body is not None and not self._body.is_eof() and self._body.exception() is None:
+            self._body.set_exception(error)
 
     def _whole_responses(self) -> list[Any]:
         """Returns the responses before the place that cannot be read; none if the last of them is not whole."""
@@ -80,7 +122,9 @@ class _Responses(ResponseHandler):
                 unreadable = middle
             else:
                 readable = middle
-        return list(found) if found and found[-1][1].is_eof() else []
+        if not found or is_interim(found[-1][0].code) or not found[-1][1].is_eof():
+            return []
+        return list(found)
 
     def _new_parser(self) -> HttpResponseParser:
         options = {

@@ -20,15 +20,19 @@ from aiohttp.streams import StreamReader
 
 from zeebe_connectors._version import __version__
 from zeebe_connectors.net.proxies import Proxy
+from zeebe_connectors.sdk.errors import InputError
 from zeebe_connectors.web.auth.basic import basic_credentials
-from zeebe_connectors.web.message import HttpRequest
-from zeebe_connectors.web.reading import read_body
+from zeebe_connectors.web.message import TOKEN, HttpRequest
+from zeebe_connectors.web.reading import headers_too_large, read_body
+from zeebe_connectors.web.surplus import HeadTooLargeError, is_interim
 
 _HEAD_LIMIT = 64 * 1024
 _AT_ONCE = 64 * 1024  # larger bodies are sent in pieces, so that the event loop is not blocked
 _EXACT = float("inf")  # aiohttp rounds timeouts above its threshold up to whole seconds
+_CONTROL = bytes({*range(0x20), 0x7F} - {ord("\t")})
+_AGENT = f"zeebe-connectors/{__version__}"
 _DEFAULTS = {
-    "User-Agent": f"User-Agent: zeebe-connectors/{__version__}",
+    "User-Agent": f"User-Agent: {_AGENT}",
     "Accept": "Accept: */*",
     "Accept-Encoding": "Accept-Encoding: gzip, deflate, br, zstd",
 }
@@ -43,12 +47,18 @@ class Way:
     Args:
         origin: Scheme, host and port.
         proxy: The proxy to go through; None for none.
+
+    Raises:
+        InputError: The origin is not one of http or https, or names no host.
     """
 
     __slots__ = ("connection", "host", "is_proxied", "login", "prefix")
 
     def __init__(self, origin: str, proxy: Proxy | None) -> None:
         parsed = yarl.URL(origin, encoded=True)
+        if parsed.scheme not in {"http", "https"} or not parsed.raw_host:
+            raise InputError("url: is not an address that HTTP can call; write it like https://host/path")
+        host = parsed.host_port_subcomponent or ""
         login = None
         if proxy is not None and proxy.user:
             login = {"Proxy-Authorization": basic_credentials(proxy.user, proxy.password)}
@@ -57,10 +67,11 @@ class Way:
             parsed,
             loop=asyncio.get_running_loop(),
             proxy=yarl.URL(proxy.url) if proxy else None,
-            proxy_headers=login,
+            # With `Host`, which the library adds as it connects: the pool tells connections apart by these headers.
+            proxy_headers={"Host": host, "User-Agent": _AGENT, **(login or {})} if proxy else None,
         )
         """What the pool is asked for a connection with."""
-        self.host = parsed.host_port_subcomponent
+        self.host = host
         self.is_proxied = proxy is not None
         # Through a tunnel, only the request for it carries the proxy's credentials; without TLS each request goes to
         # the proxy itself, and names the whole URL.
@@ -96,11 +107,12 @@ async def exchange(
     Raises:
         aiohttp.ClientError: See `zeebe_connectors.web.failures`; as are `OSError` and `TimeoutError`.
         PermanentError: `RESPONSE_TOO_LARGE`.
-        ValueError: A header holds a line break.
+        ValueError: Method, path or a header holds what HTTP cannot carry there, such as a line break.
     """
-    head = _head(way, path, request)
-    timeout, options = _options(connect, read)
-    may_repeat = request.method in _REPEATABLE
+    method = _method(request.method)
+    head = _head(way, method, path, request)
+    timeout, options = _options(method, connect, read)
+    may_repeat = method in _REPEATABLE
     while True:
         try:
             connection = await connector.connect(way.connection, [], timeout)
@@ -108,12 +120,14 @@ async def exchange(
             raise aiohttp.ConnectionTimeoutError from error
         call = _Call(connection)
         try:
-            message, content = await call.answer(head, request, options)
+            message, content = await call.answer(head, request.body, options)
             return message, await read_body(content, limit, request.url)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
             if not may_repeat or call.content is not None:
                 raise
             may_repeat = False
+        except HeadTooLargeError as error:
+            raise headers_too_large(request.url) from error
         except HttpProcessingError as error:
             known = way.connection.request_info
             raise aiohttp.ClientResponseError(known, (), status=error.code, message=error.message) from error
@@ -133,24 +147,40 @@ class _Call:
         """The response's body; None until its head is there."""
 
     async def answer(
-        self, head: bytes, request: HttpRequest, options: dict[str, Any]
+        self, head: bytes, body: bytes | None, options: dict[str, Any]
     ) -> tuple[RawResponseMessage, StreamReader]:
         """Sends the request; returns the response's head, and the stream of its body."""
         protocol = self._connection.protocol
         if protocol is None or protocol.transport is None:
             raise aiohttp.ServerDisconnectedError
-        protocol.set_response_params(skip_payload=request.method == "HEAD", **options)
-        body = request.body
+        protocol.set_response_params(**options)
         if body and len(body) > _AT_ONCE:
-            self._sending = asyncio.create_task(_send(protocol, head, body))
+            self._sending = asyncio.create_task(self._send(protocol, head, body))
         else:
             protocol.transport.write(head + body if body else head)
             protocol.start_timeout()
         while True:
             message, content = await protocol.read()
-            if not 100 <= message.code < 200 or message.code == 101:
+            if not is_interim(message.code):
                 self.content = content
                 return message, content
+            if len(protocol) == 0 and (self._sending is None or self._sending.done()):
+                protocol.start_timeout()  # the library stops it with each response
+
+    async def _send(self, protocol: ResponseHandler, head: bytes, body: bytes) -> None:
+        """Sends a large request in pieces; what goes wrong ends the wait for its response."""
+        writer = StreamWriter(protocol, asyncio.get_running_loop())
+        rest = memoryview(body)
+        try:
+            await writer.write(head)
+            for start in range(0, len(rest), _AT_ONCE):
+                await writer.write(rest[start : start + _AT_ONCE])
+                await asyncio.sleep(0)
+        except (OSError, aiohttp.ClientError) as error:
+            protocol.set_exception(aiohttp.ClientOSError(getattr(error, "errno", None), "not all was sent"), error)
+        else:
+            if self.content is None:  # otherwise the answer may be whole, and nothing would stop the timeout
+                protocol.start_timeout()
 
     def end(self) -> None:
         """Gives the connection back, or closes it where something was not sent or not read to its end."""
@@ -158,32 +188,31 @@ class _Call:
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             whole = False
-        if whole:
+        transport = self._connection.transport
+        if whole and transport is not None and not transport.get_write_buffer_size():
             self._connection.release()
         else:
             self._connection.close()
 
 
-async def _send(protocol: ResponseHandler, head: bytes, body: bytes) -> None:
-    """Sends a large request in pieces; what goes wrong ends the wait for its response."""
-    writer = StreamWriter(protocol, asyncio.get_running_loop())
-    rest = memoryview(body)
-    try:
-        await writer.write(head)
-        for start in range(0, len(rest), _AT_ONCE):
-            await writer.write(rest[start : start + _AT_ONCE])
-            await asyncio.sleep(0)
-    except (OSError, aiohttp.ClientError) as error:
-        protocol.set_exception(aiohttp.ClientOSError(getattr(error, "errno", None), "not all was sent"), error)
-    else:
-        protocol.start_timeout()
+@lru_cache(maxsize=64)
+def _method(text: str) -> str:
+    """Returns a method's name as it is sent.
+
+    Raises:
+        ValueError: It is none, and would end the request line or add to it.
+    """
+    if not TOKEN.fullmatch(text):
+        raise ValueError("the method is not a word that HTTP can carry")
+    return text.upper()
 
 
-def _head(way: Way, path: str, request: HttpRequest) -> bytes:
+def _head(way: Way, method: str, path: str, request: HttpRequest) -> bytes:
     """Returns the request line and the headers.
 
     Raises:
-        ValueError: One of them holds a line break, which would begin another header or request.
+        ValueError: One of them holds a line break, which would begin another header or request, or another control
+            character.
     """
     headers, host = request.headers, way.host
     if "Host" in headers or "Content-Length" in headers or "Transfer-Encoding" in headers:
@@ -191,26 +220,27 @@ def _head(way: Way, path: str, request: HttpRequest) -> bytes:
         host = headers.popall("Host", [host])[-1]
         headers.popall("Content-Length", None)
         headers.popall("Transfer-Encoding", None)
-    lines = [f"{request.method} {way.prefix}{path} HTTP/1.1", f"Host: {host}"]
+    lines = [f"{method} {way.prefix}{path} HTTP/1.1", f"Host: {host}"]
     lines += [line for name, line in _DEFAULTS.items() if name not in headers]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if request.body:
         lines.append(f"Content-Length: {len(request.body)}")
-    elif request.method not in _WITHOUT_BODY:
+    elif method not in _WITHOUT_BODY:
         lines.append("Content-Length: 0")
     lines.append("\r\n")
-    head = "\r\n".join(lines)
-    if not head.count("\r") == head.count("\n") == len(lines) or "\0" in head:
-        raise ValueError("a header holds a line break")
-    return head.encode()
+    head = "\r\n".join(lines).encode()
+    if len(head) - len(head.translate(None, _CONTROL)) != 2 * len(lines):
+        raise ValueError("the path or a header holds a line break or another control character")
+    return head
 
 
 @lru_cache(maxsize=256)
-def _options(connect: float | None, read: float | None) -> tuple[aiohttp.ClientTimeout, dict[str, Any]]:
+def _options(method: str, connect: float | None, read: float | None) -> tuple[aiohttp.ClientTimeout, dict[str, Any]]:
     """Returns what the library needs to know for connecting, and for reading a response."""
     # The total time is watched by the caller: the library would set a timer for each request.
     timeout = aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read, ceil_threshold=_EXACT)
     return timeout, {
+        "skip_payload": method == "HEAD",
         "read_until_eof": True,
         "auto_decompress": False,  # the library accepts a truncated gzip; see `codings`
         "read_timeout": read,
