@@ -50,6 +50,7 @@ class Peer:
         self._decoder = Decoder()
         self._incomplete: dict[int, Request] = {}
         self._block = b""
+        self._has_started = False
 
     async def listen(self) -> None:
         """Reads until the client has ended the connection."""
@@ -82,7 +83,7 @@ class Peer:
             self.resets[stream] = int.from_bytes(payload, "big")
         elif kind == frames.WINDOW_UPDATE and stream:
             self.window += int.from_bytes(payload, "big")
-        elif kind == frames.SETTINGS and not flags:
+        elif kind == frames.SETTINGS and not flags and self._has_started:
             self.write(frames.SETTINGS_ACK)
 
     def count(self, kind: int) -> int:
@@ -95,6 +96,7 @@ class Peer:
 
     def start(self, settings: Mapping[int, int] | None = None) -> None:
         """Sends the settings."""
+        self._has_started = True
         self.write(frames.settings(settings or {}))
 
     def headers(self, stream: int, headers: Headers, *, ends: bool = False) -> None:

@@ -219,14 +219,18 @@ class Channel:
         self, path: str, message: bytes, ends_at: float, metadata: Headers, *, streams: bool
     ) -> tuple[ClientConnection, Call]:
         headers, more = self._headers.get((path, metadata)) or self._make_headers(path, metadata)
+        until = 0.0
         while True:
             connection = self._connection
             if connection is None or not connection.takes_calls:
                 connection = await self._connected(ends_at)
             try:
                 return connection, await connection.begin(headers, more, message, ends_at, streams=streams)
-            except NotProcessedError:
-                continue  # the connection ended while the call waited for its turn
+            except NotProcessedError as error:  # the connection ended while the call waited for its turn
+                now = asyncio.get_running_loop().time()
+                until = until or now + _REPEAT_SECONDS
+                if now > until:
+                    raise RpcError(error.status, error.message) from None
 
     def _make_headers(self, path: str, metadata: Headers) -> tuple[Headers, bytes]:
         """Returns a call's headers: those that the server remembers, and the long ones, encoded."""
