@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -139,17 +140,23 @@ class ScriptedServer:
     Args:
         script: What happens on each connection.
         port: Where to listen; 0 picks a free port.
+        host: Address to listen at.
+        tls: Certificate and all else, for TLS.
     """
 
-    def __init__(self, script: Script, *, port: int = 0) -> None:
+    def __init__(
+        self, script: Script, *, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.script = script
+        self.host = host
         self.port = port
+        self._tls = tls
         self.peers: list[Peer] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

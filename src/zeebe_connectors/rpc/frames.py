@@ -98,6 +98,8 @@ class StreamFaultError(Exception):
         self.code = code
 
 
+_MAX_SETTINGS = 100
+"""Parameters in one frame; there are ten in use anywhere, and each may concern all streams."""
 _HEAD = struct.Struct(">IBI")
 _HEAD_AND_NUMBER = struct.Struct(">IBII")
 _SETTING = struct.Struct(">HI")
@@ -162,6 +164,8 @@ def read_settings(payload: bytes) -> Iterator[tuple[int, int]]:
     """
     if len(payload) % 6:
         raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of an impossible length")
+    if len(payload) > 6 * _MAX_SETTINGS:
+        raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many settings at the same time")
     for key, value in _SETTING.iter_unpack(payload):
         if key == Setting.INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE beyond the maximum")
