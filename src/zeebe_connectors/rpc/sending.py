@@ -151,6 +151,8 @@ class Sender(Generic[StreamT]):
                 self._sendable[stream.number] = stream
         while self._sendable and self._window > 0 and not self._is_paused and not self.is_closed:
             number, stream = self._sendable.popitem(last=False)
+            if stream.send_window <= 0:
+                continue  # settings have narrowed it meanwhile
             if not self._send_frame(stream):
                 stream.unsent = None
                 self._wake_sender(stream)
