@@ -268,10 +268,11 @@ async def test_not_confirmable(place):
     assert place.server.thing.requests[-1].mtype == NON
 
 
-async def test_lost_datagrams(place, monkeypatch):
-    """With a fifth lost, every request is carried out once, or ends with its error and was carried out once at most."""
-    monkeypatch.setattr(connector, "_ACK_TIMEOUT", 0.2)  # repeated sooner: on loopback no answer takes a second
-    async with Losing(place.server.port, 0.2, seed=7) as proxy:
+@pytest.mark.parametrize(("share", "least"), [(0.2, 11), (0.4, 8)])
+async def test_lost_datagrams(place, monkeypatch, share, least):
+    """Every request is carried out once, or ends with its error and was carried out once at most."""
+    monkeypatch.setattr(connector, "_ACK_TIMEOUT", 0.05)  # repeated sooner: on loopback no answer takes a second
+    async with Losing(place.server.port, share, seed=7) as proxy:
         outcomes = await asyncio.gather(
             *(
                 place.job("post", path="thing", content=str(n), contentFormat="text", port=proxy.port, timeout=30)
@@ -284,9 +285,32 @@ async def test_lost_datagrams(place, monkeypatch):
         if isinstance(outcome, Complete):
             assert bodies.count(str(number)) == 1
         else:
-            assert outcome.code == "COAP_TIMEOUT"
+            assert (outcome.code, outcome.retries) == ("COAP_TIMEOUT", 0)
             assert bodies.count(str(number)) <= 1
-    assert sum(isinstance(outcome, Complete) for outcome in outcomes) >= 10
+    assert sum(isinstance(outcome, Complete) for outcome in outcomes) >= least
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+async def test_lost_blocks(place, monkeypatch, share):
+    """Content in blocks arrives whole, once, or the task ends with a typed error and the content is as before."""
+    monkeypatch.setattr(connector, "_ACK_TIMEOUT", 0.1)
+    thing = place.server.thing
+    data = "".join(f"{number:06}" for number in range(2000))
+    given = {"path": "thing", "timeout": 30}
+    async with Losing(place.server.port, share, seed=3) as proxy:
+        put = await place.job("put", content=data, contentFormat="text", port=proxy.port, **given)
+        if isinstance(put, Fail):
+            assert (put.code, put.retries) == ("COAP_TIMEOUT", 2)
+        assert thing.payload in ({data.encode()} if isinstance(put, Complete) else {data.encode(), b"20.5"})
+        thing.payload, thing.number = data.encode(), TEXT
+        get = await place.job("get", port=proxy.port, **given)
+        assert get.variables["done"]["body"] == data if isinstance(get, Complete) else get.code == "COAP_TIMEOUT"
+        thing.requests.clear()
+        post = await place.job("post", content=data, contentFormat="text", port=proxy.port, **given)
+        bodies = [bytes(request.payload).decode() for request in thing.requests]
+        assert bodies == [data] if isinstance(post, Complete) else bodies in ([], [data])
+        assert proxy.lost > 10
+    assert share > 0.2 or all(isinstance(one, Complete) for one in (put, get, post))
 
 
 @pytest.fixture

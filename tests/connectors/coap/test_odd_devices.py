@@ -11,6 +11,7 @@ from aiocoap import ACK, CON, NON, RST, Message
 from aiocoap.numbers.codes import Code
 from tests.servers.coapd import OddDevice
 
+from zeebe_connectors.connectors.coap import connector
 from zeebe_connectors.connectors.coap.connector import ask
 from zeebe_connectors.connectors.coap.content import links
 from zeebe_connectors.sdk.client_cache import ClientCache
@@ -200,3 +201,30 @@ async def test_a_group_of_devices_is_refused(host):
         outcome = await _job(device, host=host)
         assert (outcome.code, outcome.retries) == ("INVALID_INPUT", 0)
         assert "group" in outcome.message
+
+
+async def test_nobody_repeats_a_request_that_has_ended(monkeypatch):
+    """A device that was silent would carry it out after later ones; and these need not wait for it."""
+    monkeypatch.setattr(connector, "_ACK_TIMEOUT", 0.3)
+    is_silent = True
+
+    def answer(device, request, addr):
+        if not is_silent:
+            device.reply(request, addr, aiocoap.CHANGED)
+
+    async with OddDevice(answer) as device:
+        clients = ClientCache()
+        given = {"operation": "put", "host": "127.0.0.1", "port": device.port, "path": "r", "contentFormat": "text"}
+
+        async def put(content):
+            return await run(ask, {**given, "content": content, "timeout": 1}, clients=clients, seconds=6)
+
+        assert [(one.code, one.retries) for one in await asyncio.gather(put("1"), put("2"))] == [
+            ("COAP_TIMEOUT", 2)
+        ] * 2
+        assert {request.payload for request in device.requests} == {b"1", b"2"}, "both had their time"
+        is_silent, received = False, len(device.requests)
+        assert isinstance(await put("3"), Complete)
+        await asyncio.sleep(2.5)
+        assert [request.payload for request in device.requests[received:]] == [b"3"]
+        await clients.aclose()

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     import aiocoap
 
 PORTS = {"coap": 5683, "coaps": 5684}
-AT_ONCE = 4
-"""Maximum requests to one device at once; of these, the protocol leaves one at a time unacknowledged."""
+AT_ONCE = {True: 1, False: 4}
+"""Maximum requests to one device at once, confirmable or not. The protocol leaves one unacknowledged, and the library
+fails all others with it, even those that it has not sent."""
 _ACK_TIMEOUT = 1.0
 _MAX_DATAGRAM = 65_536
 """Bytes of the largest datagram that there is."""
@@ -140,9 +141,17 @@ async def ask(request: Request, context: Context) -> Answer:
             raise InputError("host: is the address of a group of devices; give the address of one")
         client = await _client(request, context, addresses[0], port)
         _address(message, request, host, addresses[0], port)
-        turn = await context.clients.get(("coap-turns", addresses[0], port), lambda: asyncio.Semaphore(AT_ONCE))
-        async with _turn(turn, where, context), asyncio.timeout(min(request.timeout, context.seconds_left())):
-            response = await _exchange(client.context, message, request, where)
+        turn = await context.clients.get(
+            ("coap-turns", addresses[0], port, request.confirmable),
+            lambda: asyncio.Semaphore(AT_ONCE[request.confirmable]),
+        )
+        async with _turn(turn, where, context):
+            try:
+                async with asyncio.timeout(min(request.timeout, context.seconds_left())):
+                    response = await _exchange(client.context, message, request, where)
+            finally:
+                if request.confirmable:
+                    _end_repetition(client.context, message.remote)
     unknown = [int(option.number) for option in response.opt.option_list() if _is_foreign(option.number)]
     if unknown:
         raise PermanentError(
@@ -195,6 +204,20 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
         # The server takes smaller blocks only (RFC 7959, 2.9.3), and has done nothing yet.
         message.remote.maximum_block_size_exp = hints[-1]
     return await BlockwiseRequest(Bounded(), message).response
+
+
+def _end_repetition(context: aiocoap.Context, remote: Any) -> None:
+    """Ends the repetition of a request that nobody waits for any more.
+
+    The library goes on for minutes, in which the device may carry it out after later ones, and sends no other.
+    """
+    for interface in context.request_interfaces:
+        manager = getattr(interface, "token_interface", None)
+        going = getattr(manager, "_active_exchanges", None) or {}
+        for key in [key for key in going if key[0] == remote]:
+            _, repetition = going.pop(key)
+            repetition.cancel()
+        getattr(manager, "_backlogs", {}).pop(remote, None)
 
 
 def _is_foreign(number: Any) -> bool:
