@@ -25,10 +25,11 @@ _DURATION = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DATE = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::?\d\d)?)?(?:\[([^\]]+)\]|@(.+))?",
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::\d\d(?::\d\d)?)?)?(?:\[([^\]]+)\])?",
     re.ASCII | re.IGNORECASE,
 )
-_REPETITIONS = re.compile(r"R(-1|\d{0,30})", re.ASCII)  # -1 is for ever, as none
+_MAX_OFFSET = timedelta(hours=18)
+_REPETITIONS = re.compile(r"R(-1|\+?\d{1,30})?", re.ASCII)  # -1 is for ever, as none
 
 
 class ScheduleError(Exception):
@@ -137,8 +138,10 @@ def _date(value: Any) -> int:
         moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         return -(-(moment - _EPOCH) // _MILLISECOND)
     if isinstance(value, feel.DateTime):
-        value = str(value)
-        if _DATE.fullmatch(value) is not None and _DATE.fullmatch(value).group(2, 3, 4) == (None, None, None):  # type: ignore[union-attr]
+        local, _, zone = str(value).partition("@")
+        value = f"{local}[{zone}]" if zone else local
+        found = _DATE.fullmatch(value)
+        if found is not None and found.group(2, 3) == (None, None):
             value += "Z"  # a local time is in the engine's time zone, UTC
     if not isinstance(value, str):
         raise ScheduleError(
@@ -152,21 +155,32 @@ def _date(value: Any) -> int:
     )
     if match is None:
         raise error
-    local, offset, *zones = match.groups()
-    zone = next((name for name in zones if name), None)
+    local, offset, zone = match.groups()
     if offset is None and zone is None:
         raise error
+    head, _, fraction = local.partition(".")
+    milliseconds = -(-int((fraction + "000000000")[:9]) // 1_000_000) if fraction else 0
     try:
-        head, _, fraction = local.partition(".")
-        moment = datetime.fromisoformat(head.upper() + (offset or "").upper())
-        milliseconds = -(-int((fraction + "000000000")[:9]) // 1_000_000) if fraction else 0
-        if offset is None:
-            moment = moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
-        elif zone is not None:
-            ZoneInfo(zone)
+        return int((_moment(head, offset, zone) - _EPOCH) // _MILLISECOND) + milliseconds
     except (ValueError, OSError, LookupError):
         raise error from None
-    return int((moment - _EPOCH) // _MILLISECOND) + milliseconds
+
+
+def _moment(local: str, offset: str | None, zone: str | None) -> datetime:
+    """Return a local time as a moment; an offset takes precedence over a zone.
+
+    Raises:
+        ValueError: There is no such day, or the offset is too large.
+        OSError: The zone has no valid name.
+        LookupError: There is no such zone.
+    """
+    named = ZoneInfo(zone) if zone is not None else UTC
+    moment = datetime.fromisoformat(local.upper() + (offset or "").upper())
+    if offset is None:
+        return moment.replace(tzinfo=named)
+    if abs(moment.utcoffset() or timedelta()) > _MAX_OFFSET:
+        raise ValueError(offset)
+    return moment
 
 
 def _cycle(value: Any, now_ms: int) -> Schedule:
@@ -193,11 +207,10 @@ def _cycle(value: Any, now_ms: int) -> Schedule:
         )
     left = int(repetitions[1]) if repetitions[1] else -1
     interval = interval_of(period)
+    first = _date(begin) if begin else interval.after(now_ms)
     if left == 0:
         return Schedule(_MAX_MS, 1, interval)  # it never fires
-    if not begin:
-        return Schedule(max(now_ms, interval.after(now_ms)), left, interval)
-    return Schedule(max(now_ms, _date(begin)), left, interval)  # from a start in the past: at once, then from now on
+    return Schedule(max(now_ms, first), left, interval)  # from a start in the past: at once, then from now on
 
 
 def _first_of_cycle(start_ms: int, interval: Interval, now_ms: int) -> int:
