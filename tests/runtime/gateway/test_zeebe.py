@@ -9,9 +9,12 @@ import time
 import grpc
 import pytest
 from tests.servers.gateway import GatewayServer
+from tests.servers.http2 import ANSWER, ScriptedServer
 from tests.waiting import until
 
 from zeebe_connectors.config.cluster import ClusterSettings
+from zeebe_connectors.rpc.frames import ErrorCode
+from zeebe_connectors.rpc.gateway_protocol import pb
 from zeebe_connectors.runtime.gateway import Activation, GatewayError
 from zeebe_connectors.runtime.gateway.fake import FakeGateway
 from zeebe_connectors.runtime.gateway.zeebe import ZeebeGateway, _EngineClock
@@ -170,6 +173,54 @@ async def test_cancelling_a_call_cancels(gateway):
     polling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await polling
+
+
+async def test_a_poll_that_is_cancelled_is_cancelled_at_the_engine():
+    """Otherwise the engine would give it jobs, which would be lost until their timeout."""
+
+    async def script(peer):
+        peer.start()
+        await peer.ended.wait()
+
+    async with ScriptedServer(script) as server:
+        gateway = ZeebeGateway(ClusterSettings(address=f"127.0.0.1:{server.port}"))
+        polling = asyncio.create_task(gateway.activate(ACTIVATION, max_jobs=1, wait=30.0))
+        await until(lambda: server.peers and server.peers[0].opened)
+        polling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await polling
+        await until(lambda: server.peers[0].resets == {1: ErrorCode.CANCEL})
+        await gateway.aclose()
+
+
+async def test_an_answer_that_cannot_be_read_is_a_gateway_error():
+    """Jobs that came before it are ours all the same, and the call ends at the engine."""
+
+    async def script(peer):
+        peer.start()
+        while True:
+            request = await peer.requests.get()
+            if request.headers[":path"].endswith("/ActivateJobs"):
+                peer.headers(request.stream, ANSWER)
+                if request.stream > 1:
+                    job = pb.ActivatedJob(key=7, type="t")
+                    peer.message(request.stream, pb.ActivateJobsResponse(jobs=[job]).SerializeToString())
+                peer.message(request.stream, b"\xff\xff")
+            else:
+                peer.answer(request.stream, b"\xff\xff")
+
+    async with ScriptedServer(script) as server:
+        gateway = ZeebeGateway(ClusterSettings(address=f"127.0.0.1:{server.port}"))
+        with pytest.raises(GatewayError) as polled:
+            await gateway.activate(ACTIVATION, max_jobs=1, wait=1.0)
+        assert [job.key for job in await gateway.activate(ACTIVATION, max_jobs=1, wait=1.0)] == [7]
+        with pytest.raises(GatewayError) as completed:
+            await gateway.complete(1, "{}")
+        with pytest.raises(GatewayError) as streamed:
+            await anext(gateway.stream(ACTIVATION))
+        assert {error.value.status for error in (polled, completed, streamed)} == {"INTERNAL"}
+        await until(lambda: server.peers[0].resets == {1: ErrorCode.CANCEL, 3: ErrorCode.CANCEL})
+        await gateway.aclose()
 
 
 async def test_batches_beyond_grpcs_limit_arrive(gateway, fake):
