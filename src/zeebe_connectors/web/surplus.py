@@ -20,6 +20,9 @@ from aiohttp.streams import StreamReader
 
 from zeebe_connectors.web.reading import HEADERS_LIMIT
 
+_BUFFERED = 64 * 1024
+"""Bytes of a body that wait before the library reads no more."""
+
 
 class HeadTooLargeError(HttpProcessingError):
     """More than `HEADERS_LIMIT` bytes came, and no response had begun."""
@@ -62,10 +65,11 @@ class _Responses(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Reads what has come; what comes after a whole response ends the connection: it answers no request."""
-        if data and self._body is not None and self._body.is_eof():  # the library reads on with nothing now and then
-            self.force_close()
-            if self.transport is not None:
-                self.transport.abort()
+        if self._body is not None and self._body.is_eof():
+            if data:  # the library calls this with nothing as well, and some versions start the read timeout then
+                self.force_close()
+                if self.transport is not None:
+                    self.transport.abort()
             return
         if self._unread is not None:
             self._unread += data
@@ -116,8 +120,9 @@ class _Responses(ResponseHandler):
         readable, unreadable = 0, len(data)
         while unreadable - readable > 1:  # the longest beginning that can be read
             middle = (readable + unreadable) // 2
+            parser = self._new_parser()
             try:
-                found, _, _ = self._new_parser().feed_data(data[:middle])
+                found, _, _ = parser.feed_data(data[:middle])
             except Exception:  # noqa: BLE001 - the parser's error is that of the whole, which is known
                 unreadable = middle
             else:
@@ -135,9 +140,9 @@ class _Responses(ResponseHandler):
         return HttpResponseParser(
             self,
             self._loop,
-            self._read_bufsize,
+            _BUFFERED,
             payload_exception=aiohttp.ClientPayloadError,
-            response_with_body=not self._skip_payload,
+            response_with_body=not self._options.get("skip_payload", False),
             auto_decompress=False,
             **options,
         )
