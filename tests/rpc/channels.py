@@ -12,7 +12,7 @@ PATH = "/test.Echo/Unary"
 def channel_to(port, **options):
     """Returns a channel to a port of this machine."""
 
-    async def connect(make):
+    async def connect(make, failures):
         return await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
 
     return Channel(connect, authority="test.example", user_agent="tests", **options)

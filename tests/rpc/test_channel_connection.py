@@ -552,7 +552,7 @@ async def test_a_connection_that_is_never_made_leaves_no_timer():
     """As when TLS fails after the protocol was made."""
     made = []
 
-    async def refuse(make):
+    async def refuse(make, failures):
         made.append(weakref.ref(make()))
         raise OSError("no TLS")
 
@@ -568,7 +568,7 @@ async def test_a_connection_that_is_never_made_leaves_no_timer():
 async def test_whatever_fails_as_it_connects_is_a_status(error):
     """No other exception reaches the caller, and the next attempt is made all the same."""
 
-    async def fail(make):
+    async def fail(make, failures):
         raise error
 
     channel = channel_module.Channel(fail, authority="x", user_agent="x")

@@ -16,8 +16,13 @@ from zeebe_connectors.rpc.header_blocks import Headers, literal
 from zeebe_connectors.rpc.message import CONTENT_TYPE
 from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
-Open: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
-"""Connects to the server, with TLS if it is to be, and puts the protocol that it makes on the connection."""
+Open: TypeAlias = Callable[
+    [Callable[[], asyncio.Protocol], int], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]
+]
+"""Connects to the server, with TLS if it is to be, and puts the protocol that it makes on the connection.
+
+It is told how many attempts failed just before, so that it can try another of the server's addresses first.
+"""
 Again: TypeAlias = Callable[[], Awaitable[tuple[ClientConnection, Call]]]
 """Begins a call anew."""
 
@@ -155,6 +160,7 @@ class Channel:
         self._all: WeakSet[ClientConnection] = WeakSet()
         self._connecting: asyncio.Task[ClientConnection | None] | None = None
         self._pause = 0.0
+        self._failures = 0
         self._not_before = 0.0
         self._error = RpcError(Status.UNAVAILABLE, "not connected")
         self._is_closed = False
@@ -288,7 +294,7 @@ class Channel:
         connection: ClientConnection | None = None
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                _, protocol = await self._open(self._make)
+                _, protocol = await self._open(self._make, self._failures)
                 assert isinstance(protocol, ClientConnection)  # noqa: S101 - tells the type checker
                 connection = protocol
                 await connection.is_ready
@@ -298,7 +304,9 @@ class Channel:
             reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
             self._error = RpcError(Status.UNAVAILABLE, f"failed to connect: {reason}")
             self._not_before = time.monotonic() + self._next_pause()
+            self._failures += 1
             return None
+        self._failures = 0
         return connection
 
     def _next_pause(self) -> float:

@@ -180,6 +180,16 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_is():
     assert (await ask(ClusterSettings(address=f"{'a' * 70}.example:1"))).startswith("UNAVAILABLE failed to connect")
 
 
+def resolve_to(monkeypatch, port):
+    """Has each name mean two addresses, whatever the event loop."""
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("127.0.0.2", "127.0.0.1")]
+
+    async def addresses(host, port):
+        return both
+
+    monkeypatch.setattr(transport, "_addresses", addresses)
+
+
 async def test_the_first_of_two_addresses_does_not_answer(monkeypatch):
     """The second one is tried a quarter of a second later."""
     with socket.socket() as full:
@@ -195,15 +205,30 @@ async def test_the_first_of_two_addresses_does_not_answer(monkeypatch):
             fillers.append(one)
         async with ScriptedServer(echo, port=port) as server:
             loop = asyncio.get_running_loop()
-            real = transport.start_connection
-            both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("127.0.0.2", "127.0.0.1")]
-            monkeypatch.setattr(transport, "start_connection", lambda _, **options: real(both, **options))
+            resolve_to(monkeypatch, port)
             began = loop.time()
             assert (await ask(ClusterSettings(address=f"localhost:{port}"))).startswith("localhost")
             assert loop.time() - began < 5.0
             assert len(server.peers) == 1
         for one in fillers:
             one.close()
+
+
+async def test_the_first_of_two_addresses_is_of_no_use(monkeypatch, authority, ca):
+    """It accepts the connection and no more: the next attempt begins with the other address, and stays with it."""
+    async with (
+        ScriptedServer(echo, tls=tls(authority.issue_cert("localhost"))) as server,
+        await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", server.port),
+    ):
+        port = server.port
+        resolve_to(monkeypatch, port)
+        monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.01)
+        channel = open_channel(ClusterSettings(address=f"localhost:{port}", secure=True, ca=ca))
+        with pytest.raises(RpcError):
+            await channel.unary("/x/y", b"", seconds=5.0)
+        await asyncio.sleep(0.05)
+        assert await channel.unary("/x/y", b"", seconds=5.0)
+        await channel.aclose()
 
 
 class Tunnels:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from aiohappyeyeballs import start_connection
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.net.addresses import unbracketed
@@ -60,12 +60,14 @@ def opener(settings: ClusterSettings) -> Open:
     name = (unbracketed(_host_of(settings.authority)) if settings.authority else host).rstrip(".")
     proxy = proxy_for(host, os.environ)
 
-    async def connect(make: Callable[[], asyncio.Protocol]) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
+    async def connect(
+        make: Callable[[], asyncio.Protocol], failures: int
+    ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
         loop = asyncio.get_running_loop()
         if proxy is None:
-            sock = await _socket(host, int(port))
+            sock = await _socket(host, int(port), failures)
         else:
-            sock = await _socket(proxy.host, proxy.port)
+            sock = await _socket(proxy.host, proxy.port, failures)
             try:
                 async with _step(f"the proxy {proxy.host}:{proxy.port}"):
                     await _tunnel(sock, host, int(port), proxy)
@@ -123,16 +125,26 @@ def _host_of(authority: str) -> str:
     return host if separator and port.isdigit() and (":" not in host or host.endswith("]")) else authority
 
 
-async def _socket(host: str, port: int) -> socket.socket:
+async def _addresses(host: str, port: int) -> list[AddrInfoType]:
+    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+async def _socket(host: str, port: int, failures: int) -> socket.socket:
     """Returns a connected socket to the first of a host's addresses that answers.
+
+    Args:
+        host: Name or address.
+        port: Where it listens.
+        failures: Attempts that failed before: an address may accept connections and be of no use, so after each
+            another one is the first.
 
     Raises:
         ConnectionError: The name is unknown, or no address answers.
     """
-    loop = asyncio.get_running_loop()
     async with _step(f"{host}:{port}"):
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
+        found = await _addresses(host, port)
+        first = failures % len(found)
+        return await start_connection(found[first:] + found[:first], happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
 
 
 def proxy_for(host: str, environment: Mapping[str, str]) -> HttpProxy | None:
