@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import time
+import tracemalloc
 
 import pytest
 from tests.connectors.sql.conftest import Place
@@ -412,6 +413,57 @@ async def test_a_cancelled_job_stops_its_statement(filled):
 async def test_more_jobs_than_connections_wait(filled):
     jobs = [filled.job("query", "SELECT name FROM t", poolSize=2) for _ in range(20)]
     assert all(isinstance(outcome, Complete) for outcome in await asyncio.gather(*jobs))
+
+
+async def test_a_job_whose_time_ends_before_a_connection_is_free(db):
+    """It says so, is tried again, and the pool is in order afterwards."""
+    count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000000) SELECT count(*) FROM c"
+    slow = {"postgresql": "SELECT pg_sleep(4)", "mariadb": "SELECT sleep(4)", "sqlite": count}[db.kind]
+    await db.do("query", "SELECT 1 AS one", poolSize=1)
+    first = asyncio.create_task(db.job("query", slow, poolSize=1, timeout=4, seconds=30))
+    await asyncio.sleep(0.2)
+    for outcome in await asyncio.gather(*(db.job("query", "SELECT 1 AS one", poolSize=1, seconds=3) for _ in range(3))):
+        assert (outcome.code, outcome.retries) == ("SQL_BUSY", 2)
+        assert "poolSize" in outcome.message
+    await first
+    assert (await db.do("query", "SELECT 1 AS one", poolSize=1))["rows"] == [{"one": 1}]
+
+
+WIDE = {
+    "postgresql": "SELECT g AS id, repeat('y', 100000) AS a FROM generate_series(1, 400) g",
+    "mariadb": "SELECT seq AS id, repeat('y', 100000) AS a FROM seq_1_to_400",
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+async def test_wide_rows(db, kind):
+    """Forty megabytes in 400 rows become a document in small pieces, and are never in memory together."""
+    if db.kind == "sqlite":
+        pytest.skip("its driver is in this process, and reads all")
+    sizes = []
+    store = db.documents.store
+
+    async def noting(pieces, **more):
+        async def noted():
+            async for piece in pieces:
+                sizes.append(len(piece))
+                yield piece
+
+        return await store(noted(), **more)
+
+    db.documents.store = noting
+    await db.do("query", "SELECT 1 AS one")
+    tracemalloc.start()
+    try:
+        done = await db.do("query", WIDE[db.kind], result=kind)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (done["rowCount"], done["document"]["metadata"]["size"] > 40_000_000) == (400, True)
+    assert max(sizes) < 1_400_000
+    assert peak < 30_000_000
+    if kind == "json":
+        assert [row["id"] for row in json.loads(await db.text(done["document"]))] == list(range(1, 401))
 
 
 async def test_a_dead_connection_is_replaced_before_it_is_used(filled):

@@ -254,7 +254,8 @@ class Database:
         """
         try:
             with Within(time.monotonic() + seconds + _GRACE):
-                async with self._room:
+                await self._take_place(seconds)
+                try:
                     session = await self._session()
                     stays = False
                     try:
@@ -273,6 +274,8 @@ class Database:
                             self._ready.append(session)
                         else:
                             await session.close()
+                finally:
+                    self._room.release()
         except TimeoutError:
             raise TransientError(
                 "SQL_UNREACHABLE", f"{self.access.where}: the job's time ran out before the database was done"
@@ -281,6 +284,25 @@ class Database:
             raise
         except Exception as error:  # noqa: BLE001 - of any driver
             raise failure(error, where=self.access.where) from None
+
+    async def _take_place(self, seconds: float) -> None:
+        """Waits until fewer jobs use the database than it has connections.
+
+        Raises:
+            TransientError: `SQL_BUSY`.
+        """
+        if not self._room.locked():
+            await self._room.acquire()
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            raise TransientError(
+                "SQL_BUSY",
+                f"{self.access.where}: all {self.access.size} connections were in use until the job's time ran out; "
+                "raise poolSize, or make statements quicker",
+            ) from None
 
     async def _session(self) -> Session:
         """Returns a connection that a job has just returned, or one of the pool."""

@@ -29,6 +29,7 @@ ERRORS = {
     "SQL_TLS_FAILED": "The server offers no TLS, or its certificate is not trusted. An incident.",
     "SQL_CONNECTION_LOST": "The connection broke on the way. Tried again; statements outside a transaction may have "
     "been carried out.",
+    "SQL_BUSY": "All connections (`poolSize`) were in use until the job's time ran out. Tried again.",
     "SQL_TOO_MANY_ROWS": "The result is larger than `maxRows` or `maxBytes`. Ask for less, or choose a document.",
     "SQL_UNEXPECTED_ROWS": "A statement changed a different number of rows than its `expect`; everything is undone. "
     "An incident.",

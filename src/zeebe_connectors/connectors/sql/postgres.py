@@ -17,8 +17,12 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.array import ArrayLoader
 from psycopg.types.string import TextLoader
 
-from zeebe_connectors.connectors.sql.values import interval, text_where_none
+from zeebe_connectors.connectors.sql.values import interval, text_where_none, width
 
+_CHUNK = 50
+"""Rows that the library collects before it hands them over."""
+_WIDE = 4 * 1024 * 1024
+"""Bytes of rows after which a batch ends, however few they are."""
 _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
 _JSON = frozenset((114, 3802))
@@ -127,7 +131,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
             self._send_query_prepared(name, text)
         self._counted = (self._conn._prepared.maybe_add_to_cache(text, prepare, name), prepare, name)  # noqa: SLF001 - see above
         if capabilities.has_stream_chunked():
-            self._pgconn.set_chunked_rows_mode(size)
+            self._pgconn.set_chunked_rows_mode(min(size, _CHUNK))
         else:
             self._pgconn.set_single_row_mode()
         self._last_query = query
@@ -138,12 +142,13 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
     def _batch(self, size: int) -> Waiting:
         """Collects rows until there are enough, or to the end; it looks one piece ahead to know whether more come."""
         rows: list[Sequence[Any]] = []
+        held = 0
         end: Any = None
         result, self._ahead = self._ahead, None
         while (result := result or (yield from fetch(self._pgconn))) is not None:
             if result.status not in _PIECES:
                 end = result
-            elif len(rows) >= size:
+            elif len(rows) >= size or held >= _WIDE:
                 self._ahead = result
                 return rows
             else:
@@ -153,6 +158,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
                 if is_first:
                     self._make_row = self._make_row_maker()
                 rows += self._tx.load_rows(0, result.ntuples, self._make_row)
+                held += width(rows[-1]) * result.ntuples
             result = None
         self.is_through = True
         if end is None:

@@ -10,7 +10,7 @@ from typing import Any
 from zeebe_connectors import ConnectorError, InputError
 from zeebe_connectors.connectors.sql.database import Session
 from zeebe_connectors.connectors.sql.results import Collected
-from zeebe_connectors.connectors.sql.running import BATCH, PARAMSTYLES, Rows, run
+from zeebe_connectors.connectors.sql.running import FIRST, PARAMSTYLES, Rows, next_size, run, unread
 from zeebe_connectors.connectors.sql.statements import Bound, parameter
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$#]*(?:\.[A-Za-z_][A-Za-z0-9_$#]*){0,2}")
@@ -92,7 +92,7 @@ async def call(
         while True:
             rows = Rows()
             rows.described(cursor.description, session.dialect)
-            rows.batches = _batches(cursor)
+            rows.batches = _batches(cursor, session)
             if not rows.columns:
                 rows.affected = max(0, cursor.rowcount)
             found.append((rows, await collect(rows)))
@@ -117,6 +117,9 @@ def _unbuffered(dialect: str) -> list[Any]:
     return [SSCursor]
 
 
-async def _batches(cursor: Any) -> AsyncGenerator[list[Sequence[Any]], None]:
-    while cursor.description and (batch := await cursor.fetchmany(BATCH)):
-        yield list(batch)
+async def _batches(cursor: Any, session: Session) -> AsyncGenerator[list[Sequence[Any]], None]:
+    size = FIRST
+    while cursor.description and (batch := await cursor.fetchmany(size)):
+        with unread(session):
+            yield list(batch)
+        size = next_size(batch)

@@ -14,6 +14,8 @@ from zeebe_connectors.connectors.sql.running import Rows
 from zeebe_connectors.connectors.sql.values import Convert
 from zeebe_connectors.sdk.text import sendable, sendable_value
 
+PIECE = 1024 * 1024
+"""Characters of a document that are made at once; meanwhile no other job runs."""
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -180,10 +182,12 @@ async def _csv(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIter
         if not headed:
             writer.writerow(rows.columns)
             headed = True
-        writer.writerows([_cell(value) for value in row] for row in batch)
-        yield _encoded(text.getvalue())
-        text.seek(0)
-        text.truncate()
+        for position, row in enumerate(batch, 1):
+            writer.writerow([_cell(value) for value in row])
+            if text.tell() >= PIECE or position == len(batch):
+                yield _encoded(text.getvalue())
+                text.seek(0)
+                text.truncate()
     if not headed and rows.columns:
         writer.writerow(rows.columns)
         yield _encoded(text.getvalue())
@@ -208,9 +212,15 @@ async def _json(batches: AsyncIterator[list[list[Any]]], rows: Rows) -> AsyncIte
     """Writes a JSON list of contexts, one on each line."""
     first = True
     async for batch in batches:
-        lines = [json.dumps(dict(zip(rows.columns, row, strict=False)), ensure_ascii=False) for row in batch]
-        yield _encoded(("[\n" if first else ",\n") + ",\n".join(lines))
-        first = False
+        lines: list[str] = []
+        size = 0
+        for position, row in enumerate(batch, 1):
+            line = json.dumps(dict(zip(rows.columns, row, strict=False)), ensure_ascii=False)
+            lines.append(line)
+            size += len(line)
+            if size >= PIECE or position == len(batch):
+                yield _encoded(("[\n" if first else ",\n") + ",\n".join(lines))
+                first, lines, size = False, [], 0
     yield b"[]\n" if first else b"\n]\n"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,11 +20,15 @@ from zeebe_connectors.connectors.sql.kinds import (
     only_asks,
 )
 from zeebe_connectors.connectors.sql.statements import Bound, bind, outline
-from zeebe_connectors.connectors.sql.values import special_columns, unique
+from zeebe_connectors.connectors.sql.values import special_columns, unique, width
 
 AnswerT = TypeVar("AnswerT")
 BATCH = 500
-"""Rows fetched from the server at once."""
+"""Rows fetched from the server at once, at most."""
+FIRST = 20
+"""Rows fetched first, while nobody knows how wide they are."""
+_WIDE = 4 * 1024 * 1024
+"""Bytes of rows fetched at once, about."""
 _MAX_KNOWN = 512
 """Statements of which a pool knows where they want JSON."""
 _FEW = 50
@@ -169,13 +174,19 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
         options = {"stream_results": True} if streams else {}
         return sync.exec_driver_sql(bound.text, values, execution_options=options)
 
+    def fetch(_: Any, size: int) -> Any:
+        return result.fetchmany(size)
+
     result = await connection.run_sync(start)
     finished = False
     try:
         if result.returns_rows:
             rows.described(result.cursor.description, session.dialect)
-            while batch := await connection.run_sync(lambda _: result.fetchmany(BATCH)):
-                yield batch
+            size = FIRST if streams else BATCH
+            while batch := await connection.run_sync(fetch, size):
+                with unread(session):
+                    yield batch
+                size = next_size(batch)
         rows.affected = max(0, result.rowcount) if changes and not (result.returns_rows and streams) else None
         if session.dialect == "sqlite" and result.rowcount < 0 and changes and begins_with_with(bound.text, "sqlite"):
             # Python's driver counts no change whose statement begins with WITH.
@@ -191,6 +202,26 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
         else:
             # Reading on to the end of what nobody wants could take for ever.
             await session.database.stop(session)
+
+
+def next_size(batch: Sequence[Sequence[Any]]) -> int:
+    """Returns how many rows to fetch next: fewer of wide ones."""
+    return max(1, min(BATCH, _WIDE // (1 + max(width(batch[0]), width(batch[-1])))))
+
+
+@contextlib.contextmanager
+def unread(session: Session) -> Iterator[None]:
+    """Has MySQL's server wait while a batch is taken: its driver would read all that comes into memory."""
+    transport = getattr(session.driver, "_transport", None) if session.dialect == "mysql" else None
+    if transport is None or not transport.is_reading():
+        yield
+        return
+    transport.pause_reading()
+    try:
+        yield
+    finally:
+        if not transport.is_closing():
+            transport.resume_reading()
 
 
 async def _has_no_number(connection: Any, text: str) -> bool:

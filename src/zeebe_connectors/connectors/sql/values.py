@@ -194,3 +194,8 @@ def unique(names: Sequence[str]) -> list[str]:
         candidate = name if count == 1 else f"{name}_{count}"
         out.append(candidate if candidate not in out else f"{candidate}_{len(out) + 1}")
     return out
+
+
+def width(row: Sequence[Any]) -> int:
+    """Returns about how many bytes of memory the texts and bytes of a row take."""
+    return sum(len(value) for value in row if isinstance(value, str | bytes))
