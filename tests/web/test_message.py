@@ -1,5 +1,6 @@
 """URLs and headers as they go over the wire."""
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -50,12 +51,20 @@ def test_any_tail(tail):
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=40), max_size=4))
 def test_any_header(values):
-    """Whatever headers are given, they are refused or hold no line break."""
+    """Whatever headers are given, they are refused or hold no line break and no other control character but tabs."""
     try:
         headers = header_fields(values)
     except InputError:
         return
-    assert not any(set("\r\n\0") & set(name + value) for name, value in headers.items())
+    assert not any(re.search(r"[\x00-\x08\x0a-\x1f\x7f]", name + value) for name, value in headers.items())
+
+
+@pytest.mark.parametrize("value", ["a\x01b", "a\x1bb", "a\x7fb", "a\nb"])
+def test_control_characters_in_a_header(value):
+    with pytest.raises(InputError) as raised:
+        header_fields({"X-Own": value})
+    assert raised.value.code == "HEADER_INVALID"
+    assert header_fields({"X-Own": "a\tb"})["X-Own"] == "a\tb"
 
 
 def test_with_query():
