@@ -351,3 +351,20 @@ async def test_requests_through_a_proxy_with_a_login_share_a_connection():
         assert "User-Agent: zeebe-connectors/" in tunnel
         assert "Proxy-Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n" in tunnel
         await cache.aclose()
+
+
+async def test_no_timeout_runs_after_a_response(send):
+    """Reading this one pauses the connection and goes on; what is kept afterwards waits for nothing."""
+
+    async def chunks(server, number, reader, writer):
+        while True:
+            await server.head(reader)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
+            )
+
+    async with Server(chunks) as server:
+        for _ in range(3):
+            assert len((await send("POST", server.url)).body) == 100_000
+            await asyncio.sleep(0.6)
+        assert server.connections == 1

@@ -80,6 +80,13 @@ class _Responses(ResponseHandler):
                 self.transport.abort()
             self.set_exception(HeadTooLargeError(message="too many headers"))
 
+    def resume_reading(self, *options: Any, **named: Any) -> None:
+        """Reads on; the library starts the read timeout then, even where the response has come to its end meanwhile."""
+        super().resume_reading(*options, **named)
+        if self._body is not None and self._body.is_eof():
+            self.read_timeout = None
+            self.start_timeout()  # which stops it
+
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Hands over a response whose headers have been read."""
         message, body = data
