@@ -517,6 +517,8 @@ def test_what_ended_is_kept_within_a_bound(bench, monkeypatch) -> None:
     ("flow", "way"),
     [
         ("start > a > a", "a > a"),
+        ("start > start; a > end", "start > start"),
+        ("start > xor > start {=x}; xor > a {default}", "start > xor > start"),
         ("start > xor1 > a > b > xor2; xor2 > xor1 {default}; xor2 > end {=x}", "a > b > xor2 > xor1 > a"),
         ("start > a > par; par > a; par > end", "a > par > a"),
         ("start > xor > n > out; back > xor", "n > out > back > xor > n"),

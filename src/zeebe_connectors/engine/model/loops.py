@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from zeebe_connectors.engine.model.elements import Element
 
-_PASSED = frozenset({"task", "manualTask", "intermediateThrowEvent"})
+_PASSED = frozenset({"task", "manualTask", "intermediateThrowEvent", "startEvent"})
 _GATEWAYS = frozenset({"exclusiveGateway", "inclusiveGateway", "parallelGateway"})
 
 
