@@ -357,6 +357,23 @@ async def test_pauses_grow_and_end():
         assert channel._pause == 0.0
 
 
+async def test_a_stream_that_waited_long_is_no_failure(monkeypatch):
+    """Nothing was answered on its connection, as there was nothing to say: the next one is made at once."""
+    monkeypatch.setattr(channel_module, "_MAX_PAUSE", 0.05)
+
+    async def script(peer):
+        peer.start()
+        await peer.requests.get()
+        await asyncio.sleep(0.1)
+
+    async with ScriptedServer(script) as server, opened(server) as channel:
+        for _ in range(3):
+            answers = await channel.stream(PATH, b"", seconds=5.0)
+            assert (await status_of(answers.read()))[0] is Status.UNAVAILABLE
+        assert channel._pause == 0.0
+        assert len(server.peers) == 3
+
+
 async def test_many_calls_share_one_attempt_to_connect():
     """And one whose caller gives up leaves it to the others."""
     async with ScriptedServer(echo) as server, opened(server) as channel:
@@ -378,7 +395,10 @@ async def test_a_server_that_accepts_and_says_nothing(monkeypatch):
     async with ScriptedServer(script) as server, opened(server) as channel:
         assert (await status_of(channel.unary(PATH, b"x", seconds=0.1)))[0] is Status.DEADLINE_EXCEEDED
         found, text = await status_of(channel.unary(PATH, b"x", seconds=5.0))
-        assert (found, "no answer in time" in text) == (Status.UNAVAILABLE, True)
+        assert (found, "no word of HTTP/2" in text) == (Status.UNAVAILABLE, True)
+        await asyncio.sleep(0.05)
+        found, text = await status_of(channel.unary(PATH, b"x", seconds=0.1))
+        assert (found, "no word of HTTP/2" in text) == (Status.DEADLINE_EXCEEDED, True), "the last reason is known"
         async with asyncio.timeout(5):
             await server.peers[0].ended.wait()
 

@@ -161,6 +161,7 @@ class Channel:
         self._connecting: asyncio.Task[ClientConnection | None] | None = None
         self._pause = 0.0
         self._failures = 0
+        self._connected_at = 0.0
         self._not_before = 0.0
         self._error = RpcError(Status.UNAVAILABLE, "not connected")
         self._is_closed = False
@@ -265,7 +266,8 @@ class Channel:
             async with asyncio.timeout_at(ends_at):
                 connection = await asyncio.shield(connecting)
         except TimeoutError:
-            raise RpcError(Status.DEADLINE_EXCEEDED, "the gateway could not be reached in time") from None
+            reason = f"; before, it {self._error.message}" if self._failures else ""
+            raise RpcError(Status.DEADLINE_EXCEEDED, f"the gateway could not be reached in time{reason}") from None
         except asyncio.CancelledError:
             if connecting.cancelled() and self._is_closed:
                 raise RpcError(Status.CANCELLED, "the channel was closed") from None
@@ -281,7 +283,8 @@ class Channel:
                 self._connection = None
                 if last.is_pinged_too_often:
                     self._keepalive *= 2  # as gRPC's keepalive asks
-                if last.has_answered:
+                # A stream may wait for hours, without an answer, for what it is to carry.
+                if last.has_answered or time.monotonic() - self._connected_at > _MAX_PAUSE:
                     self._pause = 0.0
                 else:  # one that accepts connections and ends them all is no reason to hurry
                     await asyncio.sleep(self._next_pause())
@@ -301,12 +304,15 @@ class Channel:
         except Exception as error:  # noqa: BLE001 - whatever resolvers, TLS and event loops raise
             if connection is not None:
                 connection.close()
-            reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+            reason = str(error) or type(error).__name__
+            if isinstance(error, TimeoutError) and not str(error):
+                reason = "no answer in time" if connection is None else "connected, but no word of HTTP/2 came in time"
             self._error = RpcError(Status.UNAVAILABLE, f"failed to connect: {reason}")
             self._not_before = time.monotonic() + self._next_pause()
             self._failures += 1
             return None
         self._failures = 0
+        self._connected_at = time.monotonic()
         return connection
 
     def _next_pause(self) -> float:

@@ -26,8 +26,8 @@ _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _DIRECT = ("no_grpc_proxy", "no_proxy")
 """Environment variables, the strongest first; gRPC's own libraries read the same."""
 _HAPPY_EYEBALLS_SECONDS = 0.25
-_STEP_SECONDS = 10.0
-"""Time for each step: to reach a host, to get a tunnel from a proxy, to agree on TLS."""
+_STEP_SECONDS = 8.0
+"""Time for each step: to reach a host, to get a tunnel from a proxy, to agree on TLS. A command has 10 s for all."""
 _UNACKNOWLEDGED_MS = 20_000
 """How long TCP waits for the acknowledgement of what was sent before the connection is lost, as in gRPC's libraries."""
 _MAX_PROXY_ANSWER = 16 * 1024
