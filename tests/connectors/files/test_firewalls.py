@@ -8,7 +8,10 @@ import socket
 import time
 
 import pytest
+from tests.servers.muting import Muting
 from tests.servers.ports import free_port
+
+from zeebe_connectors.connectors.files import pool
 
 FILES = {"/a.txt": b"hello", "/b.txt": b"bb"}
 
@@ -70,3 +73,21 @@ async def test_neither_port_answers(places, kind, code):
         place.server._answers.clear()
         assert (await place.do("read", file="a.txt", readAs="text"))["content"] == "hello"
     assert (_count(place, "EPSV"), _count(place, "PASV")) == (2, 1)
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes", "sftp"])
+async def test_a_session_that_a_firewall_has_forgotten(places, protocol, monkeypatch):
+    """It is replaced after a moment, not when the server's time is over."""
+    monkeypatch.setattr(pool, "IDLE_BEFORE_TEST", 0.0)
+    monkeypatch.setattr(pool, "TEST_PATIENCE", 0.5)
+    place = await (places.sftp() if protocol == "sftp" else places.ftp(protocol))
+    async with Muting(place.inputs["port"]) as proxy:
+        known = place.inputs.get("knownHosts", "").replace(f":{place.inputs['port']}", f":{proxy.port}")
+        given = {"port": proxy.port, "timeout": 15, **({"knownHosts": known} if known else {})}
+        await place.do("write", file="x", content="1", **given)
+        proxy.mute()
+        began = time.monotonic()
+        await place.do("write", file="x", content="2", **given)
+        assert time.monotonic() - began < 10
+        assert proxy.opened == 2
+    assert (place.home / "x").read_text() == "2"

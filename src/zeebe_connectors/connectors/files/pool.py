@@ -13,6 +13,8 @@ from zeebe_connectors.connectors.files.session import Session
 
 IDLE_BEFORE_TEST = 1.0
 """Seconds that a session may rest without being tested before use."""
+TEST_PATIENCE = 5.0
+"""Seconds that the test may take: firewalls forget connections that rest, and then drop what is sent."""
 MAX_IDLE = 60.0
 """Seconds that a session is kept unused; many servers end one after some minutes."""
 
@@ -108,7 +110,11 @@ class Sessions:
         return max(free, key=lambda held: (held.users, held.rested), default=None)
 
     async def _tested(self, held: _Held) -> bool:
-        return await held.session.alive() and held.session.usable
+        try:
+            async with asyncio.timeout(TEST_PATIENCE):
+                return await held.session.alive() and held.session.usable
+        except TimeoutError:
+            return False
 
     def _give_back(self, held: _Held) -> None:
         held.users -= 1
