@@ -154,6 +154,22 @@ async def test_an_answer_before_the_end_of_the_request(send):
             assert server.connections == connections
 
 
+async def test_an_answer_that_ends_with_its_connection(send):
+    """Also where it comes before the end of the request, of which the rest cannot be sent then."""
+
+    async def refuses(server, number, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 413 Too Large\r\n\r\nbody")
+        writer.write_eof()
+        while await reader.read(65536):
+            pass
+
+    async with Server(refuses) as server:
+        for _ in range(10):
+            response = await send("POST", server.url, bytes(3_000_000))
+            assert (response.status, response.body) == (413, b"body")
+
+
 async def test_silence_begins_after_the_request(send):
     """A service that reads slowly is not silent; one that does not answer is, whatever the size of the request."""
 

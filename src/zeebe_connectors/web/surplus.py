@@ -106,7 +106,8 @@ class _Responses(ResponseHandler):
                 self.feed_data(response)
             return
         super().set_exception(exc, *cause)
-        self._end_body(exc)
+        if isinstance(exc, HttpProcessingError):  # a body may still end well where only the request was not sent
+            self._end_body(exc)
 
     def close(self) -> None:
         """Closes the connection, which ends the wait for the rest of a body."""
