@@ -27,9 +27,9 @@ DIALECTS = {"mariadb": "mysql", "sqlserver": "mssql"}
 _CONNECTING = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
-    """How to reach a database; jobs with equal ones share a pool.
+    """How to reach a database; jobs with equal ones share a pool. It is not changed, see `Address`.
 
     Args:
         address: Where it is.
@@ -53,7 +53,7 @@ class Access:
 
     def __post_init__(self) -> None:
         parts = (self.address, self.username, self.password, self.tls, self.trusted, self.size, self.file)
-        object.__setattr__(self, "_hash", hash(parts))
+        self._hash = hash(parts)
 
     def __hash__(self) -> int:
         return self._hash

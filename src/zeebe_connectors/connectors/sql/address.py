@@ -40,9 +40,9 @@ class _UnreadableError(ValueError):
     """A URL cannot be understood; the message repeats nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Address:
-    """One database.
+    """One database; it is not changed, and not frozen because each job makes one.
 
     Args:
         kind: The database system.

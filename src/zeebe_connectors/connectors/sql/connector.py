@@ -30,6 +30,7 @@ _LEVELS = {
 }
 MAX_BATCH = 100_000
 """Sets of values per batch."""
+_EMPTY = Done(rows=[], row_count=0, generated_keys=[])
 MAX_SETS = 1000
 """Result sets of one procedure."""
 
@@ -284,14 +285,16 @@ def _result(found: Collected, *, affected: int | None = None, keys: list[Any] | 
 def _done(
     found: Collected, *, affected: int | None, keys: list[Any] | None = None, out: dict[str, Any] | None = None
 ) -> Done:
-    return Done.model_construct(  # all of it is made here; validating rows once more costs each job
-        rows=found.rows,
-        row_count=found.count,
-        more=found.more,
-        affected=affected,
-        generated_keys=keys or [],
-        document=found.document,
-        out=out,
+    return _EMPTY.model_copy(  # all of it is made here; validating rows once more costs each job
+        update={
+            "rows": found.rows,
+            "row_count": found.count,
+            "more": found.more,
+            "affected": affected,
+            "generated_keys": keys or [],
+            "document": found.document,
+            "out": out,
+        }
     )
 
 

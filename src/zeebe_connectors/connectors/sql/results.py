@@ -19,7 +19,7 @@ PIECE = 1024 * 1024
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
     """How large a result may be, and what happens to a larger one.
 

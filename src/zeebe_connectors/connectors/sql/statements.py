@@ -42,7 +42,7 @@ class Parsed:
     """Names or positions of the values that it needs, each once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bound:
     """What the driver gets: the text in its own style, and the values in order."""
 
