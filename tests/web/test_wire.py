@@ -361,7 +361,7 @@ async def test_requests_through_a_proxy_with_a_login_share_a_connection():
             await Exchange(call).call(HttpRequest("GET", "http://target.invalid/"))
         assert proxy.connections == 1
         with pytest.raises(ConnectorError):  # the proxy speaks no TLS behind its tunnel
-            await Exchange(call).call(HttpRequest("GET", "https://target.invalid/"))
+            await Exchange(call, connect=0.5).call(HttpRequest("GET", "https://target.invalid/"))
         tunnel = proxy.heads[-1]
         assert tunnel.startswith("CONNECT target.invalid:443 HTTP/1.1\r\nHost: target.invalid\r\n")
         assert "User-Agent: zeebe-connectors/" in tunnel
