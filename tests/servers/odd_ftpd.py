@@ -38,6 +38,8 @@ class OddFtpServer:
         self._answers = dict(answers or {})
         self._features, self._greeting, self._lines = features, greeting, lines
         self._open: list[asyncio.Server | asyncio.StreamWriter] = []
+        self.dies_at = 0
+        """The number of the command at which its control connection breaks, once; 0 for none."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -77,6 +79,9 @@ class _Visit:
         self._say(greeting)
         while line := (await self._reader.readline()).decode().rstrip("\r\n"):
             self._server.received.append(line)
+            if len(self._server.received) == self._server.dies_at:
+                self._writer.transport.abort()
+                return
             verb, _, argument = line.partition(" ")
             if verb == "QUIT":
                 return

@@ -271,3 +271,29 @@ async def test_a_job_that_is_cancelled_while_a_session_is_tested(places, protoco
     assert [held.users for held in pool._held] == []
     await place.do("exists", file="x", maxSessions=1)
     assert len(pool._held) == 1
+
+
+@pytest.mark.parametrize("operation", ["write", "read", "move", "list"])
+async def test_a_control_connection_that_breaks_at_any_command(places, operation):
+    """The task is tried again and completes; whoever looks finds the old file or the new one, whole."""
+    given = {"write": {"content": "new"}, "read": {"readAs": "text"}, "move": {"targetFile": "b.txt"}, "list": {}}
+    number = 0
+    while True:
+        place = await places.odd_ftp({"/a.txt": b"old"})
+        inputs = {**({} if operation == "list" else {"file": "a.txt"}), **given[operation], "key": 9}
+        await place.do("exists", file="a.txt")
+        number += 1
+        place.server.dies_at = len(place.server.received) + number
+        outcome = await place.job(operation, **inputs)
+        files = {name: data for name, data in place.server.files.items() if not name.endswith(".part")}
+        assert set(files.values()) <= {b"old", b"new"}
+        if len(place.server.received) < place.server.dies_at:
+            assert isinstance(outcome, Complete)
+            break
+        if isinstance(outcome, Fail):
+            assert (outcome.code, outcome.retries) == ("FILES_LOST", 2)
+            outcome = await place.job(operation, **inputs)
+        assert isinstance(outcome, Complete), (number, outcome)
+        want = {"write": {"/a.txt": b"new"}, "move": {"/b.txt": b"old"}}.get(operation, {"/a.txt": b"old"})
+        assert {name: data for name, data in place.server.files.items() if not name.endswith(".part")} == want
+    assert number > 2
