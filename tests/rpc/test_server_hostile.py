@@ -444,3 +444,15 @@ async def test_large_answers_through_small_windows(service):
     for number in (1, 3):
         assert len(raw.data[number]) == 300_000 + 5 + 4
         assert raw.data[number].endswith(b"x" * 300_000)
+
+
+async def test_settings_are_acknowledged_before_they_are_used(service):
+    """The client counts with the old window until then."""
+    raw = await service.connect(PREFACE + settings(window=0))
+    raw.send(size(1, 1_000))
+    while (await raw.next()).kind != r.HEADERS:
+        pass
+    raw.send(settings(window=100))
+    acknowledged, data = await raw.next(), await raw.next()
+    assert (acknowledged.kind, acknowledged.flags) == (r.SETTINGS, r.ACK)
+    assert (data.kind, len(data.payload)) == (r.DATA, 100)

@@ -297,9 +297,14 @@ class Connection(Sender[StreamT], asyncio.Protocol):
                 self.encoder.limit_table(value)
         self.max_peer_streams = found.get(Setting.MAX_CONCURRENT_STREAMS, self.max_peer_streams)
         self.max_frame = min(found.get(Setting.MAX_FRAME_SIZE, self.max_frame), MAX_SENT_FRAME_BYTES)
-        if (window := found.get(Setting.INITIAL_WINDOW_SIZE, self.initial_send_window)) != self.initial_send_window:
+        window = found.get(Setting.INITIAL_WINDOW_SIZE, self.initial_send_window)
+        change = window - self.initial_send_window
+        if change:
             self._set_initial_window(window)
+        # Before any data that the new window allows: the other side counts with the old one until it reads this.
         self.write(frames.SETTINGS_ACK)
+        if change > 0:
+            self.send_blocked(*self.streams.values())
         self.on_settings()
 
     def _set_initial_window(self, size: int) -> None:
@@ -311,7 +316,6 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             stream.send_window += change
             if stream.send_window > frames.MAX_WINDOW:
                 raise ConnectionFaultError(ErrorCode.FLOW_CONTROL_ERROR, "a window beyond the maximum")
-        self.send_blocked(*self.streams.values())
 
     def _push_promise(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a push, which nobody may send")

@@ -116,12 +116,16 @@ def timeout_of(text: str) -> float | None:
 
 def escaped(text: str) -> str:
     """Returns a status' text as `grpc-message` carries it: shortened, in UTF-8, percent-encoded beyond ASCII."""
-    plain = text.encode("utf-8", "replace")
-    found = _TO_ESCAPE.sub(lambda match: b"%%%02X" % match[0][0], plain)
+    found = _percent_encoded(text)
     if len(found) > MAX_STATUS_BYTES:
-        # Not in the middle of an escape; what is cut in the middle of a character is replaced by the reader.
-        found = re.sub(rb"%.?$", b"", found[:MAX_STATUS_BYTES]) + b"..."
+        # Between two characters: grpcio shows nothing of a text that is not UTF-8.
+        whole = unquote_to_bytes(re.sub(rb"%.?$", b"", found[:MAX_STATUS_BYTES])).decode("utf-8", "ignore")
+        found = _percent_encoded(whole) + b"..."
     return found.decode("ascii")
+
+
+def _percent_encoded(text: str) -> bytes:
+    return _TO_ESCAPE.sub(lambda match: b"%%%02X" % match[0][0], text.encode("utf-8", "replace"))
 
 
 def unescaped(text: str) -> str:
