@@ -74,20 +74,14 @@ def test_timeouts(text, seconds):
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 
-@given(st.floats(0, 99_999))
-def test_a_timeout_is_written_no_shorter_than_it_is(seconds):
-    """And by at most a millisecond longer."""
-    found = timeout_of(timeout_text(seconds))
-    assert found is not None
-    assert -1e-6 <= found - seconds <= 0.001 + 1e-6
-
-
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(-1.0, "1n"), (0.0, "1n"), (10.0, "10S"), (123_456.5, "123456S"), (1e9, "99999999S")]
+    ("milliseconds", "text"),
+    [(1, "1m"), (99_999_999, "99999999m"), (100_000_999, "100000S"), (10**11, "99999999S"), (10**12, "99999999S")],
 )
-def test_timeouts_at_their_limits(seconds, text):
-    """Eight digits and a unit."""
-    assert timeout_text(seconds) == text
+def test_timeouts_as_they_are_written(milliseconds, text):
+    """Eight digits and a unit; beyond a day, whole seconds are exact enough."""
+    assert timeout_text(milliseconds) == text
+    assert timeout_of(text) is not None
 
 
 @given(st.text(max_size=500))

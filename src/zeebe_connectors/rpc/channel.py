@@ -35,7 +35,7 @@ _REPEAT_SECONDS = 10.0
 _MAX_REPEAT_PAUSE = 0.5
 _MAX_INDEXED_BYTES = 2_000
 """Maximum size of a header that the other side is asked to remember; its table has 4 KiB by default."""
-_NO_HEADER = re.compile(r"[^ -~]")
+_NOT_IN_METADATA = re.compile(r"[^ -~]")
 
 
 class _Repeats:
@@ -242,7 +242,7 @@ class Channel:
     def _make_headers(self, path: str, metadata: Headers) -> tuple[Headers, bytes]:
         """Returns a call's headers: those that the server remembers, and the long ones, encoded."""
         for name, value in metadata:
-            if _NO_HEADER.search(value):
+            if _NOT_IN_METADATA.search(value):
                 raise RpcError(Status.INTERNAL, f"the header {name} has characters that no header may have")
         if len(self._headers) > 100:
             self._headers.clear()
@@ -300,7 +300,7 @@ class Channel:
                 _, protocol = await self._open(self._make, self._failures)
                 assert isinstance(protocol, ClientConnection)  # noqa: S101 - tells the type checker
                 connection = protocol
-                await connection.is_ready
+                await connection.ready
         except Exception as error:  # noqa: BLE001 - whatever resolvers, TLS and event loops raise
             if connection is not None:
                 connection.close()
@@ -339,7 +339,7 @@ class Channel:
         connections = list(self._all)
         for connection in connections:
             connection.shut()
-        if open_ones := [one.is_lost for one in connections if one.transport is not None and not one.is_lost.done()]:
+        if open_ones := [one.lost for one in connections if one.transport is not None and not one.lost.done()]:
             _, silent = await asyncio.wait(open_ones, timeout=_CLOSE_SECONDS)
             if silent:
                 for connection in connections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import lru_cache
 
 from zeebe_connectors.rpc import frames, status
@@ -20,7 +21,7 @@ _DEADLINE_SECONDS = 0.01
 class Call(Stream):
     """A call under way."""
 
-    __slots__ = ("answered", "ends_at", "has_headers", "is_streaming", "messages", "outcome", "waiter")
+    __slots__ = ("ends_at", "has_headers", "is_streaming", "messages", "outcome", "waiter")
 
     def __init__(self, number: int, connection: ClientConnection, ends_at: float, limit: int, *, streams: bool) -> None:
         super().__init__(
@@ -82,13 +83,13 @@ class ClientConnection(Connection[Call]):
         super().__init__(stream_window=stream_window)
         self.limit = limit
         self.reads_at_once = reads_at_once
-        self.is_going = False
+        self.is_going_away = False
         """Whether the server takes no more calls on this connection."""
         self.has_answered = False
         """Whether the server began to answer any call."""
         self.is_pinged_too_often = False
         """Whether the server complained of our signs of life."""
-        self.is_ready: asyncio.Future[None] = self.loop.create_future()
+        self.ready: asyncio.Future[None] = self.loop.create_future()
         self._keepalive = keepalive
         self._keepalive_timeout = keepalive_timeout
         self._alive_timer: asyncio.TimerHandle | None = None
@@ -113,7 +114,7 @@ class ClientConnection(Connection[Call]):
         Raises:
             ConnectionFaultError: The server speaks another protocol, which people are told by its name.
         """
-        if not self.is_ready.done():
+        if not self.ready.done():
             if data.startswith(b"HTTP/1"):
                 raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "this port answers in HTTP/1.1; gRPC has another")
             if data.startswith(b"\x15\x03"):
@@ -133,8 +134,8 @@ class ClientConnection(Connection[Call]):
 
     def on_settings(self) -> None:
         """Lets waiting calls begin."""
-        if not self.is_ready.done():
-            self.is_ready.set_result(None)
+        if not self.ready.done():
+            self.ready.set_result(None)
         self._let_wait_no_longer()
 
     # --- calls
@@ -142,7 +143,7 @@ class ClientConnection(Connection[Call]):
     @property
     def takes_calls(self) -> bool:
         """Whether a new call may begin here."""
-        return not self.is_going and not self.is_closed
+        return not self.is_going_away and not self.is_closed
 
     async def begin(self, headers: Headers, more: bytes, message: bytes, ends_at: float, *, streams: bool) -> Call:
         """Begins a call, once the server allows one more.
@@ -168,10 +169,10 @@ class ClientConnection(Connection[Call]):
         number = self._next
         self._next += 2
         if self._next > frames.MAX_STREAM:
-            self._go()
+            self._go_away()
         call = Call(number, self, ends_at, self.limit, streams=streams)
         self.streams[number] = call
-        block = self.encoder.encode(headers) + more + _timeout(-int(-1000 * left // 1))
+        block = self.encoder.encode(headers) + more + _timeout(math.ceil(1000 * left))
         self.write(frames.headers(number, block, ends=False, limit=self.max_frame))
         self.send_data(call, prefixed(message), ends=True)
         if ends_at < self._timer_at:
@@ -211,7 +212,7 @@ class ClientConnection(Connection[Call]):
         call = super().discard(number)
         if self._queue:
             self._let_wait_no_longer()
-        if self.is_going and not self.streams:
+        if self.is_going_away and not self.streams:
             self.close()
         return call
 
@@ -251,7 +252,7 @@ class ClientConnection(Connection[Call]):
         elif not ends:
             self._finish(call, RpcError(Status.INTERNAL, "the answer has headers in its middle"))
             return
-        self.moved_on()
+        self.note_progress()
         if ends:
             number_of_status = found.get("grpc-status")
             if number_of_status is None:
@@ -290,7 +291,7 @@ class ClientConnection(Connection[Call]):
         """Begins no more calls here; those that the server did not begin may be made again elsewhere."""
         if code == ErrorCode.ENHANCE_YOUR_CALM and "too_many_pings" in reason:
             self.is_pinged_too_often = True
-        self._go()
+        self._go_away()
         error = NotProcessedError(f"the connection ended ({ErrorCode.name_of(code)} {reason})".rstrip())
         for call in [call for number, call in self.streams.items() if number > last]:
             self.discard(call.number)
@@ -298,17 +299,17 @@ class ClientConnection(Connection[Call]):
         if not self.streams:
             self.close()
 
-    def _go(self) -> None:
-        self.is_going = True
+    def _go_away(self) -> None:
+        self.is_going_away = True
         self._let_wait_no_longer()
 
     def on_lost(self, error: Exception | None) -> None:
         """Fails all calls."""
         reason = f": {error}" if error is not None and str(error) else ""
-        if not self.is_ready.done():
-            self.is_ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}"))
-            self.is_ready.exception()  # nobody may wait for it
-        self._go()
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}"))
+            self.ready.exception()  # nobody may wait for it
+        self._go_away()
         text = f"the connection was lost{reason}"
         calls, self.streams = self.streams, {}
         for number, call in calls.items():
@@ -373,7 +374,7 @@ class ClientConnection(Connection[Call]):
 @lru_cache(maxsize=64)
 def _timeout(milliseconds: int) -> bytes:
     """Returns the header of a deadline, which differs too often to be remembered by the server."""
-    return literal((("grpc-timeout", timeout_text(milliseconds / 1000)),))
+    return literal((("grpc-timeout", timeout_text(milliseconds)),))
 
 
 def _not_grpc(code: str, headers: dict[str, str]) -> RpcError:

@@ -55,7 +55,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self._window_changes = Budget(_MAX_WINDOW_CHANGES, _WINDOW_CHANGES_PER_SECOND, self.loop.time)
         self._has_settings = False
         self._abort_timer: asyncio.TimerHandle | None = None
-        self.is_lost: asyncio.Future[None] = self.loop.create_future()
+        self.lost: asyncio.Future[None] = self.loop.create_future()
         """Done when nothing is left of the connection."""
 
     # --- filled in by client and server
@@ -131,7 +131,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         self.resume_writing()
         if self._abort_timer is not None:
             self._abort_timer.cancel()
-        self.is_lost.set_result(None)
+        self.lost.set_result(None)
         self.on_lost(error)
 
     def data_received(self, data: bytes) -> None:
@@ -180,9 +180,9 @@ class Connection(Sender[StreamT], asyncio.Protocol):
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")
         if not self._has_settings and kind != frames.SETTINGS:
             raise ConnectionFaultError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-        if kind == 0:
+        if kind == frames.DATA:
             self._data(flags, number, payload)
-        elif kind == 1:
+        elif kind == frames.HEADERS:
             self._headers(flags, number, payload)
         elif (handle := _HANDLERS.get(kind)) is not None:
             handle(self, flags, number, payload)
@@ -210,7 +210,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         if stream.receive_window < 0:
             raise StreamFaultError(number, ErrorCode.FLOW_CONTROL_ERROR, "data beyond the stream's window")
         if payload:
-            self._surplus.refill()
+            self.note_progress()
         stream.has_ended = ends
         self.on_data(stream, payload, ends=ends)
         if not ends and stream.reads_at_once:
@@ -364,7 +364,7 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         if not self._surplus.use():
             raise ConnectionFaultError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
 
-    def moved_on(self) -> None:
+    def note_progress(self) -> None:
         """Takes note that a frame has carried something forward."""
         self._surplus.refill()
 

@@ -15,7 +15,6 @@ MAX_WINDOW = 2**31 - 1
 DEFAULT_WINDOW = 65_535
 MAX_STREAM = 2**31 - 1
 
-
 # Types of frames and their flags; plain numbers, as each frame is compared with them.
 DATA = 0
 HEADERS = 1
@@ -114,7 +113,7 @@ def headers(stream: int, block: bytes, *, ends: bool, limit: int = MIN_FRAME_BYT
     """Returns a header block as a HEADERS frame, with CONTINUATION frames for what exceeds the limit of a frame."""
     flags = END_STREAM if ends else 0
     if len(block) <= limit:
-        return _HEAD.pack(len(block) << 8 | 1, flags | 4, stream) + block
+        return _HEAD.pack(len(block) << 8 | HEADERS, flags | END_HEADERS, stream) + block
     pieces = [block[at : at + limit] for at in range(0, len(block), limit)]
     last = len(pieces) - 1
     return b"".join(
@@ -130,17 +129,17 @@ def headers(stream: int, block: bytes, *, ends: bool, limit: int = MIN_FRAME_BYT
 
 def data_head(length: int, stream: int, *, ends: bool) -> bytes:
     """Returns the head of a DATA frame, after which its payload follows."""
-    return _HEAD.pack(length << 8, 1 if ends else 0, stream)
+    return _HEAD.pack(length << 8 | DATA, END_STREAM if ends else 0, stream)
 
 
 def window_update(stream: int, amount: int) -> bytes:
     """Returns the frame that lets the other side send more; stream 0 is the connection."""
-    return _HEAD_AND_NUMBER.pack(4 << 8 | 8, 0, stream, amount)
+    return _HEAD_AND_NUMBER.pack(4 << 8 | WINDOW_UPDATE, 0, stream, amount)
 
 
 def reset(stream: int, code: int) -> bytes:
     """Returns the frame that ends a stream at once."""
-    return _HEAD_AND_NUMBER.pack(4 << 8 | 3, 0, stream, code)
+    return _HEAD_AND_NUMBER.pack(4 << 8 | RST_STREAM, 0, stream, code)
 
 
 def goaway(last: int, code: int, reason: str = "") -> bytes:

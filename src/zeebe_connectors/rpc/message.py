@@ -98,14 +98,9 @@ def too_large(limit: int) -> RpcError:
     return RpcError(Status.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit} bytes)")
 
 
-def timeout_text(seconds: float) -> str:
+def timeout_text(milliseconds: int) -> str:
     """Returns a duration as `grpc-timeout` writes it: at most eight digits and a unit."""
-    if seconds <= 0:
-        return "1n"
-    if seconds.is_integer() and seconds < 1e8:
-        return f"{int(seconds)}S"
-    milliseconds = -int(-seconds * 1000 // 1)
-    return f"{milliseconds}m" if milliseconds < 100_000_000 else f"{min(int(seconds), 99_999_999)}S"
+    return f"{milliseconds}m" if milliseconds < 10**8 else f"{min(milliseconds // 1000, 10**8 - 1)}S"
 
 
 def timeout_of(text: str) -> float | None:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from zeebe_connectors.rpc import frames
 from zeebe_connectors.rpc.budget import Budget
@@ -29,10 +29,6 @@ from zeebe_connectors.rpc.sending import Stream
 from zeebe_connectors.rpc.status import RpcError, Status
 
 log = logging.getLogger(__name__)
-
-Metadata: TypeAlias = Mapping[str, str]
-Unary: TypeAlias = Callable[[Any], Awaitable[Any]]
-Streaming: TypeAlias = Callable[[Any], AsyncIterator[Any]]
 
 _PREFACE_SECONDS = 20.0
 _MAX_HELD_BYTES = 256 * 1024 * 1024
@@ -157,7 +153,7 @@ class ServerConnection(Connection[_Request]):
 
     def on_headers(self, number: int, headers: Headers, *, ends: bool) -> None:
         """Begins a call, or ends its request."""
-        self.moved_on()
+        self.note_progress()
         request = self.streams.get(number)
         if request is not None:
             if request.has_ended:
@@ -331,10 +327,9 @@ class ServerConnection(Connection[_Request]):
     def _time_over(self, request: _Request) -> None:
         request.timer = None
         if request.unsent is None:
-            task = request.task
             self._fail(request, RpcError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded"))
-            if task is not None:
-                task.cancel()
+            if request.task is not None:
+                request.task.cancel()
         else:  # a status would wait behind data that the client does not take
             self.discard(request.number)
             self.write(frames.reset(request.number, ErrorCode.CANCEL))
@@ -461,9 +456,9 @@ class Server:
         self.is_stopping = True
         if self._server is not None:
             self._server.close()
-        tasks = [one.task for each in self.connections for one in each.streams.values() if one.task is not None]
+        tasks = [call.task for one in self.connections for call in one.streams.values() if call.task is not None]
         for connection in list(self.connections):
             connection.close()
         if tasks:
             await asyncio.wait(tasks, timeout=5.0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # transports end in the loop's next turn
