@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 TENANT = "<default>"
 GATEWAY_VERSION = "8.8.0"
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-MAX_PENDING_CALLS = 20_000
+_MAX_CALLS = 20_000
+"""Calls of one client at the same time."""
 _DEFAULT_LONG_POLL_SECONDS = 10.0
 _DEFAULT_RESULT_SECONDS = 15.0
 _MAX_SECONDS = 24 * 3600.0
@@ -142,7 +143,7 @@ class Servicer:
         answer = pb.TopologyResponse(
             brokers=[broker], clusterSize=1, partitionsCount=1, replicationFactor=1, gatewayVersion=GATEWAY_VERSION
         )
-        # The stubs do not know the field yet; on the wire it is a text (type 2) with the number 6.
+        # The generated messages lack the field; on the wire it is a text (type 2) with the number 6.
         identity = self._engine.identity.encode()
         answer.MergeFromString(bytes([6 << 3 | 2, len(identity)]) + identity)
         return answer
@@ -432,7 +433,7 @@ class Gateway:
             for name, method in METHODS.items()
             if (handler := getattr(self._servicer, name, None)) is not None
         }
-        server = Server(methods, limit=MAX_REQUEST_BYTES, max_calls=MAX_PENDING_CALLS)
+        server = Server(methods, limit=MAX_REQUEST_BYTES, max_calls=_MAX_CALLS)
         host, _, port = self._wanted.rpartition(":")
         try:
             self.port = await server.listen(host.strip("[]"), int(port))

@@ -38,7 +38,7 @@ _DEFAULTS = {
 }
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REPEATABLE = _WITHOUT_BODY | {"PUT", "DELETE"}
-"""Methods of requests that are sent once more when a kept connection turns out to be closed (RFC 9110, 9.2.2)."""
+"""Methods of requests that are sent once more when their connection ends before the response (RFC 9110, 9.2.2)."""
 
 
 class Way:

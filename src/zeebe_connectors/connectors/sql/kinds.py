@@ -61,7 +61,7 @@ def asks(text: str, dialect: str) -> bool:
 
 
 def begins_with_with(text: str, dialect: str) -> bool:
-    """Returns whether a statement begins with WITH, in front of which driver and database look for the kind."""
+    """Returns whether a statement begins with WITH: then its kind stands further on, where drivers do not look."""
     return bool(_WITH.match(outline(text, dialect)))
 
 

@@ -17,12 +17,10 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.array import ArrayLoader
 from psycopg.types.string import TextLoader
 
-from zeebe_connectors.connectors.sql.values import interval, text_where_none, width
+from zeebe_connectors.connectors.sql.values import WIDE, interval, text_where_none, width
 
 _CHUNK = 50
 """Rows that the library collects before it hands them over."""
-_WIDE = 4 * 1024 * 1024
-"""Bytes of rows after which a batch ends, however few they are."""
 _PIECES = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ENDS = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY}
 _JSON = frozenset((114, 3802))
@@ -148,7 +146,7 @@ class BatchCursor(AsyncCursor[tuple[Any, ...]]):
         while (result := result or (yield from fetch(self._pgconn))) is not None:
             if result.status not in _PIECES:
                 end = result
-            elif len(rows) >= size or held >= _WIDE:
+            elif len(rows) >= size or held >= WIDE:
                 self._ahead = result
                 return rows
             else:

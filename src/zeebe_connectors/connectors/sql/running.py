@@ -20,15 +20,13 @@ from zeebe_connectors.connectors.sql.kinds import (
     only_asks,
 )
 from zeebe_connectors.connectors.sql.statements import Bound, bind, outline
-from zeebe_connectors.connectors.sql.values import special_columns, unique, width
+from zeebe_connectors.connectors.sql.values import WIDE, special_columns, unique, width
 
 AnswerT = TypeVar("AnswerT")
 BATCH = 500
 """Rows fetched from the server at once, at most."""
 FIRST = 20
 """Rows fetched first, while nobody knows how wide they are."""
-_WIDE = 4 * 1024 * 1024
-"""Bytes of rows fetched at once, about."""
 _MAX_KNOWN = 512
 """Statements of which a pool knows where they want JSON."""
 _FEW = 50
@@ -206,7 +204,7 @@ async def _through_sqlalchemy(bound: Bound, session: Session, rows: Rows) -> Asy
 
 def next_size(batch: Sequence[Sequence[Any]]) -> int:
     """Returns how many rows to fetch next: fewer of wide ones."""
-    return max(1, min(BATCH, _WIDE // (1 + max(width(batch[0]), width(batch[-1])))))
+    return max(1, min(BATCH, WIDE // (1 + max(width(batch[0]), width(batch[-1])))))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ Convert = Callable[[Any], Any]
 _PLAIN = {str, bool, type(None)}
 _MYSQL_JSON, _MYSQL_BIT, _MYSQL_TIME = 245, 16, 11
 _DAY = 86_400_000_000
+WIDE = 4 * 1024 * 1024
+"""Bytes of rows that are fetched at once, about; see `width`."""
 
 
 def converter(*, decimals_as_numbers: bool) -> Convert:

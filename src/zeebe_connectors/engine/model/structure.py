@@ -11,20 +11,20 @@ from xml.etree.ElementTree import Element as Node
 
 from zeebe_connectors.engine.model.xml import bpmn_children, bpmn_name, text_of
 
-LOOPS = frozenset({"multiInstanceLoopCharacteristics", "standardLoopCharacteristics"})
-ARTIFACTS = frozenset({"association", "group", "textAnnotation"})
+_LOOPS = frozenset({"multiInstanceLoopCharacteristics", "standardLoopCharacteristics"})
+_ARTIFACTS = frozenset({"association", "group", "textAnnotation"})
 # What the engine does not read: data, and who is responsible.
-DATA = frozenset({
+_DATA = frozenset({
     "dataInput", "dataInputAssociation", "dataOutput", "dataOutputAssociation", "humanPerformer", "inputSet",
     "ioSpecification", "outputSet", "performer", "potentialOwner", "property", "resourceRole",
 })  # fmt: skip
 # Parts of a process with places of their own, which are not checked.
-ELSEWHERE = DATA | {"auditing", "correlationSubscription", "ioBinding", "laneSet", "monitoring",
+_ELSEWHERE = _DATA | {"auditing", "correlationSubscription", "ioBinding", "laneSet", "monitoring",
                     "supportedInterfaceRef", "supports"}  # fmt: skip
-ONCE = frozenset({"completionCondition", "conditionExpression", "extensionElements"}) | LOOPS
+_ONCE = frozenset({"completionCondition", "conditionExpression", "extensionElements"}) | _LOOPS
 _ORDER = {"documentation": 0, "extensionElements": 1, "auditing": 2, "monitoring": 3, "categoryValueRef": 4,
           "incoming": 5, "outgoing": 6}  # fmt: skip
-_ORDER |= dict.fromkeys(DATA, 7) | dict.fromkeys(LOOPS, 8) | dict.fromkeys(ARTIFACTS, 10)
+_ORDER |= dict.fromkeys(_DATA, 7) | dict.fromkeys(_LOOPS, 8) | dict.fromkeys(_ARTIFACTS, 10)
 _QNAME = re.compile(r"(?:[^\W\d][\w.-]*:)?[^\W\d][\w.-]*")
 _REST = 9  # flow elements, event definitions, scripts and the like
 
@@ -44,7 +44,7 @@ def check_structure(root: Node, report: Callable[[str, str], None]) -> None:
         children = list(bpmn_children(node))
         kind = bpmn_name(node) or ""
         element = node.get("id") or kind
-        ordered = [name for name, _ in children if kind != "process" or name not in ELSEWHERE]
+        ordered = [name for name, _ in children if kind != "process" or name not in _ELSEWHERE]
         _check_order(ordered, element, report)
         for name, child in children:
             if name in {"incoming", "outgoing"}:
@@ -64,9 +64,9 @@ def _check_order(names: list[str], element: str, report: Callable[[str, str], No
             report(element, f"'{name}' must come before '{last}'")
             return
         last = name
-        kind = "loop" if name in LOOPS else name
+        kind = "loop" if name in _LOOPS else name
         if kind in once:
             report(element, f"Must have at most one '{name}'")
             return
-        if name in ONCE:
+        if name in _ONCE:
             once.add(kind)

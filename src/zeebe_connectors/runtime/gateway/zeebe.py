@@ -332,7 +332,7 @@ def _deployed(item: Any, files: Mapping[int, str]) -> Deployed | None:
 
 
 def _cluster_id(answer: Any) -> str:
-    """Returns the cluster's id (from 8.8 on), even while the stubs lack the field."""
+    """Returns the cluster's id (from 8.8 on), even while the generated messages lack the field."""
     named = getattr(answer, "clusterId", None)
     if named is not None:
         return str(named)
