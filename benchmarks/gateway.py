@@ -1,4 +1,4 @@
-"""A gateway that never limits: hands out as many jobs as asked for, takes every completion, and tells how long it took.
+"""Hands out as many jobs as wanted, a gateway that never limits; takes completions and prints how long they took.
 
 `python benchmarks/gateway.py JOBS TYPES VARIABLES HEADERS` prints its port, and one JSON line when all are completed.
 Types are separated by commas, and have the same number of jobs each. In the variables, `"@NUMBER"` becomes a number
@@ -46,20 +46,20 @@ class Gateway:
         self._numbered = NUMBER in variables
 
     async def activate(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
-        asked = pb.ActivateJobsRequest.FromString(request)
-        left = self._left.get(asked.type, 0)
-        count = min(asked.maxJobsToActivate, left)
+        wanted = pb.ActivateJobsRequest.FromString(request)
+        left = self._left.get(wanted.type, 0)
+        count = min(wanted.maxJobsToActivate, left)
         if not count:
-            await asyncio.sleep(max(0, asked.requestTimeout) / 1000)
+            await asyncio.sleep(max(0, wanted.requestTimeout) / 1000)
             return
-        self._left[asked.type] = left - count
+        self._left[wanted.type] = left - count
         answer = pb.ActivateJobsResponse()
-        deadline = int(time.time() * 1000) + asked.timeout
+        deadline = int(time.time() * 1000) + wanted.timeout
         for number in range(left - count + 1, left + 1):
             job = answer.jobs.add()
             job.CopyFrom(self._template)
-            job.type = asked.type
-            job.key = self._places[asked.type] + number
+            job.type = wanted.type
+            job.key = self._places[wanted.type] + number
             if self._numbered:
                 job.variables = self._template.variables.replace(NUMBER, str(number % 1000))
             job.deadline = deadline
@@ -73,8 +73,8 @@ class Gateway:
         self._first = self._first or time.monotonic()
         self._done.add(pb.CompleteJobRequest.FromString(request).jobKey)
         if len(self._done) == self._jobs:
-            told = {"completed": self._jobs, "failed": self._failed, "first": self._first, "last": time.monotonic()}
-            print(json.dumps(told), flush=True)
+            times = {"completed": self._jobs, "failed": self._failed, "first": self._first, "last": time.monotonic()}
+            print(json.dumps(times), flush=True)
         return b""
 
     async def fail(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from run import diagram, process
+from run import cpu_of, diagram, process
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.runtime.gateway import Activation
@@ -99,10 +99,10 @@ async def engine(instances: int, rounds: int, loop: str) -> None:
             await gateway.deploy({"bench.bpmn": diagram("bench", {}, {})})
             found = []
             for number in range(rounds + 1):
-                began = _cpu_of(zeebe.pid)
+                began = cpu_of(zeebe.pid)
                 await asyncio.gather(work(gateway, instances), crowd(instances, 32, lambda _: create(gateway)))
                 if number:  # the first round warms up
-                    found.append(1000 * (_cpu_of(zeebe.pid) - began) / instances)
+                    found.append(1000 * (cpu_of(zeebe.pid) - began) / instances)
             await gateway.aclose()
     figures = f"{statistics.median(found):>8.3f} ms of CPU an instance ({min(found):.3f}-{max(found):.3f})"
     print(f"{f'engine, {loop}':<20}{figures}", flush=True)
@@ -120,11 +120,6 @@ async def work(gateway: ZeebeGateway, count: int) -> None:
         jobs = await gateway.activate(activation, max_jobs=32, wait=5.0)
         await asyncio.gather(*(gateway.complete(job.key, PAYLOAD) for job in jobs))
         count -= len(jobs)
-
-
-def _cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

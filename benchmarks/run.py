@@ -256,18 +256,18 @@ def gateway_scene(kinds: str, inputs: Mapping[str, object], expression: str, job
         port = gateway.stdout.readline().strip()
         output = gateway.stdout.fileno()
         os.set_blocking(output, False)
-        said = ""
+        printed = ""
 
         def done() -> float:
-            nonlocal said
+            nonlocal printed
             with contextlib.suppress(BlockingIOError):
-                said += os.read(output, 65536).decode()
-            if "error" in said:
-                raise SystemExit(f"a job failed: {said}")
-            if "\n" not in said:
+                printed += os.read(output, 65536).decode()
+            if "error" in printed:
+                raise SystemExit(f"a job failed: {printed}")
+            if "\n" not in printed:
                 return 0.0
-            told = json.loads(said)
-            return float(jobs / (told["last"] - told["first"]))
+            times = json.loads(printed)
+            return float(jobs / (times["last"] - times["first"]))
 
         yield Scene(f"127.0.0.1:{port}", jobs, slots, done)
 
