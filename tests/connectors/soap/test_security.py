@@ -79,11 +79,14 @@ async def test_markup_in_name_and_password(server, soap, header):
     assert len(server.found("//Other")) == (header["type"] == "json")
 
 
-async def test_a_name_that_xml_cannot_carry(server, soap):
+@pytest.mark.parametrize("more", [{}, {"header": {"type": "json", "json": {"Other": "x"}}}])
+async def test_a_token_that_xml_cannot_carry(server, soap, more):
     """A control character is an incident, and the message repeats no password."""
-    error = await soap.error(server.url(), authentication=token(username="a\x01", password="pass\x01word"))
-    assert error.code == "SOAP_MESSAGE_INVALID"
-    assert "word" not in error.message
+    for name in ("username", "password"):
+        error = await soap.error(server.url(), authentication=token(**{name: "s3cr3t\x01"}), **more)
+        assert error.code == "SOAP_MESSAGE_INVALID"
+        assert f"authentication.{name}: " in error.message
+        assert "s3cr3t" not in error.message
 
 
 async def test_double_hash_behind_the_switch(server, soap):

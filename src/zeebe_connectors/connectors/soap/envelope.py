@@ -30,6 +30,8 @@ _sound_names: set[str] = set()
 Place = tuple[Any, str | int] | str
 """Where a value is: the name of the input, or the place around it with its name, or its number in a list. The whole
 path is made for messages alone."""
+CANNOT_CARRY = "holds a character that XML cannot carry; remove it"
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _PREFIXED = re.compile(r"prefix (\S+) (?:on|for) .*?not defined", re.IGNORECASE)
 
 
@@ -90,6 +92,16 @@ def path_of(place: Place) -> str:
         place, name = place
         names.append(f"[{name}]" if isinstance(name, int) else f".{name}")
     return "".join((place, *reversed(names)))
+
+
+def check_text(text: str, place: Place, code: str) -> None:
+    """Checks that XML can carry a text.
+
+    Raises:
+        InputError: With this code: it holds a control character or half a surrogate pair.
+    """
+    if not text.isprintable() and _NOT_XML.search(text):
+        raise InputError(f"{path_of(place)}: {CANNOT_CARRY}", code=code)
 
 
 def _check_name(name: str, place: Place, what: str) -> None:

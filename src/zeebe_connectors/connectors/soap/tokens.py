@@ -12,6 +12,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
 
+from zeebe_connectors.connectors.soap.envelope import check_text
 from zeebe_connectors.connectors.soap.inputs import UsernameToken
 from zeebe_connectors.connectors.soap.namespaces import BASE64, PASSWORD_DIGEST, PASSWORD_TEXT
 
@@ -41,8 +42,11 @@ def username_token(how: UsernameToken, *, hashed_twice: bool) -> str:
     Args:
         how: The user, the password and how to send it.
         hashed_twice: As Camunda's connector: in a digest, the password is replaced by its SHA-1, read as UTF-8 text.
+
+    Raises:
+        InputError: `SOAP_MESSAGE_INVALID`: XML cannot carry the name or the password.
     """
-    content = f"<wsse:Username>{_escaped(how.username)}</wsse:Username>"
+    content = f"<wsse:Username>{_escaped(how.username, 'username')}</wsse:Username>"
     if how.password:
         content += _password(how.password.reveal(), is_digest=how.encoded == "Yes", hashed_twice=hashed_twice)
     return f'<wsse:UsernameToken wsu:Id="UsernameToken-{uuid.uuid4()}">{content}</wsse:UsernameToken>'
@@ -50,7 +54,7 @@ def username_token(how: UsernameToken, *, hashed_twice: bool) -> str:
 
 def _password(password: str, *, is_digest: bool, hashed_twice: bool) -> str:
     if not is_digest:
-        return f'<wsse:Password Type="{PASSWORD_TEXT}">{_escaped(password)}</wsse:Password>'
+        return f'<wsse:Password Type="{PASSWORD_TEXT}">{_escaped(password, "password")}</wsse:Password>'
     if hashed_twice:
         password = hashlib.sha1(password.encode()).digest().decode("utf-8", "replace")  # noqa: S324 - the profile's hash
     nonce, created = os.urandom(16), _instant(datetime.now(UTC))
@@ -62,5 +66,6 @@ def _password(password: str, *, is_digest: bool, hashed_twice: bool) -> str:
     )
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, name: str) -> str:
+    check_text(text, ("authentication", name), "SOAP_MESSAGE_INVALID")
     return escape(text, {"\r": "&#13;"})

@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from zeebe_connectors import InputError
-from zeebe_connectors.connectors.soap.envelope import Nulls, Place, path_of, xml_of
+from zeebe_connectors.connectors.soap.envelope import CANNOT_CARRY, Nulls, Place, check_text, path_of, xml_of
 from zeebe_connectors.connectors.soap.namespaces import XSD
 from zeebe_connectors.connectors.soap.schema import (
     ENCODING,
@@ -37,7 +37,6 @@ from zeebe_connectors.connectors.soap.schema import (
 from zeebe_connectors.connectors.soap.untrusted_xml import UntrustedXmlError, parse
 from zeebe_connectors.sdk.numbers import INT64_BOUND
 
-_NOT_XML = "holds a character that XML cannot carry; remove it"
 _MAX_DIGITS = 400
 """Digits of the longest number that is written out; `1e999999999` would fill the memory."""
 _ZONE = r"(?:Z|[+-]\d\d:\d\d)?"
@@ -303,7 +302,7 @@ class Writer:
         try:
             children = parse(f"<part>{text}</part>".encode())
         except UnicodeEncodeError:
-            raise _invalid(place, _NOT_XML) from None
+            raise _invalid(place, CANNOT_CARRY) from None
         except UntrustedXmlError as error:
             reason = str(error).partition(", line ")[0].strip()
             remedy = "declare a prefix with '@xmlns:prefix' beside its name, and remove control characters"
@@ -323,8 +322,7 @@ class Writer:
             raise _invalid(place, f"must be {expected(kind)}")
         if kind.choices and text not in kind.choices:
             raise _invalid(place, f"must be one of {', '.join(kind.choices)}")
-        if not text.isprintable() and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text):
-            raise _invalid(place, _NOT_XML)
+        check_text(text, place, "SOAP_INPUT_INVALID")
         return text
 
 
