@@ -124,7 +124,7 @@ class ClientConnection(Connection[Call]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greets the server."""
         super().connection_made(transport)
-        self._alive_timer = self.loop.call_later(self._keepalive, self._look_for_life)
+        self._alive_timer = self.loop.call_later(self._keepalive, self._ping_if_silent)
 
     def flush(self) -> None:
         """Writes what this turn has to write; calls that are written are the server's."""
@@ -136,7 +136,7 @@ class ClientConnection(Connection[Call]):
         """Lets waiting calls begin."""
         if not self.ready.done():
             self.ready.set_result(None)
-        self._let_wait_no_longer()
+        self._admit_waiting()
 
     # --- calls
 
@@ -160,7 +160,7 @@ class ClientConnection(Connection[Call]):
             RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
         """
         if self._queue or not self._has_room():
-            await self._turn(ends_at)
+            await self._wait_for_place(ends_at)
         if not self.takes_calls:
             raise NotProcessedError("the connection ended before the call began")
         left = ends_at - self.loop.time()
@@ -182,7 +182,7 @@ class ClientConnection(Connection[Call]):
     def _has_room(self) -> bool:
         return len(self.streams) + self._places < self.max_peer_streams or not self.takes_calls
 
-    async def _turn(self, ends_at: float) -> None:
+    async def _wait_for_place(self, ends_at: float) -> None:
         """Waits until the server allows one more call, in the order of arrival."""
         waiter: asyncio.Future[None] = self.loop.create_future()
         self._queue[waiter] = None
@@ -192,14 +192,14 @@ class ClientConnection(Connection[Call]):
         except BaseException as error:
             if self._queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
                 self._places -= 1
-                self._let_wait_no_longer()
+                self._admit_waiting()
             if isinstance(error, TimeoutError):
                 message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
                 raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
             raise
         self._places -= 1
 
-    def _let_wait_no_longer(self) -> None:
+    def _admit_waiting(self) -> None:
         while self._queue and self._has_room():
             waiter = next(iter(self._queue))
             del self._queue[waiter]
@@ -211,7 +211,7 @@ class ClientConnection(Connection[Call]):
         """Removes a call; the connection closes with the last one if it takes no others."""
         call = super().discard(number)
         if self._queue:
-            self._let_wait_no_longer()
+            self._admit_waiting()
         if self.is_going_away and not self.streams:
             self.close()
         return call
@@ -301,7 +301,7 @@ class ClientConnection(Connection[Call]):
 
     def _go_away(self) -> None:
         self.is_going_away = True
-        self._let_wait_no_longer()
+        self._admit_waiting()
 
     def on_lost(self, error: Exception | None) -> None:
         """Fails all calls."""
@@ -354,19 +354,19 @@ class ClientConnection(Connection[Call]):
             # Not for each single one: thousands may end one after the other.
             self._set_timer(max(now + _DEADLINE_SECONDS, min(call.ends_at for call in self.streams.values())))
 
-    def _look_for_life(self) -> None:
+    def _ping_if_silent(self) -> None:
         """Asks a silent server, for which calls wait, for a sign of life."""
-        wait, following = self._keepalive, self._look_for_life
+        wait, following = self._keepalive, self._ping_if_silent
         if self.streams and not self.was_heard:
             self.write(frames.frame(frames.PING, 0, 0, b"\0" * 8))
-            wait, following = self._keepalive_timeout, self._look_for_answer
+            wait, following = self._keepalive_timeout, self._end_if_silent
         self.was_heard = False
         self._alive_timer = self.loop.call_later(wait, following)
 
-    def _look_for_answer(self) -> None:
+    def _end_if_silent(self) -> None:
         """Ends a connection on which nothing was heard, not even the answer to a ping."""
         if self.was_heard or not self.streams:
-            self._look_for_life()
+            self._ping_if_silent()
         else:
             self.lose(TimeoutError("the gateway did not answer a ping"))
 

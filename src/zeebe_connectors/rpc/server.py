@@ -101,8 +101,8 @@ class ServerConnection(Connection[_Request]):
         self._last = 0
         self._resets = Budget(_MAX_RESETS, _RESETS_PER_SECOND, self.loop.time)
         self._held_bytes = 0
-        self._opening = EMPTY_TABLE
-        self._waiting = self.loop.call_later(_PREFACE_SECONDS, self._end_silent)
+        self._table_update = EMPTY_TABLE
+        self._preface_timer = self.loop.call_later(_PREFACE_SECONDS, self._end_silent)
 
     def without_preface(self, data: bytes) -> bytes | None:
         """Returns what follows the client's preface; None while it is incomplete."""
@@ -117,7 +117,7 @@ class ServerConnection(Connection[_Request]):
 
     def on_settings(self) -> None:
         """Takes note that the client speaks HTTP/2."""
-        self._waiting.cancel()
+        self._preface_timer.cancel()
 
     def _end_silent(self) -> None:
         self.close(ErrorCode.SETTINGS_TIMEOUT, "no settings in time")
@@ -243,7 +243,7 @@ class ServerConnection(Connection[_Request]):
 
     def on_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the method of both sides
         """Ends all calls."""
-        self._waiting.cancel()
+        self._preface_timer.cancel()
         self._server.connections.discard(self)
         requests = list(self.streams.values())
         self.streams.clear()
@@ -337,14 +337,14 @@ class ServerConnection(Connection[_Request]):
 
     # --- answers
 
-    def _first(self, block: bytes) -> bytes:
+    def _first_block(self, block: bytes) -> bytes:
         """Returns the block of an answer's first headers as this connection needs it."""
-        block, self._opening = self._opening + block, b""
+        block, self._table_update = self._table_update + block, b""
         return block
 
     def _begin_answer(self, request: _Request) -> None:
         request.has_headers = True
-        self.write(frames.headers(request.number, self._first(_ANSWER), ends=False))
+        self.write(frames.headers(request.number, self._first_block(_ANSWER), ends=False))
 
     def _send(self, request: _Request, data: bytes, *, then: bytes = b"") -> None:
         self.send_data(request, data, ends=False, then=then)
@@ -355,7 +355,7 @@ class ServerConnection(Connection[_Request]):
         """Answers a call with a status other than OK."""
         if request.number not in self.streams or request.is_answered:
             return
-        block = _trailers(error) if request.has_headers else self._first(_ANSWER + _trailers(error))
+        block = _trailers(error) if request.has_headers else self._first_block(_ANSWER + _trailers(error))
         self.send_after_data(request, frames.headers(request.number, block, ends=True))
         self._discard_answered(request)
 
@@ -365,7 +365,7 @@ class ServerConnection(Connection[_Request]):
 
     def _answer_at_once(self, number: int, block: bytes, *, ends: bool) -> None:
         """Answers with headers alone, whether the client has sent everything or not."""
-        self.write(frames.headers(number, self._first(block), ends=True))
+        self.write(frames.headers(number, self._first_block(block), ends=True))
         if not ends:
             self.write(frames.reset(number, ErrorCode.NO_ERROR))
 
@@ -418,7 +418,7 @@ def _is_well_formed(headers: Headers, found: Mapping[str, str]) -> bool:
             if name in _CONNECTION_HEADERS:
                 return False
     return (
-        pseudo == sum(name in found for name in _PSEUDO_HEADERS)
+        pseudo == sum(name in found for name in _PSEUDO_HEADERS)  # none of them twice
         and found.get("te", "trailers") == "trailers"
         and _LENGTH.fullmatch(found.get("content-length", "0")) is not None
     )

@@ -372,8 +372,8 @@ def test_a_proxy_that_cannot_be_used_is_logged_without_its_password(caplog, url)
     assert "s3cr3t" not in repr(proxy_for("zeebe.example", {"https_proxy": "http://user:s3cr3t@proxy:1"}))
 
 
-async def test_an_unknown_failure_of_the_way_is_told_once_each(monkeypatch):
-    """Each call has an error of its own, so that tracebacks do not grow."""
+async def test_each_call_has_an_error_of_its_own(monkeypatch):
+    """One that calls shared would gather the tracebacks of all."""
     monkeypatch.setattr(channel_module, "_MIN_PAUSE", 5.0)
     channel = open_channel(ClusterSettings(address="127.0.0.1:1"))
     errors = []
