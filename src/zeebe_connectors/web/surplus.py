@@ -38,11 +38,8 @@ class ToleratingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial(_new, asyncio.get_running_loop())
-
-
-def _new(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _Responses(loop)
+        make: type[ResponseHandler] = _Responses
+        self._factory = functools.partial(make, asyncio.get_running_loop())
 
 
 class _Responses(ResponseHandler):

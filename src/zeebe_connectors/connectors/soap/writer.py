@@ -109,17 +109,13 @@ class Writer:
             InputError: As `field`.
         """
         if isinstance(kind, Simple):
-            if self._encoded and not self._is_plain_array(kind):
+            if self._encoded and kind.items is None:
                 element.set(TYPE, etree.QName(kind.tag or f"{{{XSD}}}{kind.base}"))
             element.text = self._text(kind, value, place)
         elif isinstance(kind, Complex):
             self._complex(kind, value, element, place)
         else:
             self._anything(value, element, place)
-
-    @staticmethod
-    def _is_plain_array(kind: Simple) -> bool:
-        return kind.items is not None
 
     def _complex(  # noqa: C901, PLR0912 - what a complex type can have, in order
         self, kind: Complex, value: Any, element: etree._Element, place: Place

@@ -30,9 +30,9 @@ _LEVELS = {
 }
 MAX_BATCH = 100_000
 """Sets of values per batch."""
-_EMPTY = Done(rows=[], row_count=0, generated_keys=[])
 MAX_SETS = 1000
 """Result sets of one procedure."""
+_EMPTY = Done(rows=[], row_count=0, generated_keys=[])
 
 
 async def test(request: Work, context: Context) -> str:
