@@ -32,6 +32,7 @@ class WatchedConnection(AsyncConnection[Any]):
     """Whether the socket was ready for reading once since the last wait."""
     _paused = 0.0
     _is_tested = False
+    """Whether the running statement is a test, which nobody needs to stop on the server."""
 
     async def answers(self, patience: float) -> bool:
         """Returns whether the server answers; a connection that does not is ended.
@@ -43,7 +44,11 @@ class WatchedConnection(AsyncConnection[Any]):
         try:
             async with asyncio.timeout(patience):
                 await self.execute("SELECT 1")
-        except Exception:  # noqa: BLE001 - whatever is wrong with it
+        except BaseException as error:  # whatever is wrong with it, or the job's time is over
+            self._forget_socket()
+            self.pgconn.finish()
+            if not isinstance(error, Exception):
+                raise
             return False
         finally:
             self._is_tested = False
@@ -55,6 +60,8 @@ class WatchedConnection(AsyncConnection[Any]):
         is_usual = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
         if timeout is not None or self._pipeline is not None or not is_usual:
             self._forget_socket()
+            if self._is_tested:  # psycopg would ask the server to stop the test, and wait ten seconds for it
+                return await wait_async(gen, self.pgconn.socket, interval, timeout)
             return await super().wait(gen, interval, timeout)
         try:
             wanted = next(gen)
@@ -116,9 +123,7 @@ class WatchedConnection(AsyncConnection[Any]):
     async def _stop(self, gen: Any) -> None:
         """Stops the running statement on the server too, as psycopg does; the connection ends if that takes long."""
         self._forget_socket()
-        if self._is_tested:
-            self.pgconn.finish()
-        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+        if self._is_tested or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         try:
             await self.cancel_safe(timeout=_ENDING)
