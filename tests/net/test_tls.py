@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from zeebe_connectors import InputError
 from zeebe_connectors.connectors.files.ftp_channels import tls_context
 from zeebe_connectors.net.tls import ClientTls, checking, trust
 
@@ -57,11 +58,14 @@ async def shaken(server, client):
         writer.close()
 
 
-@pytest.mark.parametrize(
+contexts = pytest.mark.parametrize(
     "context",
     [checking, trust, lambda pem: ClientTls(trusted_certificate=pem).context(), tls_context],
     ids=["net", "mail", "HTTP", "FTPS"],
 )
+
+
+@contexts
 async def test_a_private_authoritys_older_certificate_is_accepted(older, context):
     """Python 3.13 refuses it by default; the strict check shows that it is one of those."""
     authority, server = older
@@ -72,6 +76,15 @@ async def test_a_private_authoritys_older_certificate_is_accepted(older, context
     strict.verify_flags |= ssl.VERIFY_X509_STRICT
     with pytest.raises(ssl.SSLCertVerificationError):
         await shaken(server, strict)
+
+
+@contexts
+async def test_comments_may_be_in_any_script(older, context):
+    """As the bundles of many systems have them; what is no certificate is still an error."""
+    authority, server = older
+    await shaken(server, context(f"# Főtanúsítvány\n{authority}"))
+    with pytest.raises((InputError, ssl.SSLError)):
+        context("Főtanúsítvány")
 
 
 async def test_an_unknown_authority_is_still_refused(older):

@@ -90,6 +90,11 @@ class ClientTls(Model):
             ) from None
 
 
+def plain_pem(text: str) -> str:
+    """Returns PEM as the library takes it: beside the certificates, comments may hold letters beyond ASCII."""
+    return text.encode("ascii", "replace").decode()
+
+
 def checking(authorities: str = "") -> ssl.SSLContext:
     """Returns a context that checks servers' certificates in the same way on every version of Python.
 
@@ -100,9 +105,9 @@ def checking(authorities: str = "") -> ssl.SSLContext:
         authorities: Certificates in PEM; if empty, the system's.
 
     Raises:
-        ssl.SSLError: The text is not PEM; also ValueError, and TypeError where it is not ASCII.
+        ssl.SSLError: The text is not PEM; also ValueError.
     """
-    context = ssl.create_default_context(cadata=authorities.strip() or None)
+    context = ssl.create_default_context(cadata=plain_pem(authorities.strip()) or None)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -110,7 +115,7 @@ def checking(authorities: str = "") -> ssl.SSLContext:
 def _trusting(authorities: str, *, field: str, code: str) -> ssl.SSLContext:
     try:
         return checking(authorities)
-    except (ssl.SSLError, ValueError, TypeError):  # the last for text that is not ASCII
+    except (ssl.SSLError, ValueError):
         raise InputError(
             f"{field}: is not a certificate in PEM; paste the text from BEGIN CERTIFICATE to END CERTIFICATE with its "
             "line breaks",

@@ -582,6 +582,8 @@ async def test_tls_of_mariadb(authority, trusted, tmp_path):
             tmp_path,
         )  # fmt: skip
         assert (await place.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
+        place.inputs = {**place.inputs, "trustedCertificate": f"# Főtanúsítvány\n{trusted}"}
+        assert (await place.do("query", "SELECT 1 AS one"))["rows"] == [{"one": 1}]
         place.inputs = {**place.inputs, "host": "127.0.0.1"}
         fail = await place.fails("query", "SELECT 1 AS one")
         assert (fail.code, fail.retries) == ("SQL_TLS_FAILED", 0)

@@ -93,6 +93,14 @@ async def test_a_certificate_of_another_authority_or_of_yesterday(authority, ca)
             assert reason in found
 
 
+async def test_authorities_with_comments_in_any_script(authority, ca):
+    """As the files of many systems have them."""
+    ca.write_bytes("# Főtanúsítvány\n".encode() + b"# \xff\n" + ca.read_bytes())
+    async with ScriptedServer(echo, tls=tls(authority.issue_cert("localhost"))) as server:
+        address = f"localhost:{server.port}"
+        assert await ask(ClusterSettings(address=address, secure=True, ca=ca)) == address
+
+
 async def test_mutual_tls(authority, ca, tmp_path):
     """With a certificate the server lets us in; without, or with an encrypted key, the error says what is wrong."""
     mine = authority.issue_cert("worker")

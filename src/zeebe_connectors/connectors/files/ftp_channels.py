@@ -173,7 +173,7 @@ def tls_context(trusted: str) -> ssl.SSLContext:
     """
     try:
         return checking(trusted)
-    except (ssl.SSLError, ValueError, TypeError):
+    except (ssl.SSLError, ValueError):
         raise InputError("trustedCertificate: is not a certificate in PEM") from None
 
 

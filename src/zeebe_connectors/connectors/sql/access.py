@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeebe_connectors import InputError, Secret
 from zeebe_connectors.connectors.sql.address import Address
+from zeebe_connectors.net.tls import plain_pem
 
 if TYPE_CHECKING:  # SQLAlchemy takes 30 MB and 0.4 s, which only those pay who use a database
     from sqlalchemy.engine import URL
@@ -145,7 +146,7 @@ class Dialling:
         context.name = self._access.address.host
         try:
             if self._access.trusted:
-                context.load_verify_locations(cadata=self._access.trusted)
+                context.load_verify_locations(cadata=plain_pem(self._access.trusted))
             else:
                 context.load_default_certs()
         except (ssl.SSLError, ValueError):

@@ -111,7 +111,7 @@ def _tls(settings: ClusterSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["h2"])
     if settings.ca:
-        context.load_verify_locations(cadata=settings.ca.read_text(encoding="utf-8", errors="replace"))
+        context.load_verify_locations(cafile=settings.ca)
     else:
         context.load_default_certs()
     if settings.certificate:
