@@ -1,6 +1,8 @@
 """The cluster's settings: each name that users know, what follows from what, and mistakes with their remedy."""
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from zeebe_connectors.config.cluster import NAMES, ClusterSettings
 from zeebe_connectors.config.environment import Environment, SettingsError
@@ -119,7 +121,7 @@ def test_tenants():
 def test_certificates_mean_tls(tmp_path):
     """A file of authorities is of no use to plaintext."""
     ca = tmp_path / "ca.pem"
-    ca.write_text("-----BEGIN CERTIFICATE-----\n")
+    trustme.CA().cert_pem.write_to_path(ca)
     assert read(ZEEBE_ADDRESS="zeebe:26500", ZEEBE_CA_CERTIFICATE_PATH=str(ca)).secure
     with pytest.raises(SettingsError, match="https://zeebe:26500"):
         read(ZEEBE_ADDRESS="http://zeebe:26500", ZEEBE_CA_CERTIFICATE_PATH=str(ca))
@@ -190,6 +192,25 @@ def test_half_of_mutual_tls_is_a_mistake(tmp_path):
     file.write_text("-----BEGIN CERTIFICATE-----\n")
     with pytest.raises(SettingsError, match="CAMUNDA_CLIENT_PRIVATE_KEY_PATH"):
         read(CAMUNDA_CLIENT_CERTIFICATE_PATH=str(file))
+
+
+def test_files_that_tls_cannot_use_stop_the_start(tmp_path):
+    """The message names the setting, the file and what it must be; OpenSSL asks nobody for a password."""
+    issued = trustme.CA().issue_cert("worker")
+    certificate, key, locked, other = (tmp_path / f"{name}.pem" for name in ("certificate", "key", "locked", "other"))
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trustme.CA().issue_cert("worker").private_key_pem.write_to_path(other)
+    private = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    locked.write_bytes(private.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(b"x")))
+    names = {"CAMUNDA_CLIENT_CERTIFICATE_PATH": str(certificate), "ZEEBE_ADDRESS": "https://zeebe"}
+    assert read(**names, CAMUNDA_CLIENT_PRIVATE_KEY_PATH=str(key)).key == key
+    for wrong in (locked, other, certificate):
+        with pytest.raises(SettingsError, match=f"CAMUNDA_CLIENT_CERTIFICATE_PATH.* {wrong} must be"):
+            read(**names, CAMUNDA_CLIENT_PRIVATE_KEY_PATH=str(wrong))
+    with pytest.raises(SettingsError, match=f"ZEEBE_CA_CERTIFICATE_PATH.*: {key} holds no certificates"):
+        read(ZEEBE_ADDRESS="https://zeebe", ZEEBE_CA_CERTIFICATE_PATH=str(key))
 
 
 def test_a_file_in_another_format_is_reported_with_the_way_to_convert_it(tmp_path):

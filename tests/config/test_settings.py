@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.config.secrets import Mask, SecretResolver, installed_providers
@@ -15,6 +16,7 @@ from zeebe_connectors.config.settings import Settings
 from zeebe_connectors.sdk.fields import Secret
 from zeebe_connectors.sdk.secret_places import SecretPlaces
 
+CERTIFICATE = trustme.CA().issue_cert("worker")
 TABLE = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
 LOGIN = {
     "CAMUNDA_CLIENT_AUTH_CLIENT_ID": "me",
@@ -138,7 +140,7 @@ def test_a_setting_decides_what_the_table_says(
     """Without it, it is otherwise."""
     files = {"pem": tmp_path / "a.pem", "other": tmp_path / "b.pem"}
     for file in files.values():
-        file.write_text("-----BEGIN X-----\n")
+        file.write_bytes(CERTIFICATE.private_key_and_cert_chain_pem.bytes())
     files["folder"] = tmp_path
     given = {setting: text.format(**files) for setting, text in beside.items()}
     before = attrgetter(decides)(Settings.read(Environment(("environment", given))))

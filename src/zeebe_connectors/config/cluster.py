@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from zeebe_connectors.config.environment import Environment, SettingsError
 from zeebe_connectors.net.connect import is_loopback
+from zeebe_connectors.net.tls import from_files
 from zeebe_connectors.sdk.text import items_of
 
 DEFAULT_ADDRESS = "localhost:26500"
@@ -257,6 +258,7 @@ class _Reader:
             sources=self._used,
         )
         self._check(settings)
+        self._check_certificates(settings)
         return settings
 
     def _text(self, field_name: str) -> str:
@@ -332,6 +334,29 @@ class _Reader:
             )
         return path
 
+    def _check_certificates(self, settings: ClusterSettings) -> None:
+        """Has the library read the files: otherwise it would refuse them as the runtime connects.
+
+        Raises:
+            SettingsError: They are PEM, and not what they should be.
+        """
+        ca, certificate, key = settings.ca, settings.certificate, settings.key
+        if ca:
+            try:
+                from_files(ca)
+            except OSError as error:
+                raise SettingsError(
+                    f"{self._used['ca']}: {ca} holds no certificates of authorities ({_reason(error)})"
+                ) from None
+        if certificate:
+            try:
+                from_files(ca, certificate, key)
+            except OSError as error:
+                raise SettingsError(
+                    f"{self._used['certificate']}: {certificate} and {key} must be a certificate and its key without a "
+                    f"password ({_reason(error)})"
+                ) from None
+
     def _auth(self) -> Auth:
         method = self._text("auth").casefold()
         if method in {"oidc", "oauth", "oauth2"}:
@@ -367,3 +392,7 @@ class _Reader:
         elif settings.auth == "basic":
             self._require("username", "basic authentication needs a user")
             self._require("password", f"{self._used['username']} is; set the user's password")
+
+
+def _reason(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or type(error).__name__

@@ -112,6 +112,31 @@ def checking(authorities: str = "") -> ssl.SSLContext:
     return context
 
 
+def from_files(
+    authorities: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
+    """Returns a client's context whose certificates are files in PEM; like `checking`, it accepts older authorities'.
+
+    Args:
+        authorities: If None, the system's.
+        certificate: The one that the client shows, with its intermediates.
+        key: The certificate's, without a password.
+
+    Raises:
+        OSError: A file cannot be read.
+        ssl.SSLError: A file holds something else, or certificate and key do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if authorities:
+        context.load_verify_locations(cafile=authorities)
+    else:
+        context.load_default_certs()
+    if certificate:
+        # Without a password, OpenSSL would ask the terminal for the one of an encrypted key.
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    return context
+
+
 def _trusting(authorities: str, *, field: str, code: str) -> ssl.SSLContext:
     try:
         return checking(authorities)

@@ -18,6 +18,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.net.addresses import unbracketed
+from zeebe_connectors.net.tls import from_files
 from zeebe_connectors.rpc.channel import Open
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ def opener(settings: ClusterSettings) -> Open:
     """
     host, _, port = settings.address.rpartition(":")
     host = unbracketed(host)
-    context = _tls(settings) if settings.secure else None
+    context = None
+    if settings.secure:
+        context = from_files(settings.ca, settings.certificate, settings.key)
+        context.set_alpn_protocols(["h2"])
     name = (unbracketed(_host_of(settings.authority)) if settings.authority else host).rstrip(".")
     proxy = proxy_for(host, os.environ)
 
@@ -104,20 +108,6 @@ async def _step(what: str) -> AsyncIterator[None]:
         raise ConnectionError(f"{what}: {error.reason or error}") from None
     except (OSError, ValueError) as error:
         raise ConnectionError(f"{what}: {str(error) or type(error).__name__}") from None
-
-
-def _tls(settings: ClusterSettings) -> ssl.SSLContext:
-    # Not `create_default_context`, which from Python 3.13 on refuses what many an internal authority has issued.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["h2"])
-    if settings.ca:
-        context.load_verify_locations(cafile=settings.ca)
-    else:
-        context.load_default_certs()
-    if settings.certificate:
-        # Without a password, OpenSSL would ask the terminal for the one of an encrypted key.
-        context.load_cert_chain(settings.certificate, settings.key, password=lambda: b"")
-    return context
 
 
 def _host_of(authority: str) -> str:
