@@ -103,7 +103,7 @@ def _reason(error: GatewayError | OSError, files: Sequence[Path]) -> str:
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}" if error.filename and len(files) > 1 else reason
-    if "larger than max" in error.message or "exceeds maximum size" in error.message:  # gRPC for Python, for Java
+    if error.is_oversize:
         remedy = "deploy fewer files at once" if len(files) > 1 else "the cluster takes no file of this size"
         return f"{error.message}. This is too large for one request: {remedy}"
     return error.message
