@@ -67,7 +67,8 @@ def import_library() -> None:
 class HttpClient:
     """A pool of connections with one set of TLS settings, shared by all jobs that have the same.
 
-    It keeps no cookies, follows no redirect and repeats nothing by itself.
+    It keeps no cookies and follows no redirect. An idempotent request whose connection ends before the response is sent
+    once more; nothing else is.
 
     Args:
         rules: What the operator allows.

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 PORTS = {"coap": 5683, "coaps": 5684}
 AT_ONCE = {True: 1, False: 4}
-"""Maximum requests to one device at once, confirmable or not. The protocol leaves one unacknowledged, and the library
-fails all others with it, even those that it has not sent."""
+"""Maximum requests to one device at once, by whether they are confirmable. Of those the protocol allows one that is not
+acknowledged yet; when it fails, the library fails all others, even those that it has not sent."""
 _ACK_TIMEOUT = 1.0
 _MAX_DATAGRAM = 65_536
 """Bytes of the largest datagram that there is."""
@@ -209,7 +209,7 @@ async def _exchange(context: aiocoap.Context, message: Any, request: Request, wh
 def _end_repetition(context: aiocoap.Context, remote: Any) -> None:
     """Ends the repetition of a request that nobody waits for any more.
 
-    The library goes on for minutes, in which the device may carry it out after later ones, and sends no other.
+    Otherwise the library repeats it for minutes: the device may carry it out after later requests, and those wait.
     """
     for interface in context.request_interfaces:
         manager = getattr(interface, "token_interface", None)
