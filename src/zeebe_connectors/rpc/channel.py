@@ -135,7 +135,8 @@ class Channel:
         scheme: `http` or `https`.
         limit: Maximum bytes of an answer's message.
         window: Bytes that the server may send on each stream unread; None reads all at once.
-        keepalive: Seconds of silence, while calls are under way, after which the server is asked for a sign of life.
+        keepalive: Seconds between looks at the connection: if calls are under way and nothing arrived since the last
+            look, the server is asked for a sign of life.
         keepalive_timeout: Seconds that it has for that.
     """
 

@@ -73,7 +73,8 @@ class ClientConnection(Connection[Call]):
         limit: Maximum bytes of a message.
         stream_window: Bytes that the server may send on a stream before they are read.
         reads_at_once: Whether what arrives is read at once, or when its message is asked for.
-        keepalive: Seconds of silence, while calls are under way, after which the server is asked for a sign of life.
+        keepalive: Seconds between looks at the connection: if calls are under way and nothing arrived since the last
+            look, the server is asked for a sign of life.
         keepalive_timeout: Seconds that it has for that.
     """
 
