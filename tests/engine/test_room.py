@@ -1,4 +1,4 @@
-"""The engine could be published alone: it knows FEEL and nothing else of this project."""
+"""The engine could be published alone: of this project it knows FEEL and gRPC, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_engine_knows_feel_and_rpc_only() -> None:
                 assert name.startswith(OWN), f"{path.name} imports {name}"
 
 
-def test_the_stubs_are_loaded_without_pyzeebe_which_comes_whole_later() -> None:
+def test_the_messages_are_loaded_without_pyzeebe_which_comes_whole_later() -> None:
     program = (
         "import sys, zeebe_connectors.engine.gateway as gateway; assert 'pyzeebe' not in sys.modules;"
         "assert 'pydantic' not in sys.modules;"
