@@ -23,7 +23,7 @@ LARGE = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_
 
 
 class Client:
-    """Calls an engine with pyzeebe's stubs."""
+    """Calls an engine with grpcio and pyzeebe's stubs."""
 
     def __init__(self, host: Host, address: str) -> None:
         self.host = host
