@@ -15,6 +15,8 @@ from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
 _DEADLINE_SECONDS = 0.01
 """How late a deadline may be noticed."""
+_TURNS = 16
+"""Calls that begin in one turn of those that waited: a token may be long, and the transport may soon have enough."""
 
 
 class Call(Stream):
@@ -94,8 +96,11 @@ class ClientConnection(Connection[Call]):
         self._alive_timer: asyncio.TimerHandle | None = None
         self._next = 1
         self._unwritten_from = 1
-        self._queue: dict[asyncio.Future[None], None] = {}
+        self._commands: dict[asyncio.Future[None], None] = {}
+        self._polls: dict[asyncio.Future[None], None] = {}
         self._places = 0
+        self._open_polls = 0
+        self._has_commands = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
 
@@ -158,8 +163,17 @@ class ClientConnection(Connection[Call]):
             NotProcessedError: The connection ended meanwhile.
             RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
         """
-        if self._queue or not self._has_room():
-            await self._turn(ends_at)
+        self._has_commands = self._has_commands or not streams
+        has_waited = bool(self._commands or (streams and self._polls)) or not self._has_room(streams=streams)
+        if has_waited:
+            await self._turn(ends_at, streams=streams)
+        try:
+            return self._begin(headers, more, message, ends_at, streams=streams)
+        finally:
+            if has_waited:
+                self._let_wait_no_longer()
+
+    def _begin(self, headers: Headers, more: bytes, message: bytes, ends_at: float, *, streams: bool) -> Call:
         if not self.takes_calls:
             raise NotProcessedError("the connection ended before the call began")
         left = ends_at - self.loop.time()
@@ -171,6 +185,7 @@ class ClientConnection(Connection[Call]):
             self._go()
         call = Call(number, self, ends_at, self.limit, streams=streams)
         self.streams[number] = call
+        self._open_polls += streams
         block = self.encoder.encode(headers) + more + _timeout(-int(-1000 * left // 1))
         self.write(frames.headers(number, block, ends=False, limit=self.max_frame))
         self.send_data(call, prefixed(message), ends=True)
@@ -178,38 +193,64 @@ class ClientConnection(Connection[Call]):
             self._set_timer(ends_at)
         return call
 
-    def _has_room(self) -> bool:
-        return len(self.streams) + self._places < self.max_peer_streams or not self.takes_calls
+    def _has_room(self, *, streams: bool) -> bool:
+        """Returns whether a call may begin now: the server allows it, and takes what it is sent.
 
-    async def _turn(self, ends_at: float) -> None:
-        """Waits until the server allows one more call, in the order of arrival."""
+        Polls wait for long, so they leave an eighth of the places to commands, which would wait as long as they do.
+        """
+        if not self.takes_calls:
+            return True  # to learn of that
+        if self.is_paused or len(self.streams) + self._places >= self.max_peer_streams:
+            return False
+        limit = self.max_peer_streams
+        return not streams or not self._has_commands or limit == 1 or self._open_polls < limit - max(1, limit // 8)
+
+    async def _turn(self, ends_at: float, *, streams: bool) -> None:
+        """Waits until one more call may begin, in the order of arrival; commands go before polls."""
         waiter: asyncio.Future[None] = self.loop.create_future()
-        self._queue[waiter] = None
+        queue = self._polls if streams else self._commands
+        queue[waiter] = None
         try:
             async with asyncio.timeout_at(ends_at):
                 await waiter
         except BaseException as error:
-            if self._queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
-                self._places -= 1
+            if queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
+                self._end_turn_of(streams=streams)
                 self._let_wait_no_longer()
             if isinstance(error, TimeoutError):
                 message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
+                if self.is_paused:
+                    message = "the gateway takes nothing of what is sent"
                 raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
             raise
+        self._end_turn_of(streams=streams)
+
+    def _end_turn_of(self, *, streams: bool) -> None:
         self._places -= 1
+        self._open_polls -= streams
 
     def _let_wait_no_longer(self) -> None:
-        while self._queue and self._has_room():
-            waiter = next(iter(self._queue))
-            del self._queue[waiter]
-            self._places += 1  # until it has begun: those who come now stand behind it
-            if not waiter.done():
-                waiter.set_result(None)
+        for queue in (self._commands, self._polls):
+            streams = queue is self._polls
+            while queue and self._has_room(streams=streams) and (self._places < _TURNS or not self.takes_calls):
+                waiter = next(iter(queue))
+                del queue[waiter]
+                self._places += 1  # until it has begun: those who come now stand behind it
+                self._open_polls += streams
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def resume_writing(self) -> None:
+        """Sends on, and lets waiting calls begin."""
+        super().resume_writing()
+        self._let_wait_no_longer()
 
     def discard(self, number: int) -> Call | None:
         """Removes a call; the connection closes with the last one if it takes no others."""
         call = super().discard(number)
-        if self._queue:
+        if call is not None:
+            self._open_polls -= call.is_streaming
+        if self._commands or self._polls:
             self._let_wait_no_longer()
         if self.is_going and not self.streams:
             self.close()
