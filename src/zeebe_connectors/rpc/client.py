@@ -347,7 +347,9 @@ class ClientConnection(Connection[Call]):
         """Fails all calls."""
         reason = f": {error}" if error is not None and str(error) else ""
         if not self.is_ready.done():
-            self.is_ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}"))
+            is_plain = self.transport is not None and self.transport.get_extra_info("ssl_object") is None
+            hint = "; if the port wants TLS, write https:// before it" if is_plain and not self.was_heard else ""
+            self.is_ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}{hint}"))
             self.is_ready.exception()  # nobody may wait for it
         self._go()
         text = f"the connection was lost{reason}"
@@ -364,7 +366,8 @@ class ClientConnection(Connection[Call]):
         if self.is_closed:
             return
         super().close(code, reason)
-        self.on_lost(ConnectionError(f"the gateway broke HTTP/2: {reason}") if code else None)
+        broken = "the gateway broke HTTP/2: " if self.is_ready.done() else ""
+        self.on_lost(ConnectionError(broken + reason) if code else None)
 
     def shut(self) -> None:
         """Ends the connection, and cancels all calls on it: nobody is to wait for them any more."""
