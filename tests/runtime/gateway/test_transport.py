@@ -6,6 +6,8 @@ import contextlib
 import datetime as dt
 import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import trustme
@@ -148,9 +150,10 @@ async def test_tls_that_is_wanted_on_one_side_only(authority, ca):
     async with ScriptedServer(echo, tls=tls(authority.issue_cert("localhost"))) as server:
         found = await ask(ClusterSettings(address=f"localhost:{server.port}"))
         assert found.startswith("UNAVAILABLE failed to connect")
+        assert "write https:// before it" in found
     async with ScriptedServer(echo) as server:
         found = await ask(ClusterSettings(address=f"localhost:{server.port}", secure=True, ca=ca))
-        assert f"TLS with localhost:{server.port}" in found
+        assert f"TLS with localhost:{server.port}: the port answers without TLS; write http:// before it" in found
 
 
 async def test_a_handshake_that_hangs_has_an_end(monkeypatch, ca):
@@ -178,6 +181,52 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_is():
     found = await ask(ClusterSettings(address="127.0.0.1:1"))
     assert "127.0.0.1:1: " in found
     assert (await ask(ClusterSettings(address=f"{'a' * 70}.example:1"))).startswith("UNAVAILABLE failed to connect")
+
+
+async def test_a_resolver_that_is_silent_holds_up_nothing_else(monkeypatch):
+    """Each attempt begins a lookup; the event loop's few threads are free for others, and for the end."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20))
+    monkeypatch.setattr(transport, "_STEP_SECONDS", 0.05)
+    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.01)
+    monkeypatch.setattr(channel_module, "_MAX_PAUSE", 0.01)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    channel = open_channel(ClusterSettings(address="zeebe.example:26500"))
+    for _ in range(3):
+        with pytest.raises(RpcError, match=r"zeebe.example:26500: no answer within 0.05 s"):
+            await channel.unary("/x/y", b"", seconds=5.0)
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(2):
+        await asyncio.to_thread(int)
+        await channel.aclose()
+        await loop.shutdown_default_executor()
+    threads = [one for one in threading.enumerate() if one.name == "resolve zeebe.example"]
+    assert threads
+    assert all(one.daemon for one in threads)
+    released.set()
+    for one in threads:
+        one.join(5)
+        assert not one.is_alive()
+
+
+async def test_options_that_a_system_refuses_are_done_without(monkeypatch):
+    """Such as the limit for what is not acknowledged."""
+
+    class Refusing(socket.socket):
+        def setsockopt(self, *_):
+            raise OSError(92, "Protocol not available")
+
+    async def connected(found, **_):
+        sock = Refusing(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, found[0][4])
+        return sock
+
+    monkeypatch.setattr(transport, "start_connection", connected)
+    async with ScriptedServer(echo) as server:
+        address = f"127.0.0.1:{server.port}"
+        assert await ask(ClusterSettings(address=address)) == address
 
 
 def resolve_to(monkeypatch, port):
