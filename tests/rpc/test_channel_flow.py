@@ -6,8 +6,8 @@ import time
 import tracemalloc
 
 import pytest
-from tests.rpc.channels import PATH, opened, status_of
-from tests.servers.http2 import ANSWER, ScriptedServer
+from tests.rpc.channels import PATH, channel_to, opened, status_of
+from tests.servers.http2 import ANSWER, ScriptedServer, ServerInThread
 from tests.waiting import until
 
 from zeebe_connectors.rpc import frames
@@ -385,6 +385,40 @@ async def test_thousands_of_deadlines_have_one_timer():
         assert sorted(late)[len(late) // 2] < 1.0
         assert not connection.streams
         await until(lambda: len(server.peers[0].resets) == 3000)
+
+
+@pytest.mark.parametrize("moment", ["before it is sent", "before it is read"])
+async def test_an_answer_that_the_blocked_loop_held_up_is_no_deadline(moment):
+    """A job that computes for seconds blocks the event loop: what arrives meanwhile is more than it reads at once."""
+
+    async def script(peer):
+        peer.start()
+        while True:
+            request = await peer.requests.get()
+            await asyncio.sleep(0.2)
+            peer.answer(request.stream, bytes(900_000))
+
+    with ServerInThread(script) as server:
+        channel = channel_to(server.port)
+        await channel.unary(PATH, b"x", seconds=5.0)
+        call = asyncio.create_task(channel.unary(PATH, b"x", seconds=0.5))
+        await asyncio.sleep(0 if moment == "before it is sent" else 0.1)
+        time.sleep(1.5)  # noqa: ASYNC251 - as such a job does
+        assert len(await call) == 900_000
+        await channel.aclose()
+
+
+async def test_a_loop_that_is_blocked_again_and_again_has_deadlines():
+    """One delay is made up for, not each."""
+    async with ScriptedServer(silent) as server, opened(server) as channel:
+        call = asyncio.create_task(status_of(channel.unary(PATH, b"x", seconds=0.3)))
+        began = time.monotonic()
+        await asyncio.sleep(0.1)
+        while not call.done() and time.monotonic() - began < 8:
+            time.sleep(0.9)  # noqa: ASYNC251
+            await asyncio.sleep(0.05)
+        assert (await call)[0] is Status.DEADLINE_EXCEEDED
+        assert time.monotonic() - began < 6
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])

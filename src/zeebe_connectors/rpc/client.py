@@ -15,6 +15,9 @@ from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
 _DEADLINE_SECONDS = 0.01
 """How late a deadline may be noticed."""
+_BLOCKED_SECONDS = 0.5
+"""A timer that is later than this was held up: the event loop was blocked, or the machine asleep."""
+_MAX_LENIENT_SECONDS = 5.0
 _TURNS = 16
 """Calls that begin in one turn of those that waited: a token may be long, and the transport may soon have enough."""
 
@@ -103,6 +106,7 @@ class ClientConnection(Connection[Call]):
         self._has_commands = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._lenient_until = 0.0
 
     def preface(self) -> bytes:
         """Returns the client's preface."""
@@ -385,10 +389,18 @@ class ClientConnection(Connection[Call]):
         self._timer = self.loop.call_at(when, self._look_at_deadlines)
 
     def _look_at_deadlines(self) -> None:
-        """Ends the calls whose time is over; one timer serves all."""
+        """Ends the calls whose time is over; one timer serves all.
+
+        If it is late, what was held up with it may still be sent, or read, in as much time: answers may have arrived.
+        """
+        now = self.loop.time()
+        if (late := now - self._timer_at) > _BLOCKED_SECONDS and self._timer_at > self._lenient_until:  # not for ever
+            self._lenient_until = now + min(late, _MAX_LENIENT_SECONDS)
         self._timer = None
         self._timer_at = float("inf")
-        now = self.loop.time()
+        if now < self._lenient_until:
+            self._set_timer(self._lenient_until)
+            return
         for call in list(self.streams.values()):
             if call.ends_at <= now:
                 self.cancel(call)
@@ -399,17 +411,23 @@ class ClientConnection(Connection[Call]):
 
     def _look_for_life(self) -> None:
         """Asks a silent server, for which calls wait, for a sign of life."""
-        wait, following = self._keepalive, self._look_for_life
         if self.streams and not self.was_heard:
             self.write(frames.frame(frames.PING, 0, 0, b"\0" * 8))
-            wait, following = self._keepalive_timeout, self._look_for_answer
-        self.was_heard = False
-        self._alive_timer = self.loop.call_later(wait, following)
+            self._wait_for_answer()
+        else:
+            self.was_heard = False
+            self._alive_timer = self.loop.call_later(self._keepalive, self._look_for_life)
 
-    def _look_for_answer(self) -> None:
+    def _wait_for_answer(self) -> None:
+        at = self.loop.time() + self._keepalive_timeout
+        self._alive_timer = self.loop.call_at(at, self._look_for_answer, at)
+
+    def _look_for_answer(self, at: float) -> None:
         """Ends a connection on which nothing was heard, not even the answer to a ping."""
         if self.was_heard or not self.streams:
             self._look_for_life()
+        elif self.loop.time() - at > _BLOCKED_SECONDS:
+            self._wait_for_answer()  # the ping may have been held up as well
         else:
             self.lose(TimeoutError("the gateway did not answer a ping"))
 
