@@ -15,6 +15,7 @@ from tests.servers.http2 import ScriptedServer
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.rpc import channel as channel_module
+from zeebe_connectors.rpc.channel import Channel
 from zeebe_connectors.rpc.status import RpcError
 from zeebe_connectors.runtime.gateway import transport
 from zeebe_connectors.runtime.gateway.channel import open_channel
@@ -110,6 +111,38 @@ async def test_mutual_tls(authority, ca, tmp_path):
         assert await ask(ClusterSettings(**settings, **shown)) == address
         found = await ask(ClusterSettings(**settings))
         assert found.startswith("UNAVAILABLE failed to connect")
+
+
+async def test_certificates_that_are_replaced_serve_the_next_connection(ca, authority, tmp_path, caplog, monkeypatch):
+    """Theirs may be short lives; while a file is not whole, the ones of before do."""
+    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.01)
+    other = trustme.CA()
+
+    async def once(peer):
+        peer.start()
+        await peer.echo(1)
+
+    async with (
+        ScriptedServer(once, tls=tls(authority.issue_cert("localhost"))) as old,
+        ScriptedServer(once, tls=tls(other.issue_cert("localhost"))) as new,
+    ):
+        connect = transport.opener(ClusterSettings(address=f"localhost:{old.port}", secure=True, ca=ca))
+        started, ports = transport.start_connection, [old.port, old.port, new.port]
+
+        async def start(found, **options):
+            port = ports.pop(0)
+            return await started(
+                [(*one[:4], (one[4][0], port)) for one in found if one[0] is socket.AF_INET], **options
+            )
+
+        monkeypatch.setattr(transport, "start_connection", start)
+        for content in (None, "-----BEGIN CERTIFICATE-----", other.cert_pem.bytes().decode()):
+            if content:
+                ca.write_text(content)
+            channel = Channel(connect, authority="localhost", user_agent="tests", scheme="https")
+            assert await channel.unary("/x/y", b"x", seconds=5.0) == b"x"
+            await channel.aclose()
+    assert caplog.text.count("were replaced but cannot be used") == 1
 
 
 def test_an_encrypted_key_is_an_error_and_no_question(authority, tmp_path):

@@ -59,7 +59,7 @@ def opener(settings: ClusterSettings) -> Open:
     """
     host, _, port = settings.address.rpartition(":")
     host = unbracketed(host)
-    context = _tls(settings) if settings.secure else None
+    certificates = _Certificates(settings) if settings.secure else None
     name = (unbracketed(_host_of(settings.authority)) if settings.authority else host).rstrip(".")
     proxy = proxy_for(host, os.environ)
 
@@ -78,9 +78,10 @@ def opener(settings: ClusterSettings) -> Open:
                 sock.close()
                 raise
         _set_options(sock)
-        if context is None:
+        if certificates is None:
             return await loop.create_connection(make, sock=sock)
         async with _step(f"TLS with {settings.address}"):
+            context = certificates.context()
             transport, protocol = await loop.create_connection(make, sock=sock, ssl=context, server_hostname=name)
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             transport.abort()
@@ -114,6 +115,35 @@ async def _step(what: str) -> AsyncIterator[None]:
         raise ConnectionError(f"{what}: {plain or error.reason or error}") from None
     except (OSError, ValueError) as error:
         raise ConnectionError(f"{what}: {str(error) or type(error).__name__}") from None
+
+
+class _Certificates:
+    """Keeps the context of TLS, and makes it anew once a file was replaced: some certificates live for a day.
+
+    Raises:
+        OSError: A certificate's file cannot be read, or is none.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._state = self._files()
+        self._context = _tls(settings)
+
+    def context(self) -> ssl.SSLContext:
+        """Returns the context with the newest files that can be used."""
+        try:
+            if (state := self._files()) != self._state:
+                self._context = _tls(self._settings)
+                self._state = state
+        except OSError as error:  # perhaps one of two is not replaced yet
+            reason = error.strerror or type(error).__name__
+            logger.warning("The certificates for the cluster were replaced but cannot be used (%s)", reason)
+        return self._context
+
+    def _files(self) -> tuple[tuple[int, int, int], ...]:
+        paths = (self._settings.ca, self._settings.certificate, self._settings.key)
+        found = [path.stat() for path in paths if path]
+        return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
 def _tls(settings: ClusterSettings) -> ssl.SSLContext:
