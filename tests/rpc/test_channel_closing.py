@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 from tests.rpc.channels import PATH, channel_to, opened, status_of
-from tests.servers.http2 import ScriptedServer
+from tests.servers.http2 import ScriptedServer, ServerInThread
 from tests.waiting import until
 
 from zeebe_connectors.rpc import channel as channel_module
@@ -48,6 +48,36 @@ async def test_keepalive_ends_a_connection_that_is_silent():
         assert (found, "ping" in text) == (Status.UNAVAILABLE, True)
         assert server.peers[0].count(frames.PING) == 1
         assert await channel.unary(PATH, b"x", seconds=5.0) == b"x"
+
+
+async def test_keepalive_asks_again_when_the_loop_was_blocked():
+    """The ping waited as long to be sent: nobody can have answered it."""
+
+    async def script(peer):
+        peer.start()
+        first = await peer.requests.get()
+        peer.answer(first.stream)
+        held = await peer.requests.get()
+        while not peer.count(frames.PING):  # noqa: ASYNC110 - frames are counted as they arrive
+            await asyncio.sleep(0.01)
+        peer.write(frames.frame(frames.PING, frames.ACK, 0, b"\0" * 8))
+        peer.answer(held.stream, b"x")
+        await peer.ended.wait()
+
+    with ServerInThread(script) as server:
+        channel = channel_to(server.port, keepalive=0.3, keepalive_timeout=0.3)
+        await channel.unary(PATH, b"x", seconds=5.0)
+        (connection,) = channel._all
+        write = connection.write
+
+        def block(data):
+            if data[3] == frames.PING:
+                asyncio.get_running_loop().call_soon(time.sleep, 1.2)
+            write(data)
+
+        connection.write = block
+        assert await channel.unary(PATH, b"x", seconds=5.0) == b"x"
+        await channel.aclose()
 
 
 async def test_keepalive_leaves_a_slow_server_alone():

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+import time
 import tracemalloc
 
 import pytest
-from tests.rpc.channels import PATH, opened, status_of
-from tests.servers.http2 import ANSWER, ScriptedServer
+from tests.rpc.channels import PATH, channel_to, opened, status_of
+from tests.servers.http2 import ANSWER, ScriptedServer, ServerInThread
 from tests.waiting import until
 
 from zeebe_connectors.rpc import frames
@@ -83,7 +84,7 @@ async def test_a_place_goes_to_the_next_when_its_caller_gives_up():
             await asyncio.wait(calls, timeout=3.0)
             assert [one.cancelled() or one.result()[0] for one in calls].count(True) == 3
         assert connection._places == 0
-        assert not connection._queue
+        assert not connection._commands
 
 
 async def test_a_wait_for_a_place_ends_with_the_deadline():
@@ -101,7 +102,107 @@ async def test_a_wait_for_a_place_ends_with_the_deadline():
         first.cancel()
         (connection,) = channel._all
         await until(lambda: not connection.streams)
-        assert not connection._queue
+        assert not connection._commands
+
+
+@pytest.mark.parametrize("limit", [2, 100])
+async def test_polls_that_wait_leave_places_to_commands(limit):
+    """Else a completion would wait until one of them ends. They begin in their order as others end."""
+    polls = []
+
+    async def script(peer):
+        peer.start({Setting.MAX_CONCURRENT_STREAMS: limit})
+        while True:
+            request = await peer.requests.get()
+            if request.message.startswith(b"poll"):
+                polls.append(request)
+            else:
+                peer.answer(request.stream, request.message)
+
+    async def poll(channel, number):
+        answers = await channel.stream(PATH, b"poll %d" % number, seconds=20.0)
+        return await answers.read()
+
+    async with ScriptedServer(script) as server, opened(server) as channel:
+        await channel.unary(PATH, b"x", seconds=5.0)
+        tasks = [asyncio.create_task(poll(channel, number)) for number in range(limit + 20)]
+        await asyncio.sleep(0.1)
+        assert len(polls) == limit - max(1, limit // 8)
+        await asyncio.gather(*(channel.unary(PATH, b"x", seconds=2.0) for _ in range(50)))
+        tasks[0].cancel()
+        ended = 0
+        async with asyncio.timeout(5):
+            while ended < limit + 20:
+                while ended < len(polls):
+                    server.peers[0].answer(polls[ended].stream, b"job")
+                    ended += 1
+                await asyncio.sleep(0.001)
+        assert await asyncio.gather(*tasks[1:]) == [b"job"] * (limit + 19)
+        assert [one.message for one in polls] == [b"poll %d" % number for number in range(limit + 20)]
+        (connection,) = channel._all
+        assert (connection._places, connection._open_polls, len(connection._polls)) == (0, 0, 0)
+
+
+async def test_one_place_serves_polls_and_commands():
+    """A server may allow a single call."""
+
+    async def script(peer):
+        peer.start({Setting.MAX_CONCURRENT_STREAMS: 1})
+        await peer.echo()
+
+    async with ScriptedServer(script) as server, opened(server) as channel:
+        await channel.unary(PATH, b"x", seconds=5.0)
+        answers = await channel.stream(PATH, b"poll", seconds=5.0)
+        assert await answers.read() == b"poll"
+        assert await channel.unary(PATH, b"x", seconds=5.0) == b"x"
+
+
+async def test_calls_with_long_headers_wait_while_the_transport_has_enough():
+    """A token of 8 kB goes with each call: a thousand of them at once are no reason to end the connection."""
+    buffered = 0
+
+    async def script(peer):
+        nonlocal buffered
+        peer.start()
+        peer.write(frames.window_update(0, 1 << 24))
+        (connection,) = channel._all
+        while len(peer.opened) < 1000:
+            buffered = max(buffered, connection.transport.get_write_buffer_size())
+            await asyncio.sleep(0)
+        await peer.echo()
+
+    async with ScriptedServer(script) as server, opened(server) as channel:
+        login = (("authorization", "Bearer " + "x" * 8_000),)
+        calls = [channel.unary(PATH, b"%d" % one, seconds=10.0, metadata=login) for one in range(1000)]
+        assert await asyncio.gather(*calls) == [b"%d" % one for one in range(1000)]
+        assert len(server.peers) == 1
+    assert buffered < 1_000_000
+
+
+async def test_a_call_that_has_its_turn_too_late_passes_it_on():
+    """The event loop may be blocked between the moment in which it may begin and the one in which it would."""
+    more = asyncio.Event()
+
+    async def script(peer):
+        peer.start({Setting.MAX_CONCURRENT_STREAMS: 1})
+        first = await peer.requests.get()
+        await more.wait()
+        peer.answer(first.stream)
+        await peer.echo()
+
+    async with ScriptedServer(script) as server, opened(server) as channel:
+        first = asyncio.create_task(channel.unary(PATH, b"x", seconds=5.0))
+        await until(lambda: server.peers and server.peers[0].opened)
+        (connection,) = channel._all
+        discard = connection.discard
+        connection.discard = lambda number: (discard(number), time.sleep(0.3))[0]  # just before the second one goes on
+        second = asyncio.create_task(status_of(channel.unary(PATH, b"x", seconds=0.2)))
+        third = asyncio.create_task(channel.unary(PATH, b"third", seconds=2.0))
+        await asyncio.sleep(0)
+        more.set()
+        await first
+        assert (await second)[0] is Status.DEADLINE_EXCEEDED
+        assert await third == b"third"
 
 
 async def test_settings_that_change_under_load():
@@ -284,6 +385,40 @@ async def test_thousands_of_deadlines_have_one_timer():
         assert sorted(late)[len(late) // 2] < 1.0
         assert not connection.streams
         await until(lambda: len(server.peers[0].resets) == 3000)
+
+
+@pytest.mark.parametrize("moment", ["before it is sent", "before it is read"])
+async def test_an_answer_that_the_blocked_loop_held_up_is_no_deadline(moment):
+    """A job that computes for seconds blocks the event loop: what arrives meanwhile is more than it reads at once."""
+
+    async def script(peer):
+        peer.start()
+        while True:
+            request = await peer.requests.get()
+            await asyncio.sleep(0.2)
+            peer.answer(request.stream, bytes(900_000))
+
+    with ServerInThread(script) as server:
+        channel = channel_to(server.port)
+        await channel.unary(PATH, b"x", seconds=5.0)
+        call = asyncio.create_task(channel.unary(PATH, b"x", seconds=0.5))
+        await asyncio.sleep(0 if moment == "before it is sent" else 0.1)
+        time.sleep(1.5)  # noqa: ASYNC251 - as such a job does
+        assert len(await call) == 900_000
+        await channel.aclose()
+
+
+async def test_a_loop_that_is_blocked_again_and_again_has_deadlines():
+    """One delay is made up for, not each."""
+    async with ScriptedServer(silent) as server, opened(server) as channel:
+        call = asyncio.create_task(status_of(channel.unary(PATH, b"x", seconds=0.3)))
+        began = time.monotonic()
+        await asyncio.sleep(0.1)
+        while not call.done() and time.monotonic() - began < 8:
+            time.sleep(0.9)  # noqa: ASYNC251
+            await asyncio.sleep(0.05)
+        assert (await call)[0] is Status.DEADLINE_EXCEEDED
+        assert time.monotonic() - began < 6
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])

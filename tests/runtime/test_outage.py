@@ -55,3 +55,22 @@ def test_another_unexpected_error_is_logged_with_its_trace(outage, caplog):
         "The cluster does not answer: KeyError",
     ]
     assert all(record.exc_info for record in caplog.records)
+
+
+def test_successes_among_failures_do_not_end_it_where_many_share_it(caplog):
+    caplog.set_level(logging.INFO)
+    now = [100.0]
+    outage = Outage(LOG, "The cluster does not answer", quiet=3.0, clock=lambda: now[0])
+    for _ in range(50):
+        outage.failed("HTTP 503")
+        now[0] += 0.5
+        outage.over()
+        now[0] += 0.5
+    now[0] += 1.5
+    outage.over()
+    now[0] += 1.0
+    outage.over()
+    assert lines(caplog) == [
+        ("WARNING", "The cluster does not answer: HTTP 503"),
+        ("INFO", "The cluster does not answer: back after 52 s and 50 failures"),
+    ]

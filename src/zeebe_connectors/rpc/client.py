@@ -16,6 +16,11 @@ from zeebe_connectors.rpc.status import NotProcessedError, RpcError, Status
 
 _DEADLINE_SECONDS = 0.01
 """How late a deadline may be noticed."""
+_BLOCKED_SECONDS = 0.5
+"""A timer that is later than this was held up: the event loop was blocked, or the machine asleep."""
+_MAX_LENIENT_SECONDS = 5.0
+_TURNS = 16
+"""Calls that begin in one turn of those that waited: a token may be long, and the transport may soon have enough."""
 
 
 class Call(Stream):
@@ -96,10 +101,14 @@ class ClientConnection(Connection[Call]):
         self._alive_timer: asyncio.TimerHandle | None = None
         self._next = 1
         self._unwritten_from = 1
-        self._queue: dict[asyncio.Future[None], None] = {}
+        self._commands: dict[asyncio.Future[None], None] = {}
+        self._polls: dict[asyncio.Future[None], None] = {}
         self._places = 0
+        self._open_polls = 0
+        self._has_commands = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._lenient_until = 0.0
 
     def preface(self) -> bytes:
         """Returns the client's preface."""
@@ -160,8 +169,17 @@ class ClientConnection(Connection[Call]):
             NotProcessedError: The connection ended meanwhile.
             RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
         """
-        if self._queue or not self._has_room():
-            await self._wait_for_place(ends_at)
+        self._has_commands = self._has_commands or not streams
+        has_waited = bool(self._commands or (streams and self._polls)) or not self._has_room(streams=streams)
+        if has_waited:
+            await self._wait_for_place(ends_at, streams=streams)
+        try:
+            return self._begin(headers, more, message, ends_at, streams=streams)
+        finally:
+            if has_waited:
+                self._admit_waiting()
+
+    def _begin(self, headers: Headers, more: bytes, message: bytes, ends_at: float, *, streams: bool) -> Call:
         if not self.takes_calls:
             raise NotProcessedError("the connection ended before the call began")
         left = ends_at - self.loop.time()
@@ -173,6 +191,7 @@ class ClientConnection(Connection[Call]):
             self._go_away()
         call = Call(number, self, ends_at, self.limit, streams=streams)
         self.streams[number] = call
+        self._open_polls += streams
         block = self.encoder.encode(headers) + more + _timeout(math.ceil(1000 * left))
         self.write(frames.headers(number, block, ends=False, limit=self.max_frame))
         self.send_data(call, prefixed(message), ends=True)
@@ -180,38 +199,64 @@ class ClientConnection(Connection[Call]):
             self._set_timer(ends_at)
         return call
 
-    def _has_room(self) -> bool:
-        return len(self.streams) + self._places < self.max_peer_streams or not self.takes_calls
+    def _has_room(self, *, streams: bool) -> bool:
+        """Returns whether a call may begin now: the server allows it, and takes what it is sent.
 
-    async def _wait_for_place(self, ends_at: float) -> None:
-        """Waits until the server allows one more call, in the order of arrival."""
+        Polls wait for long, so they leave an eighth of the places to commands, which would wait as long as they do.
+        """
+        if not self.takes_calls:
+            return True  # to learn of that
+        if self.is_paused or len(self.streams) + self._places >= self.max_peer_streams:
+            return False
+        limit = self.max_peer_streams
+        return not streams or not self._has_commands or limit == 1 or self._open_polls < limit - max(1, limit // 8)
+
+    async def _wait_for_place(self, ends_at: float, *, streams: bool) -> None:
+        """Waits until one more call may begin, in the order of arrival; commands go before polls."""
         waiter: asyncio.Future[None] = self.loop.create_future()
-        self._queue[waiter] = None
+        queue = self._polls if streams else self._commands
+        queue[waiter] = None
         try:
             async with asyncio.timeout_at(ends_at):
                 await waiter
         except BaseException as error:
-            if self._queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
-                self._places -= 1
+            if queue.pop(waiter, self) is self:  # it had its turn at the same moment; the next one has it now
+                self._end_wait(streams=streams)
                 self._admit_waiting()
             if isinstance(error, TimeoutError):
                 message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
+                if self.is_paused:
+                    message = "the gateway takes nothing of what is sent"
                 raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
             raise
+        self._end_wait(streams=streams)
+
+    def _end_wait(self, *, streams: bool) -> None:
         self._places -= 1
+        self._open_polls -= streams
 
     def _admit_waiting(self) -> None:
-        while self._queue and self._has_room():
-            waiter = next(iter(self._queue))
-            del self._queue[waiter]
-            self._places += 1  # until it has begun: those who come now stand behind it
-            if not waiter.done():
-                waiter.set_result(None)
+        for queue in (self._commands, self._polls):
+            streams = queue is self._polls
+            while queue and self._has_room(streams=streams) and (self._places < _TURNS or not self.takes_calls):
+                waiter = next(iter(queue))
+                del queue[waiter]
+                self._places += 1  # until it has begun: those who come now stand behind it
+                self._open_polls += streams
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def resume_writing(self) -> None:
+        """Sends on, and lets waiting calls begin."""
+        super().resume_writing()
+        self._admit_waiting()
 
     def discard(self, number: int) -> Call | None:
         """Removes a call; the connection closes with the last one if it takes no others."""
         call = super().discard(number)
-        if self._queue:
+        if call is not None:
+            self._open_polls -= call.is_streaming
+        if self._commands or self._polls:
             self._admit_waiting()
         if self.is_going_away and not self.streams:
             self.close()
@@ -308,7 +353,9 @@ class ClientConnection(Connection[Call]):
         """Fails all calls."""
         reason = f": {error}" if error is not None and str(error) else ""
         if not self.ready.done():
-            self.ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}"))
+            is_plain = self.transport is not None and self.transport.get_extra_info("ssl_object") is None
+            hint = "; if the port wants TLS, write https:// before it" if is_plain and not self.was_heard else ""
+            self.ready.set_exception(ConnectionResetError(f"the connection ended before HTTP/2 began{reason}{hint}"))
             self.ready.exception()  # nobody may wait for it
         self._go_away()
         text = f"the connection was lost{reason}"
@@ -325,7 +372,8 @@ class ClientConnection(Connection[Call]):
         if self.is_closed:
             return
         super().close(code, reason)
-        self.on_lost(ConnectionError(f"the gateway broke HTTP/2: {reason}") if code else None)
+        broken = "the gateway broke HTTP/2: " if self.ready.done() else ""
+        self.on_lost(ConnectionError(broken + reason) if code else None)
 
     def shut(self) -> None:
         """Ends the connection, and cancels all calls on it: nobody is to wait for them any more."""
@@ -343,10 +391,18 @@ class ClientConnection(Connection[Call]):
         self._timer = self.loop.call_at(when, self._look_at_deadlines)
 
     def _look_at_deadlines(self) -> None:
-        """Ends the calls whose time is over; one timer serves all."""
+        """Ends the calls whose time is over; one timer serves all.
+
+        If it is late, what was held up with it may still be sent, or read, in as much time: answers may have arrived.
+        """
+        now = self.loop.time()
+        if (late := now - self._timer_at) > _BLOCKED_SECONDS and self._timer_at > self._lenient_until:  # not for ever
+            self._lenient_until = now + min(late, _MAX_LENIENT_SECONDS)
         self._timer = None
         self._timer_at = float("inf")
-        now = self.loop.time()
+        if now < self._lenient_until:
+            self._set_timer(self._lenient_until)
+            return
         for call in list(self.streams.values()):
             if call.ends_at <= now:
                 self.cancel(call)
@@ -357,17 +413,23 @@ class ClientConnection(Connection[Call]):
 
     def _ping_if_silent(self) -> None:
         """Asks a silent server, for which calls wait, for a sign of life."""
-        wait, following = self._keepalive, self._ping_if_silent
         if self.streams and not self.was_heard:
             self.write(frames.frame(frames.PING, 0, 0, b"\0" * 8))
-            wait, following = self._keepalive_timeout, self._end_if_silent
-        self.was_heard = False
-        self._alive_timer = self.loop.call_later(wait, following)
+            self._wait_for_answer()
+        else:
+            self.was_heard = False
+            self._alive_timer = self.loop.call_later(self._keepalive, self._ping_if_silent)
 
-    def _end_if_silent(self) -> None:
+    def _wait_for_answer(self) -> None:
+        at = self.loop.time() + self._keepalive_timeout
+        self._alive_timer = self.loop.call_at(at, self._end_if_silent, at)
+
+    def _end_if_silent(self, at: float) -> None:
         """Ends a connection on which nothing was heard, not even the answer to a ping."""
         if self.was_heard or not self.streams:
             self._ping_if_silent()
+        elif self.loop.time() - at > _BLOCKED_SECONDS:
+            self._wait_for_answer()  # the ping may have been held up as well
         else:
             self.lose(TimeoutError("the gateway did not answer a ping"))
 

@@ -162,7 +162,9 @@ class Connection(Sender[StreamT], asyncio.Protocol):
         while end - at >= frames.HEADER_BYTES and not self.is_closed:
             length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             if length > frames.MIN_FRAME_BYTES:
-                raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, "a frame beyond the maximum")
+                # Text, such as another protocol's greeting, looks like a frame of megabytes.
+                reason = "a frame beyond the maximum" if self._has_settings else "what answers there is not HTTP/2"
+                raise ConnectionFaultError(ErrorCode.FRAME_SIZE_ERROR, reason)
             begin = at + frames.HEADER_BYTES
             stop = begin + length
             if stop > end:

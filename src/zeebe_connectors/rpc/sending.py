@@ -66,7 +66,7 @@ class Sender(Generic[StreamT]):
         self._unwritten: list[bytes] = []
         self._unwritten_bytes = 0
         self._is_writing_scheduled = False
-        self._is_paused = False
+        self.is_paused = False
         self._stalled: asyncio.TimerHandle | None = None
 
     def on_sent(self, stream: StreamT) -> None:
@@ -100,7 +100,7 @@ class Sender(Generic[StreamT]):
             if transport is None or transport.is_closing():
                 return
             transport.write(written[0] if len(written) == 1 else b"".join(written))
-            if self._is_paused and transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+            if self.is_paused and transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
                 # Later, as who writes does not expect to be cancelled.
                 self.loop.call_soon(self.lose, ConnectionError("the other side does not read its answers"))
 
@@ -119,7 +119,7 @@ class Sender(Generic[StreamT]):
             and size <= stream.send_window
             and size <= self._window
             and stream.unsent is None
-            and not self._is_paused
+            and not self.is_paused
         ):
             self.has_sent = True
             stream.send_window -= size
@@ -149,7 +149,7 @@ class Sender(Generic[StreamT]):
         for stream in streams:
             if stream.unsent and stream.send_window > 0:
                 self._sendable[stream.number] = stream
-        while self._sendable and self._window > 0 and not self._is_paused and not self.is_closed:
+        while self._sendable and self._window > 0 and not self.is_paused and not self.is_closed:
             number, stream = self._sendable.popitem(last=False)
             if stream.send_window <= 0:
                 continue  # settings have narrowed it meanwhile
@@ -203,14 +203,14 @@ class Sender(Generic[StreamT]):
 
     def pause_writing(self) -> None:
         """Sends no more data until what was sent before is on its way."""
-        self._is_paused = True
+        self.is_paused = True
         self._stalled = self.loop.call_later(
             _STALLED_SECONDS, lambda: self.lose(TimeoutError("the other side takes nothing of what is sent"))
         )
 
     def resume_writing(self) -> None:
         """Sends on."""
-        self._is_paused = False
+        self.is_paused = False
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None

@@ -28,16 +28,26 @@ class Outage:
         log: The logger for the lines.
         name: What is away; begins each line.
         advice: What to check; it ends the first line.
+        quiet: Seconds without a failure after which a success ends it. Where many share it, some may succeed while
+            others fail: a proxy with one gateway of three, or polls that began before.
         clock: A monotonic clock in seconds.
     """
 
     def __init__(
-        self, log: logging.Logger, name: str, advice: str = "", *, clock: Callable[[], float] = time.monotonic
+        self,
+        log: logging.Logger,
+        name: str,
+        advice: str = "",
+        *,
+        quiet: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._name = name
         self._advice = advice
+        self._quiet = quiet
         self._clock = clock
+        self._last_failure = 0.0
         self._since: float | None = None
         self._last_line = 0.0
         self._reason = ""
@@ -53,7 +63,7 @@ class Outage:
             reason: Why, in the words of what failed.
             error: An unexpected error, whose traceback is logged with the line.
         """
-        now = self._clock()
+        now = self._last_failure = self._clock()
         self._failures += 1
         if self._since is None:
             self._since, self._first_reason = now, reason
@@ -72,8 +82,8 @@ class Outage:
         self._reason = reason
 
     def over(self) -> None:
-        """Notes a success; the first one after failures is logged."""
-        if self._since is None:
+        """Notes a success; the first one after failures, and the quiet after them, is logged."""
+        if self._since is None or self._clock() - self._last_failure < self._quiet:
             return
         lasted, now = self._clock() - self._since, time.time()
         self._log.info("%s: back after %.0f s and %d failures", self._name, lasted, self._failures)

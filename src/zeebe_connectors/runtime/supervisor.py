@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("zeebe_connectors.runtime")
 _CLOSING = 5.0  # seconds for closing each thing at the end
+_QUIET_SECONDS = 3.0  # without a failure, until a success means that the cluster is back for all workers
 
 
 class Runtime:
@@ -71,6 +72,7 @@ class Runtime:
             f"The cluster at {settings.cluster.address} does not answer",
             "Check that it is running, its address (CAMUNDA_CLIENT_GRPC_ADDRESS), TLS and the network in between. "
             "Jobs are fetched again once it is back",
+            quiet=_QUIET_SECONDS,
         )
         self.services = services_of(
             settings, environment, log_mask=log_mask, memory=self.of_cluster, gateway=gateway, store=self.store

@@ -6,6 +6,8 @@ import contextlib
 import datetime as dt
 import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import trustme
@@ -13,6 +15,7 @@ from tests.servers.http2 import ScriptedServer
 
 from zeebe_connectors.config.cluster import ClusterSettings
 from zeebe_connectors.rpc import channel as channel_module
+from zeebe_connectors.rpc.channel import Channel
 from zeebe_connectors.rpc.status import RpcError
 from zeebe_connectors.runtime.gateway import transport
 from zeebe_connectors.runtime.gateway.channel import open_channel
@@ -118,6 +121,38 @@ async def test_mutual_tls(authority, ca, tmp_path):
         assert found.startswith("UNAVAILABLE failed to connect")
 
 
+async def test_certificates_that_are_replaced_serve_the_next_connection(ca, authority, tmp_path, caplog, monkeypatch):
+    """Theirs may be short lives; while a file is not whole, the ones of before do."""
+    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.01)
+    other = trustme.CA()
+
+    async def once(peer):
+        peer.start()
+        await peer.echo(1)
+
+    async with (
+        ScriptedServer(once, tls=tls(authority.issue_cert("localhost"))) as old,
+        ScriptedServer(once, tls=tls(other.issue_cert("localhost"))) as new,
+    ):
+        connect = transport.opener(ClusterSettings(address=f"localhost:{old.port}", secure=True, ca=ca))
+        started, ports = transport.start_connection, [old.port, old.port, new.port]
+
+        async def start(found, **options):
+            port = ports.pop(0)
+            return await started(
+                [(*one[:4], (one[4][0], port)) for one in found if one[0] is socket.AF_INET], **options
+            )
+
+        monkeypatch.setattr(transport, "start_connection", start)
+        for content in (None, "-----BEGIN CERTIFICATE-----", other.cert_pem.bytes().decode()):
+            if content:
+                ca.write_text(content)
+            channel = Channel(connect, authority="localhost", user_agent="tests", scheme="https")
+            assert await channel.unary("/x/y", b"x", seconds=5.0) == b"x"
+            await channel.aclose()
+    assert caplog.text.count("were replaced but cannot be used") == 1
+
+
 def test_an_encrypted_key_is_an_error_and_no_question(authority, tmp_path):
     """OpenSSL would ask the terminal, and the runtime would stand still."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only here
@@ -156,9 +191,10 @@ async def test_tls_that_is_wanted_on_one_side_only(authority, ca):
     async with ScriptedServer(echo, tls=tls(authority.issue_cert("localhost"))) as server:
         found = await ask(ClusterSettings(address=f"localhost:{server.port}"))
         assert found.startswith("UNAVAILABLE failed to connect")
+        assert "write https:// before it" in found
     async with ScriptedServer(echo) as server:
         found = await ask(ClusterSettings(address=f"localhost:{server.port}", secure=True, ca=ca))
-        assert f"TLS with localhost:{server.port}" in found
+        assert f"TLS with localhost:{server.port}: the port answers without TLS; write http:// before it" in found
 
 
 async def test_a_handshake_that_hangs_has_an_end(monkeypatch, ca):
@@ -186,6 +222,52 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_is():
     found = await ask(ClusterSettings(address="127.0.0.1:1"))
     assert "127.0.0.1:1: " in found
     assert (await ask(ClusterSettings(address=f"{'a' * 70}.example:1"))).startswith("UNAVAILABLE failed to connect")
+
+
+async def test_a_resolver_that_is_silent_holds_up_nothing_else(monkeypatch):
+    """Each attempt begins a lookup; the event loop's few threads are free for others, and for the end."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20))
+    monkeypatch.setattr(transport, "_STEP_SECONDS", 0.05)
+    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.01)
+    monkeypatch.setattr(channel_module, "_MAX_PAUSE", 0.01)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    channel = open_channel(ClusterSettings(address="zeebe.example:26500"))
+    for _ in range(3):
+        with pytest.raises(RpcError, match=r"zeebe.example:26500: no answer within 0.05 s"):
+            await channel.unary("/x/y", b"", seconds=5.0)
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(2):
+        await asyncio.to_thread(int)
+        await channel.aclose()
+        await loop.shutdown_default_executor()
+    threads = [one for one in threading.enumerate() if one.name == "resolve zeebe.example"]
+    assert threads
+    assert all(one.daemon for one in threads)
+    released.set()
+    for one in threads:
+        one.join(5)
+        assert not one.is_alive()
+
+
+async def test_options_that_a_system_refuses_are_done_without(monkeypatch):
+    """Such as the limit for what is not acknowledged."""
+
+    class Refusing(socket.socket):
+        def setsockopt(self, *_):
+            raise OSError(92, "Protocol not available")
+
+    async def connected(found, **_):
+        sock = Refusing(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, found[0][4])
+        return sock
+
+    monkeypatch.setattr(transport, "start_connection", connected)
+    async with ScriptedServer(echo) as server:
+        address = f"127.0.0.1:{server.port}"
+        assert await ask(ClusterSettings(address=address)) == address
 
 
 def resolve_to(monkeypatch, port):

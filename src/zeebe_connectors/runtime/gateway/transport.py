@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -32,6 +33,8 @@ _STEP_SECONDS = 8.0
 _UNACKNOWLEDGED_MS = 20_000
 """How long TCP waits for the acknowledgement of what was sent before the connection is lost, as in gRPC's libraries."""
 _MAX_PROXY_ANSWER = 16 * 1024
+_WITHOUT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""OpenSSL's words for an answer that is no TLS; the second one's since 3.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,7 @@ def opener(settings: ClusterSettings) -> Open:
     """
     host, _, port = settings.address.rpartition(":")
     host = unbracketed(host)
-    context = None
-    if settings.secure:
-        context = from_files(settings.ca, settings.certificate, settings.key)
-        context.set_alpn_protocols(["h2"])
+    certificates = _Certificates(settings) if settings.secure else None
     name = (unbracketed(_host_of(settings.authority)) if settings.authority else host).rstrip(".")
     proxy = proxy_for(host, os.environ)
 
@@ -78,12 +78,11 @@ def opener(settings: ClusterSettings) -> Open:
             except BaseException:
                 sock.close()
                 raise
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
-        if context is None:
+        _set_options(sock)
+        if certificates is None:
             return await loop.create_connection(make, sock=sock)
         async with _step(f"TLS with {settings.address}"):
+            context = certificates.context()
             transport, protocol = await loop.create_connection(make, sock=sock, ssl=context, server_hostname=name)
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             transport.abort()
@@ -91,6 +90,14 @@ def opener(settings: ClusterSettings) -> Open:
         return transport, protocol
 
     return connect
+
+
+def _set_options(sock: socket.socket) -> None:
+    # Some systems lack an option, or refuse it (macOS, once the other side has ended the connection): it works without.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
 
 
 @contextlib.asynccontextmanager
@@ -105,9 +112,45 @@ async def _step(what: str) -> AsyncIterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise ConnectionError(f"{what}: the certificate is not trusted: {error.verify_message}") from None
     except ssl.SSLError as error:
-        raise ConnectionError(f"{what}: {error.reason or error}") from None
+        plain = "the port answers without TLS; write http:// before it" if error.reason in _WITHOUT_TLS else ""
+        raise ConnectionError(f"{what}: {plain or error.reason or error}") from None
     except (OSError, ValueError) as error:
         raise ConnectionError(f"{what}: {str(error) or type(error).__name__}") from None
+
+
+class _Certificates:
+    """Keeps the context of TLS, and makes it anew once a file was replaced: some certificates live for a day.
+
+    Raises:
+        OSError: A certificate's file cannot be read, or is none.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._state = self._files()
+        self._context = _tls(settings)
+
+    def context(self) -> ssl.SSLContext:
+        """Returns the context with the newest files that can be used."""
+        try:
+            if (state := self._files()) != self._state:
+                self._context = _tls(self._settings)
+                self._state = state
+        except OSError as error:  # perhaps one of two is not replaced yet
+            reason = error.strerror or type(error).__name__
+            logger.warning("The certificates for the cluster were replaced but cannot be used (%s)", reason)
+        return self._context
+
+    def _files(self) -> tuple[tuple[int, int, int], ...]:
+        paths = (self._settings.ca, self._settings.certificate, self._settings.key)
+        found = [path.stat() for path in paths if path]
+        return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
+
+
+def _tls(settings: ClusterSettings) -> ssl.SSLContext:
+    context = from_files(settings.ca, settings.certificate, settings.key)
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 def _host_of(authority: str) -> str:
@@ -116,7 +159,34 @@ def _host_of(authority: str) -> str:
 
 
 async def _addresses(host: str, port: int) -> list[AddrInfoType]:
-    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    """Resolves a name in a thread of its own.
+
+    A resolver may be silent for a minute. The few threads that the event loop has would all wait for it in the end, and
+    so would the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[AddrInfoType]] = loop.create_future()
+
+    def end(addresses: list[AddrInfoType], error: Exception | None) -> None:
+        if found.done():  # nobody waits any more
+            return
+        if error is None:
+            found.set_result(addresses)
+        else:
+            found.set_exception(error)
+
+    def resolve() -> None:
+        addresses: list[AddrInfoType] = []
+        failure = None
+        try:
+            addresses = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(end, addresses, failure)
+
+    threading.Thread(target=resolve, name=f"resolve {host}", daemon=True).start()
+    return await found
 
 
 async def _socket(host: str, port: int, failures: int) -> socket.socket:
