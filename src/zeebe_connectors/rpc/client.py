@@ -158,7 +158,7 @@ class ClientConnection(Connection[Call]):
 
         Raises:
             NotProcessedError: The connection ended meanwhile.
-            RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
+            RpcError: UNAVAILABLE: the server did not allow it in time. DEADLINE_EXCEEDED: there was no time.
         """
         if self._queue or not self._has_room():
             await self._wait_for_place(ends_at)
@@ -196,7 +196,7 @@ class ClientConnection(Connection[Call]):
                 self._admit_waiting()
             if isinstance(error, TimeoutError):
                 message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
-                raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
+                raise RpcError(Status.UNAVAILABLE, message) from None  # the server has nothing of the call
             raise
         self._places -= 1
 
