@@ -268,7 +268,8 @@ class Channel:
                 connection = await asyncio.shield(connecting)
         except TimeoutError:
             reason = f"; before, it {self._error.message}" if self._failures else ""
-            raise RpcError(Status.DEADLINE_EXCEEDED, f"the gateway could not be reached in time{reason}") from None
+            # Not DEADLINE_EXCEEDED, after which the server may have carried out a call.
+            raise RpcError(Status.UNAVAILABLE, f"the gateway could not be reached in time{reason}") from None
         except asyncio.CancelledError:
             if connecting.cancelled() and self._is_closed:
                 raise RpcError(Status.CANCELLED, "the channel was closed") from None

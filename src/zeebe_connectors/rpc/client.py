@@ -167,7 +167,7 @@ class ClientConnection(Connection[Call]):
 
         Raises:
             NotProcessedError: The connection ended meanwhile.
-            RpcError: DEADLINE_EXCEEDED: the server did not allow it in time.
+            RpcError: UNAVAILABLE: the server did not allow it in time. DEADLINE_EXCEEDED: there was no time.
         """
         self._has_commands = self._has_commands or not streams
         has_waited = bool(self._commands or (streams and self._polls)) or not self._has_room(streams=streams)
@@ -227,7 +227,7 @@ class ClientConnection(Connection[Call]):
                 message = f"the gateway allows no more than {self.max_peer_streams} calls at the same time"
                 if self.is_paused:
                     message = "the gateway takes nothing of what is sent"
-                raise RpcError(Status.DEADLINE_EXCEEDED, message) from None
+                raise RpcError(Status.UNAVAILABLE, message) from None  # the server has nothing of the call
             raise
         self._end_wait(streams=streams)
 

@@ -1,6 +1,7 @@
 """Processes of the cluster: started, waited for, told by messages; once for each task, if the operator allows it."""
 
 import json
+import socket
 
 import pytest
 from tests.servers.gateway import GatewayServer
@@ -344,3 +345,13 @@ async def test_a_number_as_a_key_is_written_as_feel_does(gateway, key, sent):
     """Processes wait for the key as the cluster writes it."""
     assert isinstance(await run(send, {"messageName": "m", "correlationKey": key}, gateway=gateway), Complete)
     assert [one.data["correlation_key"] for one in gateway.messages.values()] == [sent]
+
+
+async def test_a_process_that_a_silent_gateway_never_heard_of():
+    """Nothing was started, so the task is tried again; only a process that runs is an incident."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gateway = ZeebeGateway(ClusterSettings(address=f"127.0.0.1:{silent.getsockname()[1]}"))
+        with pytest.raises(ConnectorError) as error:
+            await GatewayCluster(gateway, None, ["check"]).run_process("check", variables={}, seconds=0.1)
+        assert error.value.code == "CLUSTER_UNREACHABLE"
+        await gateway.aclose()
