@@ -46,7 +46,9 @@ class GatewayServer:
         credentials: grpc.ServerCredentials | None = None,
         check: Check | None = None,
     ) -> None:
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 4 * 1024 * 1024)])
+        limit = ("grpc.max_receive_message_length", 4 * 1024 * 1024)
+        # Else the system may give one free port to the servers of two processes, which then share its connections.
+        self._server = grpc.aio.server(options=[limit, ("grpc.so_reuseport", 0)])
         # The generated class answers UNIMPLEMENTED to the other calls; only its type stub declares them abstract.
         servicer = _Servicer(gateway, check)  # type: ignore[abstract]
         add_GatewayServicer_to_server(servicer, self._server)
