@@ -56,6 +56,7 @@ test-servers: install ## Run the tests against servers of Debian's packages: it 
 	  PATH=$$PATH:/usr/sbin command -v $${package#*:} >/dev/null || echo "missing: apt-get install $${package%:*}"; done
 	@test -x var/proftpd/usr/sbin/proftpd || { mkdir -p var/proftpd && cd var/proftpd && \
 	  apt-get download -qq proftpd-core proftpd-mod-crypto && for file in *.deb; do dpkg-deb -x $$file .; done; }
+	@ldd var/proftpd/usr/sbin/proftpd | sed -n 's/^[[:space:]]*\(lib[^ ]*\) => not found/missing: the package of \1, for ProFTPD/p'
 	@$(BIN)/python -c "import DTLSSocket, oracledb" 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[coaps,sql-oracle]'
 	PROFTPD=$(CURDIR)/var/proftpd SERVERS=all $(BIN)/python -m pytest -m servers
