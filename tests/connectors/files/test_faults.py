@@ -216,7 +216,29 @@ async def test_a_slow_taker_gets_every_byte(places, protocol):
         async for piece in pieces:
             await asyncio.sleep(0.005)
             found += piece
+    assert len(found) == len(data)
     assert found == data
+    assert session.usable
+    await session.aclose()
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftpes", "ftps"])
+async def test_a_slow_taker_gets_every_name(places, protocol):
+    """A listing of a megabyte is longer than what a connection holds while nobody reads."""
+    place = await places.ftp(protocol)
+    names = {f"{number:04}" + "x" * 240 for number in range(4000)}
+    for name in names:
+        (place.home / name).touch()
+    inputs = place.inputs
+    login = Login("ann", Secret(inputs["authentication"]["password"]))
+    server = Server(protocol, "127.0.0.1", inputs["port"], login, inputs.get("trustedCertificate", ""))
+    session = await open_ftp(server, None, set())
+    found = set()
+    async for entry in session.entries(""):
+        if len(found) % 200 == 0:
+            await asyncio.sleep(0.05)
+        found.add(entry.name)
+    assert len(found) == len(names)
     assert session.usable
     await session.aclose()
 

@@ -124,7 +124,7 @@ class FtpSession(FtpControl):
     @contextlib.asynccontextmanager
     async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[Streams]:
         """Opens a data connection for one command; a normal exit waits until the server confirms the end."""
-        channel = await self._data(bulk=verb == "RETR")
+        channel = await self._data(bulk=not sends)
         writer: asyncio.StreamWriter | Receiver | None = None
         done = False
         try:
@@ -255,21 +255,25 @@ class FtpSession(FtpControl):
 
     async def _lines(self, verb: str, path: str | None) -> AsyncGenerator[str, None]:
         async with self._transfer(verb, path, sends=False) as (reader, _):
-            assert isinstance(reader, asyncio.StreamReader)  # noqa: S101 - only RETR has another
-            while data := await self._next_line(reader):
-                try:
-                    line = data.decode(self._encoding)
-                except UnicodeDecodeError:
-                    line = text_of(data, "latin-1" if self._guess else self._encoding)
-                yield line.rstrip("\r\n")
+            rest = b""
+            while data := await self._patiently(reader.read(PIECE)):
+                *lines, rest = (rest + data).split(b"\n")
+                if len(rest) > PIECE or any(len(line) > PIECE for line in lines):
+                    raise PermanentError(
+                        "FILES_PROTOCOL",
+                        f"{self._server.where}: lists its files in lines without an end, which no name has",
+                    )
+                for line in lines:
+                    yield self._decoded(line)
+            if rest:
+                yield self._decoded(rest)
 
-    async def _next_line(self, reader: asyncio.StreamReader) -> bytes:
+    def _decoded(self, line: bytes) -> str:
         try:
-            return await self._patiently(reader.readline())
-        except ValueError:  # longer than the reader's limit
-            raise PermanentError(
-                "FILES_PROTOCOL", f"{self._server.where}: lists its files in lines without an end, which no name has"
-            ) from None
+            text = line.decode(self._encoding)
+        except UnicodeDecodeError:
+            text = text_of(line, "latin-1" if self._guess else self._encoding)
+        return text.rstrip("\r\n")
 
     real_base: tuple[str, str] | None = None
     """See `Session.real_base`; it stays None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -81,11 +82,32 @@ class Receiver(asyncio.BufferedProtocol):
 
     async def start_tls(self, context: ssl.SSLContext, *, server_hostname: str, ssl_handshake_timeout: float) -> None:
         """See `asyncio.StreamWriter.start_tls`."""
-        assert self._transport is not None  # noqa: S101 - it is connected
-        self._transport = await asyncio.get_running_loop().start_tls(
-            self._transport, self, context, server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
+        raw = self._transport
+        assert raw is not None  # noqa: S101 - it is connected
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop):
+            self._transport = await loop.start_tls(
+                raw, self, context, server_hostname=server_hostname, ssl_handshake_timeout=ssl_handshake_timeout
+            )
+            return
+        # uvloop's own TLS drops what it holds when the server ends while reading is paused; the standard library's
+        # keeps it, and works on any transport.
+        done = loop.create_future()
+        tls = SSLProtocol(
+            loop, self, context, done, server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]  # seconds may be fractions
+            call_connection_made=False,
         )  # fmt: skip
+        raw.pause_reading()
+        raw.set_protocol(tls)
+        loop.call_soon(tls.connection_made, raw)
+        loop.call_soon(raw.resume_reading)
+        try:
+            await done
+        except BaseException:
+            raw.close()
+            raise
+        self._transport = tls._app_transport  # noqa: SLF001 - as the loop's own method does
 
     async def drain(self) -> None:
         """See `asyncio.StreamWriter.drain`; nothing is sent."""
@@ -114,7 +136,7 @@ async def connected(*, bulk: bool, **where: Any) -> Streams:
     """Connects a data connection.
 
     Args:
-        bulk: Whether it only receives, and much.
+        bulk: Whether it only receives.
         where: `host` and `port`, or `sock`.
     """
     if not bulk:
