@@ -201,7 +201,8 @@ async def test_a_call_that_has_its_turn_too_late_passes_it_on():
         await asyncio.sleep(0)
         more.set()
         await first
-        assert (await second)[0] is Status.DEADLINE_EXCEEDED
+        # Which of two timers is first differs between asyncio and uvloop.
+        assert (await second)[0] in {Status.DEADLINE_EXCEEDED, Status.UNAVAILABLE}
         assert await third == b"third"
 
 
