@@ -44,18 +44,18 @@ class FtpSession(FtpControl):
 
     # Data connections
 
-    async def _data(self, *, bulk: bool) -> Channel:
+    async def _data(self, *, receives: bool) -> Channel:
         """Prepares a data connection, to be completed once the server has accepted the command."""
         if self._server.active:
-            return await self._listening(bulk=bulk)
-        streams = await self._dialled(bulk=bulk)
+            return await self._listening(receives=receives)
+        streams = await self._dialled(receives=receives)
 
         async def passive() -> Streams:
             return streams
 
         return Channel(passive, streams[1].close)
 
-    async def _dialled(self, *, bulk: bool) -> Streams:
+    async def _dialled(self, *, receives: bool) -> Streams:
         """Connects to the port that EPSV names or, if it does not answer, to PASV's: some firewalls know only that.
 
         Raises:
@@ -68,7 +68,7 @@ class FtpSession(FtpControl):
             has_pasv = ":" not in host  # it has no room for IPv6
             try:
                 async with asyncio.timeout(min(_EPSV_PATIENCE, seconds / 3) if has_pasv else seconds):
-                    return await connected(bulk=bulk, host=host, port=port)
+                    return await connected(receives=receives, host=host, port=port)
             except OSError as error:
                 if not has_pasv:
                     raise self._unanswered(port, error) from None
@@ -76,7 +76,7 @@ class FtpSession(FtpControl):
         port = await self._passive_port()
         try:
             async with asyncio.timeout(seconds):
-                return await connected(bulk=bulk, host=host, port=port)
+                return await connected(receives=receives, host=host, port=port)
         except OSError as error:
             self._learnt.discard(PASV_ONLY)
             raise self._unanswered(port, error) from None
@@ -89,7 +89,7 @@ class FtpSession(FtpControl):
             "passive ports in the firewall, or switch active mode on",
         )
 
-    async def _listening(self, *, bulk: bool) -> Channel:
+    async def _listening(self, *, receives: bool) -> Channel:
         """Listens for the server (active mode); connections from other addresses are refused."""
         address = str(self._writer.get_extra_info("sockname")[0])
         peer = str(self._writer.get_extra_info("peername")[0])
@@ -116,7 +116,7 @@ class FtpSession(FtpControl):
             while True:
                 connection, (other, *_) = await self._patiently(loop.sock_accept(listener))
                 if other == peer:
-                    return await connected(bulk=bulk, sock=connection)
+                    return await connected(receives=receives, sock=connection)
                 connection.close()
 
         return Channel(accepted, listener.close)
@@ -124,7 +124,7 @@ class FtpSession(FtpControl):
     @contextlib.asynccontextmanager
     async def _transfer(self, verb: str, path: str | None, *, sends: bool) -> AsyncIterator[Streams]:
         """Opens a data connection for one command; a normal exit waits until the server confirms the end."""
-        channel = await self._data(bulk=not sends)
+        channel = await self._data(receives=not sends)
         writer: asyncio.StreamWriter | Receiver | None = None
         done = False
         try:
@@ -258,7 +258,7 @@ class FtpSession(FtpControl):
             rest = b""
             while data := await self._patiently(reader.read(PIECE)):
                 *lines, rest = (rest + data).split(b"\n")
-                if len(rest) > PIECE or any(len(line) > PIECE for line in lines):
+                if any(len(line) > PIECE for line in (*lines, rest)):
                     raise PermanentError(
                         "FILES_PROTOCOL",
                         f"{self._server.where}: lists its files in lines without an end, which no name has",

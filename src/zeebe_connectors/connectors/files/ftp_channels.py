@@ -14,13 +14,14 @@ from zeebe_connectors.connectors.files.session import PIECE
 from zeebe_connectors.net.tls import checking
 
 _HELD = 1024 * 1024
-"""Bytes that a download may be ahead of whoever takes them."""
+"""Bytes that the server may be ahead of whoever takes them."""
 
 
 class Receiver(asyncio.BufferedProtocol):
-    """Receives a file: TLS decrypts straight into its buffer, which `asyncio.StreamReader` would copy twice more.
+    """Receives a file or a listing.
 
-    It has what a transfer uses of a `StreamReader` and a `StreamWriter`.
+    TLS decrypts straight into its buffer, which `asyncio.StreamReader` would copy twice more. It has what a transfer
+    uses of a `StreamReader` and a `StreamWriter`.
     """
 
     def __init__(self) -> None:
@@ -132,14 +133,14 @@ Streams = tuple[asyncio.StreamReader | Receiver, asyncio.StreamWriter | Receiver
 """What reads and what writes."""
 
 
-async def connected(*, bulk: bool, **where: Any) -> Streams:
+async def connected(*, receives: bool, **where: Any) -> Streams:
     """Connects a data connection.
 
     Args:
-        bulk: Whether it only receives.
+        receives: Whether the server sends; otherwise we do.
         where: `host` and `port`, or `sock`.
     """
-    if not bulk:
+    if not receives:
         return await asyncio.open_connection(limit=PIECE, **where)
     receiver = Receiver()
     await asyncio.get_running_loop().create_connection(lambda: receiver, **where)
