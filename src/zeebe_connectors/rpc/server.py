@@ -278,8 +278,7 @@ class ServerConnection(Connection[_Request]):
         except Exception:  # noqa: BLE001 - whatever the parser raises
             self._fail(request, RpcError(Status.INTERNAL, "the request cannot be read"))
             return
-        work = self._stream(request, parsed) if request.method.streams else self._unary(request, parsed)
-        request.task = self.loop.create_task(work)
+        request.task = self.loop.create_task(self._work(request, parsed))
 
     def _message(self, request: _Request) -> bytes:
         message = request.messages.next()
@@ -290,20 +289,25 @@ class ServerConnection(Connection[_Request]):
             raise _too_many_bytes()
         return message
 
-    async def _unary(self, request: _Request, parsed: Any) -> None:
+    async def _work(self, request: _Request, parsed: Any) -> None:
         try:
-            answer = await request.method.handle(parsed)
-            data = prefixed(answer.SerializeToString())
+            if request.method.streams:
+                await self._stream(request, parsed)
+            else:
+                await self._unary(request, parsed)
         except RpcError as error:
             self._fail(request, error)
         except Exception:
             log.exception("A call of %s failed", request.path)
             self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
-        else:
-            if request.number in self.streams:
-                self._begin_answer(request)
-                self._send(request, data, then=frames.headers(request.number, _OK, ends=True))
-                self._discard_answered(request)
+
+    async def _unary(self, request: _Request, parsed: Any) -> None:
+        answer = await request.method.handle(parsed)
+        data = prefixed(answer.SerializeToString())
+        if request.number in self.streams:
+            self._begin_answer(request)
+            self._send(request, data, then=frames.headers(request.number, _OK, ends=True))
+            self._discard_answered(request)
 
     async def _stream(self, request: _Request, parsed: Any) -> None:
         answers = request.method.handle(parsed)
@@ -316,11 +320,6 @@ class ServerConnection(Connection[_Request]):
                     return
             self.send_after_data(request, frames.headers(request.number, _OK, ends=True))
             self._discard_answered(request)
-        except RpcError as error:
-            self._fail(request, error)
-        except Exception:
-            log.exception("A call of %s failed", request.path)
-            self._fail(request, RpcError(Status.INTERNAL, "The call failed; see the log"))
         finally:
             await answers.aclose()
 

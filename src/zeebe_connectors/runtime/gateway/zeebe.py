@@ -187,7 +187,7 @@ class ZeebeGateway:
             fetchVariables=[sendable(name) for name in fetch],
         )
         # Our own limit ends a moment after the engine's, so that the engine reports the timeout.
-        answer = await self._call("CreateProcessInstanceWithResult", request, timeout=seconds + 1.0)
+        answer = await self._call("CreateProcessInstanceWithResult", request, seconds=seconds + 1.0)
         return int(answer.processInstanceKey), str(answer.variables)
 
     async def deploy(self, resources: Mapping[str, bytes], *, tenant: str = "") -> Sequence[Deployed]:
@@ -228,12 +228,12 @@ class ZeebeGateway:
         if self._stream_channel is not None:
             await self._stream_channel.aclose()
 
-    async def _call(self, name: str, request: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - gRPC's
+    async def _call(self, name: str, request: Any, *, seconds: float | None = None) -> Any:
         metadata = await self._credentials.metadata()
         method = METHODS[name]
         try:
             answer = await self._channel.unary(
-                method.path, request.SerializeToString(), seconds=timeout or self._timeout, metadata=metadata
+                method.path, request.SerializeToString(), seconds=seconds or self._timeout, metadata=metadata
             )
             return _parsed(method, answer)
         except RpcError as error:
