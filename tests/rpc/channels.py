@@ -28,6 +28,12 @@ async def opened(server, **options):
         await channel.aclose()
 
 
+async def echo(peer):
+    """Answers everything, for a scripted server."""
+    peer.start()
+    await peer.echo()
+
+
 async def status_of(call):
     """Returns the status and the text with which a call fails, or OK."""
     try:

@@ -9,6 +9,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from tests.rpc.raw import Raw
 from tests.waiting import until
 
+from zeebe_connectors.rpc import channel as channel_module
 from zeebe_connectors.rpc.server import Method, Server
 from zeebe_connectors.rpc.status import RpcError, Status
 
@@ -92,3 +93,9 @@ async def service():
     await service.server.stop()
     scheduled = getattr(asyncio.get_running_loop(), "_scheduled", ())
     assert not [one for one in scheduled if not one.cancelled() and "rpc" in repr(one)]
+
+
+@pytest.fixture
+def short_pauses(monkeypatch):
+    """Nobody wants to wait for what is tried again."""
+    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.02)

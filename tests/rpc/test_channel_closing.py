@@ -17,17 +17,7 @@ from zeebe_connectors.rpc.client import ClientConnection
 from zeebe_connectors.rpc.frames import ErrorCode, Setting
 from zeebe_connectors.rpc.status import Status
 
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch):
-    """Nobody wants to wait for what is tried again."""
-    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.02)
-
-
-async def echo(peer):
-    """Answers everything."""
-    peer.start()
-    await peer.echo()
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 async def test_keepalive_ends_a_connection_that_is_silent():

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from tests.rpc.channels import PATH, channel_to, opened, status_of
+from tests.rpc.channels import PATH, channel_to, echo, opened, status_of
 from tests.servers.http2 import ANSWER, ScriptedServer
 
 from zeebe_connectors.rpc import channel as channel_module
@@ -14,17 +14,7 @@ from zeebe_connectors.rpc import frames
 from zeebe_connectors.rpc.frames import ErrorCode, Setting
 from zeebe_connectors.rpc.status import Status
 
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch):
-    """Nobody wants to wait for what is tried again."""
-    monkeypatch.setattr(channel_module, "_MIN_PAUSE", 0.02)
-
-
-async def echo(peer):
-    """Answers everything."""
-    peer.start()
-    await peer.echo()
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 async def until_well(channel):

@@ -140,8 +140,8 @@ async def test_a_kept_connection_that_closes_is_replaced_once(send):
         assert server.connections == 2
 
 
-async def test_an_answer_before_the_end_of_the_request(send):
-    """The answer counts, and the connection is not used again: the rest of the request would stand before the next."""
+async def refused_on_connections_of_their_own(send):
+    """Has two large requests refused before they are sent whole."""
 
     async def refuses(server, number, reader, writer):
         await server.head(reader)
@@ -152,6 +152,11 @@ async def test_an_answer_before_the_end_of_the_request(send):
         for connections in (1, 2):
             assert (await send("POST", server.url, bytes(30_000_000))).status == 413
             assert server.connections == connections
+
+
+async def test_an_answer_before_the_end_of_the_request(send):
+    """The answer counts, and the connection is not used again: the rest of the request would stand before the next."""
+    await refused_on_connections_of_their_own(send)
 
 
 async def test_an_answer_that_ends_with_its_connection(send):
@@ -313,15 +318,7 @@ async def test_a_request_that_waits_in_the_buffer(send, monkeypatch):
     """Its connection is not used again: the next request would wait behind it."""
     monkeypatch.setattr(wire, "_AT_ONCE", 10**9)
 
-    async def refuses(server, number, reader, writer):
-        await server.head(reader)
-        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        await asyncio.sleep(1)
-
-    async with Server(refuses) as server:
-        for connections in (1, 2):
-            assert (await send("POST", server.url, bytes(30_000_000))).status == 413
-            assert server.connections == connections
+    await refused_on_connections_of_their_own(send)
 
 
 async def test_a_client_that_closes_ends_its_requests(monkeypatch):
