@@ -52,7 +52,8 @@ class GatewayServer:
         # The generated class answers UNIMPLEMENTED to the other calls; only its type stub declares them abstract.
         servicer = _Servicer(gateway, check)  # type: ignore[abstract]
         add_GatewayServicer_to_server(servicer, self._server)
-        name = f"localhost:{port}"
+        # Not localhost: of its two addresses one may be another process' server on the same port.
+        name = f"127.0.0.1:{port}"
         if credentials is None:
             self.port: int = self._server.add_insecure_port(name)
         else:
