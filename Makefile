@@ -92,6 +92,7 @@ released: install ## Record the templates' versions as released: from then on a 
 
 bench: install ## Measure beside bare workers: jobs, mails, SOAP calls, expressions; then mails that start processes
 	$(BIN)/python benchmarks/run.py --rounds 5
+	$(BIN)/python benchmarks/rpc.py
 	$(BIN)/python benchmarks/growth.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/where_cpu_goes.py || $(BIN)/python benchmarks/where_cpu_goes.py --only calls
 	$(BIN)/python benchmarks/smtp.py
